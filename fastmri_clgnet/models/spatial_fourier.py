@@ -1,0 +1,194 @@
+r"""The spatial-Fourier layer (SFL) and the residual blocks built from it (eq. 6 to 8 of CLGNet).
+
+The paper defines the layer as a fusion of a local convolution with a pointwise one in the spectrum:
+
+    SFL(f) = Conv1x1([Conv3x3(f), IFFT(Conv1x1(FFT(f)))])
+
+Nothing inside is non-linear, so the layer is evaluated without the concatenation and without an FFT.
+Let S be the half spectrum of f, and let the spectral convolution act on real and imaginary part by
+M = [[A, B], [C, D]]. Then Re S = (S + S*) / 2 and Im S = (S - S*) / 2i give
+
+    M S = (P + iR) S + (Q + iT) S*,  P = (A + D) / 2, R = (C - B) / 2, Q = (A - D) / 2, T = (C + B) / 2
+
+Back in the image domain, S* is f mirrored at the origin, and a factor i on the half spectrum is a
+Hilbert transform H along the width (the inverse real FFT ignores the imaginary part at frequency zero
+and at the Nyquist frequency). With real P, Q, R, T mixing channels alone,
+
+    IFFT(M S) = P f + Q mirror(f) + H (R f + T mirror(f))
+
+which is exact for every even and odd size. The fusing weights and P go into the 3x3 kernel, the others
+into one pointwise product; H is one matrix product along the rows. Only f is kept for backward.
+The spectral bias b = b_r + i b_i is an impulse at the origin: it reaches the first row alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def _half_spectrum_times_i(width: int) -> torch.Tensor:
+    """The (width, width) float64 matrix H with H f = irfft(i * rfft(f)), zero frequency left out."""
+    spectrum = 1j * torch.fft.rfft(torch.eye(width, dtype=torch.float64), dim=0)
+    spectrum[0] = 0
+    if width % 2 == 0:
+        spectrum[-1] = 0
+    return torch.fft.irfft(spectrum, n=width, dim=0)
+
+
+@functools.lru_cache(maxsize=64)
+def _cached_hilbert_matrix(width: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    return _half_spectrum_times_i(width).to(device, dtype)
+
+
+def hilbert_matrix(width: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Matrix of the Hilbert transform along the width, H f = irfft(i * rfft(f)).
+
+    Args:
+        width: Number of columns of the image.
+        dtype: Real floating point type of the result.
+        device: Where it is needed.
+
+    Returns:
+        (width, width), antisymmetric and circulant. Kept for the next call, except while compiling.
+    """
+    if torch.compiler.is_compiling():  # a traced tensor must not outlive its trace
+        return _half_spectrum_times_i(width).to(device, dtype)
+    with torch.inference_mode(False), torch.no_grad():
+        return _cached_hilbert_matrix(width, dtype, device)
+
+
+def mirror(features: torch.Tensor) -> torch.Tensor:
+    """Mirror at the origin with periodic borders: the spectrum becomes its complex conjugate.
+
+    Args:
+        features: (batch, height, width, chans).
+
+    Returns:
+        The same shape; pixel (y, x) holds what (-y mod height, -x mod width) held.
+    """
+    return features.flip(1, 2).roll((1, 1), (1, 2))
+
+
+class SpatialFourierLayer(nn.Module):
+    """Spatial-Fourier layer: local 3x3 convolution and pointwise convolution in the spectrum, fused.
+
+    SFL(f) = fuse([local(f), irfft2(spectral(rfft2(f)))]), orthonormal FFTs over height and width, the
+    spectrum's real parts in front of its imaginary parts (eq. 6 to 8). Evaluated folded, with the same
+    parameters, values and gradients; see the module's text. The paper does not say which FFT; a real
+    one over both axes meets its parameter and operation counts.
+
+    Args:
+        chans: Channels of input and output.
+
+    Attributes:
+        local: nn.Conv2d, 3x3, chans to chans.
+        spectral: nn.Conv2d, 1x1, 2 * chans to 2 * chans.
+        fuse: nn.Conv2d, 1x1, 2 * chans to chans.
+
+    References:
+        Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
+        arXiv:2111.15200, eq. 6 to 8. Chi et al. Fast Fourier Convolution. NeurIPS 2020.
+    """
+
+    def __init__(self, chans: int) -> None:
+        """Make the three convolutions."""
+        super().__init__()
+        self.chans = chans
+        self.local = nn.Conv2d(chans, chans, kernel_size=3, padding=1)
+        self.spectral = nn.Conv2d(2 * chans, 2 * chans, kernel_size=1)
+        self.fuse = nn.Conv2d(2 * chans, chans, kernel_size=1)
+
+    def _folded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Collapse the three convolutions.
+
+        Returns:
+            3x3 kernel (chans, chans, 3, 3), its bias (chans), pointwise weights (3 * chans, chans) for
+            Q, R and T, and the spectral bias after fusing (2, chans): real and imaginary part.
+        """
+        fuse_local, fuse_global = self.fuse.weight.flatten(1).chunk(2, dim=1)
+        kernel = torch.einsum("oc,cihw->oihw", fuse_local, self.local.weight)
+        bias = fuse_local @ _bias(self.local) + _bias(self.fuse)
+
+        real, imaginary = (fuse_global @ m for m in self.spectral.weight.flatten(1).chunk(2, dim=0))
+        (a, b), (c, d) = real.chunk(2, dim=1), imaginary.chunk(2, dim=1)
+        kernel = kernel + F.pad(((a + d) / 2)[:, :, None, None], (1, 1, 1, 1))
+        pointwise = torch.cat([(a - d) / 2, (c - b) / 2, (c + b) / 2])
+        impulse = _bias(self.spectral).view(2, self.chans) @ fuse_global.T
+        return kernel, bias, pointwise, impulse
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the layer.
+
+        Args:
+            features: (batch, chans, height, width), real floating point.
+
+        Returns:
+            The same shape.
+        """
+        height, width = features.shape[-2:]
+        with torch.autocast(features.device.type, enabled=False):
+            kernel, bias, pointwise, impulse = self._folded()
+        local = F.conv2d(features, kernel, bias, padding=1)
+
+        pixels = features.permute(0, 2, 3, 1)  # channels-last features need no copy from here on
+        mirrored, transformed, mirrored_transformed = F.linear(pixels, pointwise).chunk(3, dim=-1)
+        hilbert = hilbert_matrix(width, local.dtype, features.device)
+        spectral = mirror(mirrored) + hilbert @ (transformed + mirror(mirrored_transformed))
+
+        # the orthonormal inverse FFT of a constant is an impulse of this height
+        impulse = (impulse * math.sqrt(height * width)).to(local.dtype)
+        first_row = F.pad(impulse[None, 0], (0, 0, 0, width - 1)) + hilbert[:, :1] * impulse[1]
+        spectral = spectral + F.pad(first_row[None], (0, 0, 0, 0, 0, height - 1))
+        return local + spectral.permute(0, 3, 1, 2)
+
+
+def _bias(convolution: nn.Conv2d) -> torch.Tensor:
+    """The bias of a convolution that has one."""
+    if convolution.bias is None:
+        raise ValueError("the spatial-Fourier layer's convolutions need their biases")
+    return convolution.bias
+
+
+class SpatialFourierResidualBlock(nn.Module):
+    """SFRB(f) = f + SFL(ReLU(SFL(f))).
+
+    Args:
+        chans: Channels of input and output.
+    """
+
+    def __init__(self, chans: int) -> None:
+        """Make the two layers."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            SpatialFourierLayer(chans), nn.ReLU(inplace=True), SpatialFourierLayer(chans)
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the block to (batch, chans, height, width); the shape stays."""
+        return features + self.layers(features)
+
+
+class SpatialFourierResidualGroup(nn.Module):
+    """The paper's SFRIR: f + Conv3x3(SFRB(...SFRB(f))), a residual block of residual blocks.
+
+    Args:
+        chans: Channels of input and output.
+        num_blocks: Number of `SpatialFourierResidualBlock`.
+    """
+
+    def __init__(self, chans: int, num_blocks: int = 3) -> None:
+        """Make the blocks and the closing convolution."""
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(SpatialFourierResidualBlock(chans) for _ in range(num_blocks)),
+            nn.Conv2d(chans, chans, kernel_size=3, padding=1),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the group to (batch, chans, height, width); the shape stays."""
+        return features + self.blocks(features)
