@@ -1,0 +1,33 @@
+"""CLGNet for fastMRI.
+
+Importing this package registers `fastmri.models.CLGNet` and `fastmri.pl_modules.CLGNetModule`; nothing
+that fastMRI has itself is changed or shadowed.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    import fastmri.models
+    import fastmri.pl_modules
+except RuntimeError as error:
+    if "torchvision::" in str(error):
+        raise ImportError(
+            "torchvision does not fit the installed torch (fastMRI needs both: it imports torchvision "
+            "through torchmetrics). Install the two from one index: pip install --force-reinstall "
+            "torch torchvision; a CPU-only torch needs the torchvision of the same CPU index."
+        ) from error
+    raise
+
+from fastmri_clgnet.models import CLGNet
+from fastmri_clgnet.pl_modules import CLGNetModule, Lightning2Mixin
+
+try:
+    __version__ = version("fastmri_clgnet")
+except PackageNotFoundError:  # imported from a checkout that is not installed
+    __version__ = "unknown"
+
+for _package, _class in ((fastmri.models, CLGNet), (fastmri.pl_modules, CLGNetModule)):
+    if not hasattr(_package, _class.__name__):
+        setattr(_package, _class.__name__, _class)
+
+__all__ = ["CLGNet", "CLGNetModule", "Lightning2Mixin"]

@@ -1,0 +1,96 @@
+"""Counting and measuring: parameters and operations of a network, as the CLGNet paper counts them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from fastmri_clgnet.models import SpatialFourierLayer
+
+
+def _convolution(module: nn.Module, height: int, width: int) -> int:
+    """Multiply-adds and bias of a convolution that is evaluated at height x width positions."""
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        raise TypeError(f"expected a two-dimensional convolution, got {type(module).__name__}")
+    taps = math.prod(module.kernel_size) * module.in_channels // module.groups
+    return height * width * module.out_channels * (taps + (module.bias is not None))
+
+
+def _count_convolution(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    return output.shape[0] * _convolution(module, *output.shape[-2:])
+
+
+def _count_outputs(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    return output.numel()
+
+
+def _count_inputs(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    return image.numel()
+
+
+def _count_normalisation(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    return image.numel() * (2 if getattr(module, "affine", False) else 1)
+
+
+def _count_spatial_fourier(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    """The layer's three convolutions where eq. 6 to 8 apply them: the spectral one on w // 2 + 1."""
+    if not isinstance(module, SpatialFourierLayer):
+        raise TypeError(f"expected a SpatialFourierLayer, got {type(module).__name__}")
+    height, width = output.shape[-2:]
+    return output.shape[0] * (
+        _convolution(module.local, height, width)
+        + _convolution(module.spectral, height, width // 2 + 1)
+        + _convolution(module.fuse, height, width)
+    )
+
+
+_RULES: dict[type[nn.Module], Callable[[nn.Module, torch.Tensor, torch.Tensor], int]] = {
+    nn.Conv2d: _count_convolution,
+    nn.ConvTranspose2d: _count_convolution,
+    nn.ReLU: _count_outputs,
+    nn.LeakyReLU: _count_outputs,
+    nn.BatchNorm2d: _count_normalisation,
+    nn.InstanceNorm2d: _count_normalisation,
+    nn.AvgPool2d: _count_inputs,
+    nn.MaxPool2d: _count_inputs,
+    nn.AdaptiveAvgPool2d: _count_inputs,
+    SpatialFourierLayer: _count_spatial_fourier,
+}
+
+
+def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
+    """Operations of one forward pass on one single-channel image, by the CLGNet paper's counter.
+
+    A convolution counts its multiply-adds and its bias, a transposed one per output position; a
+    rectifier module counts one per output element, batch and instance normalisation one per element and
+    two when affine, pooling one per input element; Fourier transforms and matrix products count nothing. A
+    spatial-Fourier layer counts its three convolutions as the paper writes them, however it is
+    evaluated. This is a figure to compare with the paper's tables, not a prediction of time.
+
+    Args:
+        model: Takes (1, 1, height, width) and contains only two-dimensional layers.
+        size: Height and width of the image in pixels.
+
+    Returns:
+        The number of operations ("MACs").
+    """
+    total = 0
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal total
+        total += _RULES[type(module)](module, inputs[0], output)
+
+    handles = [m.register_forward_hook(count) for m in model.modules() if type(m) in _RULES]
+    training = model.training
+    parameter = next(model.parameters())
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 1, *size, dtype=parameter.dtype, device=parameter.device))
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return total

@@ -1,0 +1,85 @@
+"""fastMRI's data module with checks of what it loads and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from fastmri.data.subsample import MaskFunc
+from fastmri.pl_modules import FastMriDataModule
+from torch.utils.data import DataLoader, default_collate
+
+from fastmri_clgnet.data.file_checks import check_kspace_values
+from fastmri_clgnet.errors import InputError
+
+
+class CheckedTransform:
+    """A data transform of the host that first refuses k-space with NaN or Inf.
+
+    Args:
+        transform: Such as `fastmri.data.transforms.UnetDataTransform`.
+
+    Raises:
+        InputError: When called with such k-space; it names file and slice.
+    """
+
+    def __init__(self, transform: Callable[..., NamedTuple]) -> None:
+        """Wrap the transform; its mask function stays visible to the host's worker seeding."""
+        self.transform = transform
+        self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
+
+    def __call__(
+        self,
+        kspace: np.ndarray,
+        mask: np.ndarray | None,
+        target: np.ndarray | None,
+        attrs: dict[str, Any],
+        fname: str,
+        slice_num: int,
+    ) -> NamedTuple:
+        """Check and transform one slice, as fastMRI's `SliceDataset` hands it over."""
+        check_kspace_values(kspace, f"{fname}, slice {slice_num}")
+        return self.transform(kspace, mask, target, attrs, fname, slice_num)
+
+
+def collate_one_size(samples: list[NamedTuple]) -> NamedTuple:
+    """Make a batch of slices of one size.
+
+    Args:
+        samples: Samples of one of fastMRI's transforms.
+
+    Returns:
+        The same named tuple of tensors with a batch axis in front.
+
+    Raises:
+        InputError: If the sizes differ.
+    """
+    for field in samples[0]._fields:
+        shapes = {
+            tuple(value.shape)
+            for value in (getattr(sample, field) for sample in samples)
+            if isinstance(value, torch.Tensor)
+        }
+        if len(shapes) > 1:
+            names = sorted({str(getattr(sample, "fname", "?")) for sample in samples})
+            raise InputError(
+                f"slices of different sizes {sorted(shapes)} ({field} of {', '.join(names)}) cannot "
+                "share a batch; use batch size 1"
+            )
+    batch: NamedTuple = default_collate(samples)
+    return batch
+
+
+class CheckedDataModule(FastMriDataModule):
+    """`FastMriDataModule` that refuses bad k-space and batches of mixed sizes with a clear error.
+
+    It takes the same arguments. Wrap transforms in `CheckedTransform` to have k-space checked.
+    """
+
+    def _create_data_loader(self, *args: Any, **kwargs: Any) -> DataLoader:
+        """Make the host's loader, batching by `collate_one_size`."""
+        loader: DataLoader = super()._create_data_loader(*args, **kwargs)
+        loader.collate_fn = collate_one_size
+        return loader

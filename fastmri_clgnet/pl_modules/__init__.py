@@ -1,0 +1,7 @@
+"""Lightning modules, and the bridge that runs fastMRI's under Lightning 2."""
+
+from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
+from fastmri_clgnet.pl_modules.image_module import ImageModule, ZeroFilledModule
+from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+
+__all__ = ["CLGNetModule", "ImageModule", "Lightning2Mixin", "ZeroFilledModule"]

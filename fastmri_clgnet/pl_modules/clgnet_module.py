@@ -1,0 +1,119 @@
+"""The Lightning module that trains CLGNet on fastMRI's data."""
+
+from __future__ import annotations
+
+import inspect
+from argparse import ArgumentParser
+from typing import Any
+
+import docstring_parser
+import torch
+from fastmri.data.transforms import UnetSample
+
+from fastmri_clgnet.losses import L1Loss, ReconstructionLoss
+from fastmri_clgnet.models import CLGNet
+from fastmri_clgnet.pl_modules.image_module import ImageModule
+
+
+class CLGNetModule(ImageModule):
+    """CLGNet with the paper's optimizer: Adam, learning rate 1e-4.
+
+    Takes batches of `fastmri.data.transforms.UnetDataTransform` samples, of either challenge. Logs
+    train_loss (and the loss's parts as train_loss/*), validation_loss (mean absolute error of the
+    normalised images) and fastMRI's val_metrics/nmse, psnr and ssim.
+
+    References:
+        Yi, Liu, Hu, Fang, Zhang. Contrastive Learning for Local and Global Learning MRI
+        Reconstruction. arXiv:2111.15200.
+    """
+
+    def __init__(
+        self,
+        in_chans: int = 1,
+        out_chans: int = 1,
+        chans: int = 32,
+        num_groups: int = 4,
+        num_blocks: int = 3,
+        wavelet: str = "haar",
+        lr: float = 1e-4,
+        lr_step_size: int | None = None,
+        lr_gamma: float = 0.1,
+        weight_decay: float = 0.0,
+        num_log_images: int = 16,
+        loss: ReconstructionLoss | None = None,
+    ) -> None:
+        """Make the network.
+
+        Args:
+            in_chans: Channels of the input image.
+            out_chans: Channels of the output image.
+            chans: Width of both branches of CLGNet.
+            num_groups: Residual groups in each branch.
+            num_blocks: Residual blocks in each group.
+            wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
+            lr: Adam's learning rate.
+            lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
+                again; null keeps it constant, as in the paper.
+            lr_gamma: Factor of the learning rate's decay.
+            weight_decay: Adam's weight decay.
+            num_log_images: Validation batches whose first image is logged.
+            loss: The training loss; by default the mean absolute error.
+        """
+        super().__init__(num_log_images=num_log_images)
+        self.save_hyperparameters(ignore=["loss"])
+        self.lr = lr
+        self.lr_step_size = lr_step_size
+        self.lr_gamma = lr_gamma
+        self.weight_decay = weight_decay
+        self.loss: ReconstructionLoss = L1Loss() if loss is None else loss
+        self.clgnet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Reconstruct normalised magnitude images, (batch, height, width) to the same shape."""
+        output: torch.Tensor = self.clgnet(image.unsqueeze(1)).squeeze(1)
+        return output
+
+    def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
+        """Compute and log the loss of one batch."""
+        output = self(batch.image)
+        parts = self.loss(output.unsqueeze(1), batch.target.unsqueeze(1), batch.image.unsqueeze(1))
+        self.log("train_loss", parts["loss"].detach(), prog_bar=True)
+        for name in parts.keys() - {"loss"}:
+            self.log(f"train_loss/{name}", parts[name].detach())
+        return parts["loss"]
+
+    def configure_optimizers(self) -> Any:
+        """Adam, with a step decay where lr_step_size is given."""
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=self.lr, weight_decay=self.weight_decay
+        )
+        if self.lr_step_size is None:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, self.lr_step_size, self.lr_gamma)
+        return [optimizer], [schedule]
+
+    @staticmethod
+    def add_model_specific_args(parent_parser: ArgumentParser) -> ArgumentParser:
+        """Add the constructor's arguments to an argparse parser, as fastMRI's modules do.
+
+        Args:
+            parent_parser: A parser with add_help=False or conflict handling of its own.
+
+        Returns:
+            A new parser with its arguments and this module's.
+        """
+        parser = ArgumentParser(parents=[parent_parser], add_help=False)
+        help_texts = {
+            parameter.arg_name: parameter.description
+            for parameter in docstring_parser.parse(CLGNetModule.__init__.__doc__ or "").params
+        }
+        types = {"wavelet": str, "lr": float, "lr_gamma": float, "weight_decay": float}
+        for name, parameter in inspect.signature(CLGNetModule).parameters.items():
+            if name != "loss":
+                parser.add_argument(
+                    f"--{name}",
+                    type=types.get(name, int),
+                    default=parameter.default,
+                    help=help_texts[name],
+                )
+        return parser

@@ -1,0 +1,62 @@
+"""What image-to-image modules share: steps on `UnetDataTransform` samples; and zero-filling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from fastmri.data.transforms import UnetSample
+from fastmri.pl_modules import MriModule
+
+from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+
+
+class ImageModule(Lightning2Mixin, MriModule):
+    """Validation and test of a network that maps normalised magnitude images to such images.
+
+    A subclass defines `forward`, from (batch, height, width) to the same shape. Batches are those of
+    `fastmri.data.transforms.UnetDataTransform`, of either challenge.
+    """
+
+    def validation_step(self, batch: UnetSample, batch_idx: int) -> dict[str, Any]:
+        """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
+        output = self(batch.image)
+        return {
+            "batch_idx": batch_idx,
+            "fname": batch.fname,
+            "slice_num": batch.slice_num,
+            "max_value": batch.max_value,
+            "output": denormalise(output, batch),
+            "target": denormalise(batch.target, batch),
+            "val_loss": F.l1_loss(output, batch.target),
+        }
+
+    def test_step(self, batch: UnetSample, batch_idx: int) -> dict[str, Any]:
+        """Reconstruct one batch for fastMRI's submission writer, in the data's units."""
+        return {
+            "fname": batch.fname,
+            "slice": batch.slice_num,
+            "output": denormalise(self(batch.image), batch).cpu().numpy(),
+        }
+
+
+class ZeroFilledModule(ImageModule):
+    """Zero-filling, the inverse FFT of the masked k-space: the baseline; it has no parameters."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the zero-filled image as it is."""
+        return image
+
+
+def denormalise(image: torch.Tensor, batch: UnetSample) -> torch.Tensor:
+    """Undo `UnetDataTransform`'s normalisation.
+
+    Args:
+        image: (batch, height, width), normalised.
+        batch: The batch it belongs to, with mean and std (batch,).
+
+    Returns:
+        The image in the data's units, in the precision of mean and std.
+    """
+    return image.to(batch.std.dtype) * batch.std[:, None, None] + batch.mean[:, None, None]

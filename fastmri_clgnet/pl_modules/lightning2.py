@@ -1,0 +1,141 @@
+"""The bridge that lets fastMRI's Lightning modules run under Lightning 2."""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from fastmri.pl_modules import MriModule
+from pytorch_lightning.loggers import TensorBoardLogger
+from torchvision.utils import save_image
+
+if TYPE_CHECKING:
+    _Host = MriModule
+else:
+    _Host = object
+
+HIDDEN_HOOKS = ("validation_step_end", "validation_epoch_end", "test_epoch_end")
+
+
+class _RedirectedTrainer:
+    """A trainer in everything but its `default_root_dir`."""
+
+    def __init__(self, trainer: pl.Trainer, default_root_dir: Path) -> None:
+        self._trainer = trainer
+        self.default_root_dir = str(default_root_dir)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer, name)
+
+
+class Lightning2Mixin(_Host):
+    """Makes any `fastmri.pl_modules.MriModule` train, validate and test under Lightning 2.
+
+    Put it in front of the module, nothing else is needed:
+
+        class UnetModule(Lightning2Mixin, fastmri.pl_modules.UnetModule): ...
+
+    fastMRI 0.3.0 was written for Lightning 1: Lightning 2 refuses its `validation_epoch_end` and
+    `test_epoch_end` and never calls its `validation_step_end`. The mixin hides the three from
+    Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so that
+    metrics and submission files are computed and written by fastMRI.
+
+    Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger, or,
+    without one, to PNG files under `default_root_dir`/images. Reconstructions are written under a
+    temporary name first, so that an interrupted test never leaves a half-written submission file.
+
+    Raises:
+        TypeError: When a subclass is defined whose hooks Lightning 2 would refuse: the mixin does not
+            stand in front of its `MriModule`, or the subclass defines one of the hidden hooks itself.
+    """
+
+    # Lightning 2 looks whether the class has these at all
+    validation_step_end = None  # type: ignore[assignment]
+    validation_epoch_end = None  # type: ignore[assignment]
+    test_epoch_end = None  # type: ignore[assignment]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check that the hooks are hidden in the subclass."""
+        super().__init_subclass__(**kwargs)
+        for hook in HIDDEN_HOOKS:
+            if issubclass(cls, MriModule) and getattr(cls, hook) is not None:
+                raise TypeError(
+                    f"{cls.__name__}.{hook} would be refused by Lightning 2: put Lightning2Mixin in "
+                    "front of the fastMRI module in the list of bases, and do not define "
+                    f"{hook} in a class derived from it"
+                )
+
+    def on_validation_epoch_start(self) -> None:
+        """Start collecting; choose the batches whose images are logged, evenly spread."""
+        super().on_validation_epoch_start()
+        self._validation_outputs: list[dict[str, Any]] = []
+        # the host would choose by trainer.val_dataloaders[0], which Lightning 2 does not offer
+        n_batches, n_images = self.trainer.num_val_batches[0], self.num_log_images
+        self.val_log_indices = []
+        if not self.trainer.sanity_checking and n_images > 0:
+            n_batches = n_batches if np.isfinite(n_batches) else n_images
+            chosen = np.linspace(0, n_batches - 1, min(n_images, int(n_batches)))
+            self.val_log_indices = sorted({round(index) for index in chosen})
+
+    def on_validation_batch_end(
+        self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Let the host log images and compute the batch's metrics."""
+        super().on_validation_batch_end(outputs, batch, batch_idx, dataloader_idx)
+        self._validation_outputs.append(super().validation_step_end(outputs))
+
+    def on_validation_epoch_end(self) -> None:
+        """Let the host aggregate over volumes and log validation_loss and val_metrics/*."""
+        super().on_validation_epoch_end()
+        outputs, self._validation_outputs = self._validation_outputs, []
+        super().validation_epoch_end(outputs)
+
+    def on_test_epoch_start(self) -> None:
+        """Start collecting."""
+        super().on_test_epoch_start()
+        self._test_outputs: list[dict[str, Any]] = []
+
+    def on_test_batch_end(
+        self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Keep what the step returned."""
+        super().on_test_batch_end(outputs, batch, batch_idx, dataloader_idx)
+        self._test_outputs.append(outputs)
+
+    def on_test_epoch_end(self) -> None:
+        """Let the host stack the slices and write default_root_dir/reconstructions/*.h5."""
+        super().on_test_epoch_end()
+        outputs, self._test_outputs = self._test_outputs, []
+        root = Path(self.trainer.default_root_dir)
+        final = root / "reconstructions"
+        final.mkdir(parents=True, exist_ok=True)
+        # the host writes to the trainer's root: show a copy of the module another root
+        with tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary:
+            writer = copy.copy(self)
+            writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))  # type: ignore[assignment]
+            writer.print = lambda *args, **kwargs: None  # type: ignore[method-assign]
+            super(Lightning2Mixin, writer).test_epoch_end(outputs)
+            for path in sorted((Path(temporary) / "reconstructions").iterdir()):
+                os.replace(path, final / path.name)  # noqa: PTH105
+        self.print(f"Saved reconstructions to {final}")
+
+    def log_image(self, name: str, image: torch.Tensor) -> None:
+        """Log one image.
+
+        Args:
+            name: Such as "val_images_idx_0/target".
+            image: (1, height, width), from 0 to 1.
+        """
+        loggers = [logger for logger in self.loggers if isinstance(logger, TensorBoardLogger)]
+        for logger in loggers:
+            logger.experiment.add_image(name, image, global_step=self.global_step)
+        if not loggers and self.trainer.is_global_zero:
+            path = Path(self.trainer.default_root_dir) / "images" / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_image(image, path)
