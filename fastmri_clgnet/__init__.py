@@ -1,7 +1,7 @@
 """CLGNet for fastMRI.
 
-Importing this package registers `fastmri.models.CLGNet` and `fastmri.pl_modules.CLGNetModule`; nothing
-that fastMRI has itself is changed or shadowed.
+Importing this package registers `fastmri.models.CLGNet` and `fastmri.pl_modules.CLGNetModule`;
+nothing that fastMRI has itself is changed or shadowed.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -12,9 +12,10 @@ try:
 except RuntimeError as error:
     if "torchvision::" in str(error):
         raise ImportError(
-            "torchvision does not fit the installed torch (fastMRI needs both: it imports torchvision "
-            "through torchmetrics). Install the two from one index: pip install --force-reinstall "
-            "torch torchvision; a CPU-only torch needs the torchvision of the same CPU index."
+            "torchvision does not fit the installed torch (fastMRI needs both: it imports "
+            "torchvision through torchmetrics). Install the two from one index: pip install "
+            "--force-reinstall torch torchvision; a CPU-only torch needs the torchvision of the "
+            "same CPU index."
         ) from error
     raise
 

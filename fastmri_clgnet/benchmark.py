@@ -1,4 +1,4 @@
-"""Counting and measuring: parameters and operations of a network, as the CLGNet paper counts them."""
+"""Counting a network's operations as the CLGNet paper counts them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _count_normalisation(module: nn.Module, image: torch.Tensor, output: torch.T
 
 
 def _count_spatial_fourier(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
-    """The layer's three convolutions where eq. 6 to 8 apply them: the spectral one on w // 2 + 1."""
+    """The three convolutions where eq. 6 to 8 apply them: the spectral one on w // 2 + 1."""
     if not isinstance(module, SpatialFourierLayer):
         raise TypeError(f"expected a SpatialFourierLayer, got {type(module).__name__}")
     height, width = output.shape[-2:]
@@ -65,10 +65,10 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
     """Operations of one forward pass on one single-channel image, by the CLGNet paper's counter.
 
     A convolution counts its multiply-adds and its bias, a transposed one per output position; a
-    rectifier module counts one per output element, batch and instance normalisation one per element and
-    two when affine, pooling one per input element; Fourier transforms and matrix products count nothing. A
-    spatial-Fourier layer counts its three convolutions as the paper writes them, however it is
-    evaluated. This is a figure to compare with the paper's tables, not a prediction of time.
+    rectifier module counts one per output element, batch and instance normalisation one per element
+    and two when affine, pooling one per input element; Fourier transforms and matrix products count
+    nothing. A spatial-Fourier layer counts its three convolutions as the paper writes them, however
+    it is evaluated. This is a figure to compare with the paper's tables, not a prediction of time.
 
     Args:
         model: Takes (1, 1, height, width) and contains only two-dimensional layers.

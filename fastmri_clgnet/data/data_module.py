@@ -65,8 +65,8 @@ def collate_one_size(samples: list[NamedTuple]) -> NamedTuple:
         if len(shapes) > 1:
             names = sorted({str(getattr(sample, "fname", "?")) for sample in samples})
             raise InputError(
-                f"slices of different sizes {sorted(shapes)} ({field} of {', '.join(names)}) cannot "
-                "share a batch; use batch size 1"
+                f"slices of different sizes {sorted(shapes)} ({field} of {', '.join(names)}) "
+                "cannot share a batch; use batch size 1"
             )
     batch: NamedTuple = default_collate(samples)
     return batch

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError
 
-# Up to this many bytes of k-space a split is read whole; above it, each volume's middle slice is, and
-# the other slices are checked as they are loaded.
+# Up to this many bytes of k-space a split is read whole; above it, each volume's middle slice is,
+# and the other slices are checked as they are loaded.
 READ_WHOLE_BYTES = 2**30
 _HEADER_SIZES = [("encodedSpace", "x"), ("encodedSpace", "y"), ("encodedSpace", "z"),
                  ("reconSpace", "x"), ("reconSpace", "y"), ("reconSpace", "z")]  # fmt: skip
@@ -54,7 +54,7 @@ def check_kspace_values(kspace: np.ndarray, name: str) -> None:
 
 
 def _header_numbers(header: bytes, path: Path) -> tuple[int, int]:
-    """Height and width of the reconstructed image from the ISMRMRD header; all host keys present."""
+    """Height and width of the image from the ISMRMRD header, which has all that the host reads."""
     if b"<!DOCTYPE" in header or b"<!ENTITY" in header:
         raise InputError(f"{path}: the ismrmrd_header declares XML entities, which are refused")
     try:
@@ -67,8 +67,8 @@ def _header_numbers(header: bytes, path: Path) -> tuple[int, int]:
             int(et_query(root, ["encoding", "encodingLimits", "kspace_encoding_step_1", limit]))
     except (ElementTree.ParseError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"{path}: the ismrmrd_header cannot be used ({error}); expected ISMRMRD XML with encoded "
-            "and recon matrix sizes and the limits of kspace_encoding_step_1"
+            f"{path}: the ismrmrd_header cannot be used ({error}); expected ISMRMRD XML with "
+            "encoded and recon matrix sizes and the limits of kspace_encoding_step_1"
         ) from error
     return sizes[3], sizes[4]
 
@@ -99,7 +99,8 @@ def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
     """
     if not path.is_file() or not h5py.is_hdf5(path):
         raise InputError(
-            f"{path}: not an HDF5 file, but fastMRI opens everything in the folder; move it elsewhere"
+            f"{path}: not an HDF5 file, but fastMRI opens everything in the folder; move it "
+            "elsewhere"
         )
     try:
         with h5py.File(path, "r") as file:
@@ -114,7 +115,11 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
     kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
     axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
-    if kspace.ndim != ndim or 0 in kspace.shape or not np.issubdtype(kspace.dtype, np.complexfloating):
+    if (
+        kspace.ndim != ndim
+        or 0 in kspace.shape
+        or not np.issubdtype(kspace.dtype, np.complexfloating)
+    ):
         other = {3: "singlecoil", 4: "multicoil"}.get(kspace.ndim)
         hint = f"; try --challenge {other}" if other not in (None, challenge) else ""
         raise InputError(
@@ -123,7 +128,7 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
         )
     header = _dataset(
         file, "ismrmrd_header", path,
-        "fastMRI reads the image's size from it (fastmri_clgnet.data.write_fastmri_file writes one)",
+        "fastMRI reads the image's size from it; fastmri_clgnet.data.write_fastmri_file writes it",
     )  # fmt: skip
     value = header[()]
     text = value.encode() if isinstance(value, str) else value
@@ -157,8 +162,8 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
             )
     if image_size[0] > kspace.shape[-2] or min(image_size) < 1:
         raise InputError(
-            f"{path}: an image of {image_size[0]} x {image_size[1]} pixels does not fit into k-space "
-            f"of {kspace.shape[-2]} x {kspace.shape[-1]}"
+            f"{path}: an image of {image_size[0]} x {image_size[1]} pixels does not fit into "
+            f"k-space of {kspace.shape[-2]} x {kspace.shape[-1]}"
         )
     return VolumeInfo(path, tuple(kspace.shape), image_size)
 

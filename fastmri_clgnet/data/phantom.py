@@ -6,8 +6,8 @@ simulating data by the discrete model that reconstructs it. Smooth phase and coi
 short trigonometric polynomials: a factor exp(2 pi i q . x) only shifts k-space by q.
 
 References:
-    Van de Walle et al. Reconstruction of MR images from data acquired on a general nonregular grid by
-    pseudoinverse calculation. IEEE TMI 19(12), 2000 (transform of an ellipse).
+    Van de Walle et al. Reconstruction of MR images from data acquired on a general nonregular grid
+    by pseudoinverse calculation. IEEE TMI 19(12), 2000 (transform of an ellipse).
     Guerquin-Kern, Lejeune, Pruessmann, Unser. Realistic Analytical Phantoms for Parallel Magnetic
     Resonance Imaging. IEEE TMI 31(3), 2012 (sinusoidal sensitivities).
 """
@@ -58,9 +58,12 @@ class Modulation(NamedTuple):
     def __call__(
         self, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.complex128]:
-        """Evaluate at positions `y` and `x` (any one shape) in fields of view: (n_coils, *shape)."""
-        waves = np.exp(2j * np.pi * (np.multiply.outer(self.q_y, y) + np.multiply.outer(self.q_x, x)))
-        return np.tensordot(self.weights, waves, axes=1)
+        """Evaluate at `y` and `x` (any one shape) in fields of view: (n_coils, *shape)."""
+        waves = np.exp(
+            2j * np.pi * (np.multiply.outer(self.q_y, y) + np.multiply.outer(self.q_x, x))
+        )
+        values: npt.NDArray[np.complex128] = np.tensordot(self.weights, waves, axes=1)
+        return values
 
 
 def ellipses_transform(
@@ -68,8 +71,8 @@ def ellipses_transform(
 ) -> npt.NDArray[np.complex128]:
     """Continuous Fourier transform of a sum of ellipses, integral of f(r) exp(-2 pi i k . r).
 
-    For semi-axes a, b: a b J1(2 pi s) / s exp(-2 pi i k . centre), s = |(a k_u, b k_v)| in the frame of
-    the ellipse; pi a b at k = 0.
+    For semi-axes a, b: a b J1(2 pi s) / s exp(-2 pi i k . centre), s = |(a k_u, b k_v)| in the
+    frame of the ellipse; pi a b at k = 0.
 
     Args:
         ellipses: The phantom.
@@ -119,7 +122,8 @@ def phantom_kspace(
     )
     # f(r) = sum F(k) exp(2 pi i k . r) dk, against the orthonormal sum over all samples
     scale = math.sqrt(oversampling * size * size) / oversampling
-    return scale * np.tensordot(modulation.weights, terms, axes=1)
+    kspace: npt.NDArray[np.complex128] = scale * np.tensordot(modulation.weights, terms, axes=1)
+    return kspace
 
 
 def smooth_phase(rng: np.random.Generator) -> Modulation:
@@ -159,7 +163,9 @@ def coil_sensitivities(rng: np.random.Generator, n_coils: int) -> Modulation:
     harmonics = np.arange(-1, 2) / 2
     q_y, q_x = (q.ravel() for q in np.meshgrid(harmonics, harmonics, indexing="ij"))
     y, x = np.meshgrid(*2 * [np.linspace(-0.5, 0.5, 24)], indexing="ij")
-    waves = np.exp(2j * np.pi * (np.multiply.outer(y.ravel(), q_y) + np.multiply.outer(x.ravel(), q_x)))
+    waves = np.exp(
+        2j * np.pi * (np.multiply.outer(y.ravel(), q_y) + np.multiply.outer(x.ravel(), q_x))
+    )
     angles = 2 * np.pi * (np.arange(n_coils) + rng.uniform()) / n_coils
     phases = rng.uniform(0, 2 * np.pi, size=n_coils)
     maps = [
@@ -202,7 +208,8 @@ def brain_phantom(
         radius, direction = 0.82 * math.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
         semi_y, semi_x = rng.uniform(0.012, 0.11, size=2) * half_x
         parts.append(
-            (rng.choice((-1, 1)) * rng.uniform(0.06, 0.35), radius * math.sin(direction) * 0.85 * head_y,
+            (rng.choice((-1, 1)) * rng.uniform(0.06, 0.35),
+             radius * math.sin(direction) * 0.85 * head_y,
              radius * math.cos(direction) * 0.82 * head_x, semi_y, semi_x, rng.uniform(0, np.pi))
         )  # fmt: skip
     return Ellipses(*np.array(parts, np.float64).T)

@@ -105,8 +105,8 @@ class CLGNet(nn.Module):
         """
         if image.ndim != 4 or min(image.shape[-2:]) < MIN_SIZE:
             raise ValueError(
-                f"CLGNet takes (batch, chans, height, width) from {MIN_SIZE} x {MIN_SIZE} pixels up, "
-                f"got {tuple(image.shape)}"
+                f"CLGNet takes (batch, chans, height, width) from {MIN_SIZE} x {MIN_SIZE} pixels "
+                f"up, got {tuple(image.shape)}"
             )
         height, width = image.shape[-2:]
         # both branches halve the image: make its sizes even

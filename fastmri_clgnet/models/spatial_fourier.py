@@ -4,21 +4,23 @@ The paper defines the layer as a fusion of a local convolution with a pointwise 
 
     SFL(f) = Conv1x1([Conv3x3(f), IFFT(Conv1x1(FFT(f)))])
 
-Nothing inside is non-linear, so the layer is evaluated without the concatenation and without an FFT.
-Let S be the half spectrum of f, and let the spectral convolution act on real and imaginary part by
-M = [[A, B], [C, D]]. Then Re S = (S + S*) / 2 and Im S = (S - S*) / 2i give
+Nothing inside is non-linear, so the layer is evaluated without the concatenation and without an
+FFT. Let S be the half spectrum of f, and let the spectral convolution act on real and imaginary
+part by M = [[A, B], [C, D]]. Then Re S = (S + S*) / 2 and Im S = (S - S*) / 2i give
 
-    M S = (P + iR) S + (Q + iT) S*,  P = (A + D) / 2, R = (C - B) / 2, Q = (A - D) / 2, T = (C + B) / 2
+    M S = (P + iR) S + (Q + iT) S*
+    P = (A + D) / 2,  R = (C - B) / 2,  Q = (A - D) / 2,  T = (C + B) / 2
 
 Back in the image domain, S* is f mirrored at the origin, and a factor i on the half spectrum is a
-Hilbert transform H along the width (the inverse real FFT ignores the imaginary part at frequency zero
-and at the Nyquist frequency). With real P, Q, R, T mixing channels alone,
+Hilbert transform H along the width (the inverse real FFT ignores the imaginary part at frequency
+zero and at the Nyquist frequency). With real P, Q, R, T mixing channels alone,
 
     IFFT(M S) = P f + Q mirror(f) + H (R f + T mirror(f))
 
-which is exact for every even and odd size. The fusing weights and P go into the 3x3 kernel, the others
-into one pointwise product; H is one matrix product along the rows. Only f is kept for backward.
-The spectral bias b = b_r + i b_i is an impulse at the origin: it reaches the first row alone.
+which is exact for every even and odd size. The fusing weights and P go into the 3x3 kernel, the
+others into one pointwise product; H is one matrix product along the rows. Only f is kept for
+backward. The spectral bias b = b_r + i b_i is an impulse at the origin: it reaches the first row
+alone.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from torch import nn
 
 
 def _half_spectrum_times_i(width: int) -> torch.Tensor:
-    """The (width, width) float64 matrix H with H f = irfft(i * rfft(f)), zero frequency left out."""
+    """The float64 matrix H with H f = irfft(i * rfft(f)), zero frequency left out."""
     spectrum = 1j * torch.fft.rfft(torch.eye(width, dtype=torch.float64), dim=0)
     spectrum[0] = 0
     if width % 2 == 0:
@@ -75,12 +77,12 @@ def mirror(features: torch.Tensor) -> torch.Tensor:
 
 
 class SpatialFourierLayer(nn.Module):
-    """Spatial-Fourier layer: local 3x3 convolution and pointwise convolution in the spectrum, fused.
+    """Spatial-Fourier layer: a local convolution and a pointwise one in the spectrum, fused.
 
-    SFL(f) = fuse([local(f), irfft2(spectral(rfft2(f)))]), orthonormal FFTs over height and width, the
-    spectrum's real parts in front of its imaginary parts (eq. 6 to 8). Evaluated folded, with the same
-    parameters, values and gradients; see the module's text. The paper does not say which FFT; a real
-    one over both axes meets its parameter and operation counts.
+    SFL(f) = fuse([local(f), irfft2(spectral(rfft2(f)))]), orthonormal FFTs over height and width,
+    the spectrum's real parts in front of its imaginary parts (eq. 6 to 8). Evaluated folded, with
+    the same parameters, values and gradients; see the module's text. The paper does not say which
+    FFT; a real one over both axes meets its parameter and operation counts.
 
     Args:
         chans: Channels of input and output.
@@ -107,8 +109,8 @@ class SpatialFourierLayer(nn.Module):
         """Collapse the three convolutions.
 
         Returns:
-            3x3 kernel (chans, chans, 3, 3), its bias (chans), pointwise weights (3 * chans, chans) for
-            Q, R and T, and the spectral bias after fusing (2, chans): real and imaginary part.
+            3x3 kernel (chans, chans, 3, 3), its bias (chans), pointwise weights (3 * chans, chans)
+            for Q, R and T, and the spectral bias after fusing (2, chans): real and imaginary part.
         """
         fuse_local, fuse_global = self.fuse.weight.flatten(1).chunk(2, dim=1)
         kernel = torch.einsum("oc,cihw->oihw", fuse_local, self.local.weight)

@@ -9,7 +9,9 @@ import pywt
 import torch
 from torch import nn
 
-SUBBANDS = 4  # approximation, horizontal, vertical and diagonal detail: cA, cH, cV, cD of PyWavelets
+SUBBANDS = (
+    4  # approximation, horizontal, vertical and diagonal detail: cA, cH, cV, cD of PyWavelets
+)
 
 
 def _wavelet(name: str) -> pywt.Wavelet:
@@ -19,9 +21,11 @@ def _wavelet(name: str) -> pywt.Wavelet:
     except ValueError as error:
         raise ValueError(
             f"wavelet={name!r} is not a discrete wavelet of PyWavelets; expected an orthogonal or "
-            "biorthogonal name such as 'haar', 'db4' or 'bior2.2' (see pywt.wavelist(kind='discrete'))"
+            "biorthogonal name such as 'haar', 'db4' or 'bior2.2' (see "
+            "pywt.wavelist(kind='discrete'))"
         ) from error
-    # without distortion: low * low~ + high * high~ = 2 delta ("dmey" is an approximation, off by 1e-2)
+    # without distortion: low * low~ + high * high~ = 2 delta ("dmey" is an approximation, off by
+    # 1e-2)
     response = np.convolve(wavelet.dec_lo, wavelet.rec_lo)
     response += np.convolve(wavelet.dec_hi, wavelet.rec_hi)
     response[len(response) // 2] -= 2
@@ -31,7 +35,7 @@ def _wavelet(name: str) -> pywt.Wavelet:
 
 
 def _periodic(x: torch.Tensor, before: int, after: int, dim: int) -> torch.Tensor:
-    """Continue `x` periodically along `dim`, by any length (torch's circular padding stops at one)."""
+    """Continue `x` periodically along `dim`, by any length (circular padding stops at one)."""
     if before == after == 0:
         return x
     size = x.shape[dim]
@@ -201,7 +205,8 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
         height, width = 2 * coefficients.shape[-2], 2 * coefficients.shape[-1]
         if coefficients.shape[1] % SUBBANDS:
             raise ValueError(
-                f"expected 4 subbands of equally many channels, got {coefficients.shape[1]} channels"
+                f"expected 4 subbands of equally many channels, got {coefficients.shape[1]} "
+                "channels"
             )
         if size is not None and not (0 <= height - size[0] <= 1 and 0 <= width - size[1] <= 1):
             raise ValueError(

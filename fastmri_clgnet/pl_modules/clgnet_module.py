@@ -84,9 +84,7 @@ class CLGNetModule(ImageModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, with a step decay where lr_step_size is given."""
-        optimizer = torch.optim.Adam(
-            self.parameters(), lr=self.lr, weight_decay=self.weight_decay
-        )
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         if self.lr_step_size is None:
             return optimizer
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, self.lr_step_size, self.lr_gamma)

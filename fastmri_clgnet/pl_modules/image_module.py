@@ -15,8 +15,8 @@ from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
 class ImageModule(Lightning2Mixin, MriModule):
     """Validation and test of a network that maps normalised magnitude images to such images.
 
-    A subclass defines `forward`, from (batch, height, width) to the same shape. Batches are those of
-    `fastmri.data.transforms.UnetDataTransform`, of either challenge.
+    A subclass defines `forward`, from (batch, height, width) to the same shape. Batches are those
+    of `fastmri.data.transforms.UnetDataTransform`, of either challenge.
     """
 
     def validation_step(self, batch: UnetSample, batch_idx: int) -> dict[str, Any]:

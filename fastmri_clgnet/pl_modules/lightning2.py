@@ -15,8 +15,8 @@ from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
-if TYPE_CHECKING:
-    _Host = MriModule
+if TYPE_CHECKING:  # what the mixin is mixed with
+    from fastmri.pl_modules import MriModule as _Host
 else:
     _Host = object
 
@@ -43,22 +43,23 @@ class Lightning2Mixin(_Host):
 
     fastMRI 0.3.0 was written for Lightning 1: Lightning 2 refuses its `validation_epoch_end` and
     `test_epoch_end` and never calls its `validation_step_end`. The mixin hides the three from
-    Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so that
-    metrics and submission files are computed and written by fastMRI.
+    Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so
+    that metrics and submission files are computed and written by fastMRI.
 
-    Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger, or,
-    without one, to PNG files under `default_root_dir`/images. Reconstructions are written under a
-    temporary name first, so that an interrupted test never leaves a half-written submission file.
+    Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger,
+    or, without one, to PNG files under `default_root_dir`/images. Reconstructions are written under
+    a temporary name first, so that an interrupted test never leaves a half-written submission file.
 
     Raises:
-        TypeError: When a subclass is defined whose hooks Lightning 2 would refuse: the mixin does not
-            stand in front of its `MriModule`, or the subclass defines one of the hidden hooks itself.
+        TypeError: When a subclass is defined whose hooks Lightning 2 would refuse: the mixin does
+            not stand in front of its `MriModule`, or the subclass defines one of the hidden hooks
+            itself.
     """
 
     # Lightning 2 looks whether the class has these at all
-    validation_step_end = None  # type: ignore[assignment]
-    validation_epoch_end = None  # type: ignore[assignment]
-    test_epoch_end = None  # type: ignore[assignment]
+    validation_step_end = None
+    validation_epoch_end = None
+    test_epoch_end = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check that the hooks are hidden in the subclass."""
@@ -66,8 +67,8 @@ class Lightning2Mixin(_Host):
         for hook in HIDDEN_HOOKS:
             if issubclass(cls, MriModule) and getattr(cls, hook) is not None:
                 raise TypeError(
-                    f"{cls.__name__}.{hook} would be refused by Lightning 2: put Lightning2Mixin in "
-                    "front of the fastMRI module in the list of bases, and do not define "
+                    f"{cls.__name__}.{hook} would be refused by Lightning 2: put Lightning2Mixin "
+                    "in front of the fastMRI module in the list of bases, and do not define "
                     f"{hook} in a class derived from it"
                 )
 
@@ -118,8 +119,8 @@ class Lightning2Mixin(_Host):
         # the host writes to the trainer's root: show a copy of the module another root
         with tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary:
             writer = copy.copy(self)
-            writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))  # type: ignore[assignment]
-            writer.print = lambda *args, **kwargs: None  # type: ignore[method-assign]
+            writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))
+            writer.print = lambda *args, **kwargs: None
             super(Lightning2Mixin, writer).test_epoch_end(outputs)
             for path in sorted((Path(temporary) / "reconstructions").iterdir()):
                 os.replace(path, final / path.name)  # noqa: PTH105
@@ -130,8 +131,10 @@ class Lightning2Mixin(_Host):
 
         Args:
             name: Such as "val_images_idx_0/target".
-            image: (1, height, width), from 0 to 1.
+            image: (1, height, width), from 0 to 1; NaN, which the host makes of images without
+                signal when it divides by their maximum, is shown as 0.
         """
+        image = torch.nan_to_num(image)
         loggers = [logger for logger in self.loggers if isinstance(logger, TensorBoardLogger)]
         for logger in loggers:
             logger.experiment.add_image(name, image, global_step=self.global_step)

@@ -1,0 +1,1 @@
+"""What the training command is made of: arguments, checkpoints, results."""

@@ -1,0 +1,249 @@
+"""The training command's flags, from the constructors, and where its data comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytorch_lightning as pl
+import yaml
+from fastmri.data.mri_data import fetch_dir
+from fastmri.pl_modules import FastMriDataModule
+from jsonargparse import ArgumentParser, Namespace
+
+from fastmri_clgnet.data.demo import default_demo_dir
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.pl_modules import CLGNetModule
+
+MASK_TYPES = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
+DIRS_FILE = Path("fastmri_dirs.yaml")
+# what fastMRI's own scripts write into a fastmri_dirs.yaml that nobody has edited yet
+_TEMPLATE_DIRS = {Path("/path/to/knee"), Path("/path/to/brain")}
+
+# The demo trains this small network; a flag or --config still wins. It is a demo, not a benchmark.
+DEMO_PRESET: dict[str, Any] = {
+    "chans": 16,
+    "num_groups": 1,
+    "num_blocks": 2,
+    "lr": 2e-3,
+    "lr_step_size": 18,
+    "batch_size": 2,
+    "num_workers": 0,
+    "max_epochs": 24,
+    "num_log_images": 4,
+    "log_every_n_steps": 8,
+    "num_sanity_val_steps": 0,
+}
+
+# Trainer arguments that take objects, or that the command sets itself
+_OWN_TRAINER = {
+    "accelerator", "strategy", "profiler", "deterministic", "logger", "callbacks", "plugins",
+    "default_root_dir", "use_distributed_sampler", "barebones", "model_registry",
+    "enable_checkpointing", "reload_dataloaders_every_n_epochs",
+}  # fmt: skip
+_OWN_DATA = {
+    "data_path", "challenge", "test_split", "test_path", "train_transform", "val_transform",
+    "test_transform", "train_filter", "val_filter", "test_filter", "distributed_sampler",
+}  # fmt: skip
+
+
+class DataSource(NamedTuple):
+    """Where the data comes from.
+
+    Args:
+        path: Folder with {challenge}_train and so on; None is the demo data set.
+        origin: How it was chosen, for a person to read.
+    """
+
+    path: Path | None
+    origin: str
+
+
+def build_parser() -> ArgumentParser:
+    """Make the parser; defaults are those of the constructors, of real data and the paper."""
+    parser = ArgumentParser(
+        prog="python -m fastmri_clgnet.train_clgnet",
+        description=(
+            "Train CLGNet on fastMRI data, test it and save submission files. Without --data_path "
+            "and without a fastmri_dirs.yaml in this folder it trains a small network on simulated "
+            "demo data. The same command continues from its last checkpoint."
+        ),
+    )
+    parser.add_argument("--config", action="config", help="YAML file of these flags.")
+
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--mode",
+        type=Literal["train", "test"],
+        default="train",
+        help="train: train, then test with the best checkpoint. test: write reconstructions.",
+    )
+    run.add_argument("--seed", type=int, default=42, help="Seed of weights, data order and masks.")
+    run.add_argument(
+        "--default_root_dir",
+        type=Path | None,
+        default=None,
+        help="Folder of checkpoints, logs and reconstructions. Default: clgnet/CHALLENGE[_demo] "
+        "under log_path of fastmri_dirs.yaml, or here.",
+    )
+    run.add_argument(
+        "--ckpt_path",
+        type=str | None,
+        default=None,
+        help="Checkpoint to continue from or to test: a file, 'last', 'best' or 'none' (start "
+        "over). Default: the last one when training, the best one when testing, under "
+        "default_root_dir.",
+    )
+    run.add_argument(
+        "--debug", action="store_true", help="Show the traceback of an error in the input."
+    )
+
+    data = parser.add_argument_group("data (fastMRI's names)")
+    data.add_argument(
+        "--challenge",
+        type=Literal["singlecoil", "multicoil"],
+        default="singlecoil",
+        help="Which kind of data.",
+    )
+    data.add_argument(
+        "--data_path",
+        type=Path | None,
+        default=None,
+        help="fastMRI's root folder, with singlecoil_train, singlecoil_val and so on. Default: "
+        "knee_path, else brain_path, of ./fastmri_dirs.yaml, else the demo data set.",
+    )
+    data.add_argument(
+        "--demo_dir",
+        type=Path | None,
+        default=None,
+        help=f"Use the demo data set, made in this folder. Default folder: {default_demo_dir()}",
+    )
+    data.add_argument(
+        "--test_path",
+        type=Path | None,
+        default=None,
+        help="Folder of test files; overrides data_path and test_split.",
+    )
+    data.add_argument(
+        "--test_split",
+        type=Literal["val", "test", "challenge"],
+        default="test",
+        help="Which split to test on; val is undersampled by the mask flags, seeded by file name.",
+    )
+    data.add_argument(
+        "--mask_type", choices=MASK_TYPES, default="random", help="Type of k-space mask."
+    )
+    data.add_argument(
+        "--center_fractions",
+        nargs="+",
+        type=float,
+        default=[0.08],
+        help="Fraction of columns in the fully sampled centre, one for each acceleration.",
+    )
+    data.add_argument(
+        "--accelerations",
+        nargs="+",
+        type=int,
+        default=[4],
+        help="Acceleration factors; one is drawn for each slice.",
+    )
+    parser.add_class_arguments(FastMriDataModule, None, skip=_OWN_DATA)
+    # The host's default is a pickle in the working folder, which is unpickled and goes stale
+    parser.set_defaults(use_dataset_cache_file=False)
+
+    parser.add_class_arguments(CLGNetModule, None, skip={"loss"})
+
+    trainer = parser.add_argument_group("trainer (Lightning's names)")
+    trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, auto, ...")
+    trainer.add_argument("--strategy", type=str, default="auto", help="auto, ddp, fsdp, ...")
+    trainer.add_argument(
+        "--profiler", type=Literal["simple", "advanced"] | None, default=None, help="Time the run."
+    )
+    trainer.add_argument(
+        "--deterministic",
+        nargs="?",
+        const=True,
+        type=bool | Literal["warn"] | None,
+        default=None,
+        help="Use deterministic algorithms only.",
+    )
+    trainer.add_argument(
+        "--logger", type=bool, default=True, help="Log to TensorBoard; else images go to PNG files."
+    )
+    parser.add_class_arguments(pl.Trainer, None, skip=_OWN_TRAINER)
+    parser.set_defaults(batch_size=10, max_epochs=50)
+    return parser
+
+
+def parse_arguments(argv: list[str] | None = None) -> Namespace:
+    """Parse the command line; the demo's preset replaces the defaults where the demo is chosen.
+
+    Args:
+        argv: Arguments; by default the process's.
+
+    Returns:
+        Everything resolved: data_path is the folder to read (None for the demo data set, which is
+        not made yet, in demo_dir) and default_root_dir is set.
+
+    Raises:
+        InputError: If fastmri_dirs.yaml cannot be used.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    source = find_data(args)
+    if source.path is None:
+        parser.set_defaults(DEMO_PRESET)
+        args = parser.parse_args(argv)
+        args.demo_dir = default_demo_dir() if args.demo_dir is None else args.demo_dir
+    args.data_path = source.path
+    if args.default_root_dir is None:
+        logs = fetch_dir("log_path", DIRS_FILE) if "log_path" in _read_dirs() else Path()
+        suffix = "_demo" if source.path is None else ""
+        args.default_root_dir = logs / "clgnet" / f"{args.challenge}{suffix}"
+    return args
+
+
+def find_data(args: Namespace) -> DataSource:
+    """Decide where the data comes from: --data_path, --demo_dir, fastmri_dirs.yaml, else the demo.
+
+    Args:
+        args: With data_path and demo_dir.
+
+    Returns:
+        The source; nothing is made or written.
+
+    Raises:
+        InputError: If flags contradict each other or fastmri_dirs.yaml names no existing folder.
+    """
+    if args.data_path is not None:
+        if args.demo_dir is not None:
+            raise InputError("--data_path and --demo_dir contradict each other; give one of them")
+        return DataSource(args.data_path, "--data_path")
+    if args.demo_dir is not None:
+        return DataSource(None, "--demo_dir")
+    named = {}
+    for key in ("knee_path", "brain_path"):
+        if key in _read_dirs():
+            path = fetch_dir(key, DIRS_FILE)
+            if path not in _TEMPLATE_DIRS:
+                named[key] = path
+    for key, path in named.items():
+        if path.is_dir():
+            return DataSource(path, f"{key} of {DIRS_FILE}")
+    if named:
+        places = ", ".join(f"{key}: {path}" for key, path in named.items())
+        raise InputError(f"{DIRS_FILE}: no such folder ({places}); correct it, or give --data_path")
+    return DataSource(None, "no --data_path, and no fastmri_dirs.yaml that names one")
+
+
+def _read_dirs() -> dict[str, Any]:
+    """The contents of fastmri_dirs.yaml, empty if there is none (fastMRI would create one)."""
+    if not DIRS_FILE.is_file():
+        return {}
+    try:
+        contents = yaml.safe_load(DIRS_FILE.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{DIRS_FILE}: not a YAML file ({error})") from error
+    if not isinstance(contents, dict):
+        raise InputError(f"{DIRS_FILE}: expected knee_path, brain_path and log_path")
+    return contents

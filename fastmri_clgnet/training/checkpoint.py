@@ -1,0 +1,148 @@
+"""Finding, checking and writing checkpoints."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from fastmri_clgnet.errors import InputError
+
+LAST, BEST = "last", "best"
+
+
+def checkpoint_dir(root: Path) -> Path:
+    """Where a run keeps its checkpoints."""
+    return root / "checkpoints"
+
+
+def checkpoint_callback(root: Path) -> ModelCheckpoint:
+    """Keep last.ckpt and best.ckpt (lowest validation_loss); Lightning writes them atomically."""
+    return ModelCheckpoint(
+        dirpath=checkpoint_dir(root),
+        filename=BEST,
+        monitor="validation_loss",
+        mode="min",
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+class SaveOnInterrupt(Callback):
+    """Writes last.ckpt when Ctrl-C or SIGTERM stops the training.
+
+    Attributes:
+        interrupted: Whether that happened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the path to write to."""
+        self.path = path
+        self.interrupted = False
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Save, if training was under way."""
+        if isinstance(exception, KeyboardInterrupt | SIGTERMException):
+            self.interrupted = True
+            if trainer.training and trainer.global_step > 0:
+                trainer.save_checkpoint(self.path)
+
+
+def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
+    """Decide which checkpoint to load.
+
+    Args:
+        name: The --ckpt_path flag: a file, "last", "best", "none" or None for the mode's default.
+        mode: "train" continues from the last one, if any; "test" needs one and prefers the best.
+        root: The run's folder.
+
+    Returns:
+        The file, or None to start from scratch.
+
+    Raises:
+        InputError: If it does not exist.
+    """
+    folder = checkpoint_dir(root)
+    if name is None and mode == "train":
+        last = folder / f"{LAST}.ckpt"
+        return last if last.is_file() else None
+    if name == "none" and mode == "train":
+        return None
+    if name == "none":
+        raise InputError("--mode test needs a checkpoint; give --ckpt_path or leave it away")
+    name = BEST if name is None else name
+    path = folder / f"{name}.ckpt" if name in (LAST, BEST) else Path(name)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such checkpoint; train first, or give --ckpt_path (or the "
+            "--default_root_dir of the run)"
+        )
+    return path
+
+
+def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
+    """Load a checkpoint without running any code it may hold, and compare it with the model.
+
+    Args:
+        path: A Lightning checkpoint.
+        module: The module that it is to be loaded into.
+
+    Raises:
+        InputError: If it cannot be read, or is of another model or size; says how they differ.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: not a checkpoint that can be loaded safely ({reason}); expected one that "
+            "train_clgnet wrote"
+        ) from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise InputError(f"{path}: holds no 'state_dict'; expected a Lightning checkpoint")
+
+    state, expected = checkpoint["state_dict"], module.state_dict()
+    if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in expected.items()}:
+        return
+    theirs = checkpoint.get("hyper_parameters") or {}
+    differences = [
+        f"--{name} {theirs[name]}"
+        for name, value in module.hparams.items()
+        if name in theirs and theirs[name] != value and name in _architecture(module)
+    ]
+    if differences:
+        raise InputError(
+            f"{path}: of a model of another size, trained with {' '.join(differences)}. Give "
+            "these flags, or another --default_root_dir, or start over with --ckpt_path none"
+        )
+    name = next(iter(state.keys() ^ expected.keys()), "sizes")
+    raise InputError(
+        f"{path}: of another model ({name} does not fit {type(module).__name__}). Give another "
+        "--default_root_dir or --ckpt_path, or start over with --ckpt_path none"
+    )
+
+
+def _architecture(module: pl.LightningModule) -> set[str]:
+    """The constructor's arguments that change no optimizer or logging setting."""
+    training = {"lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images"}
+    return set(inspect.signature(type(module)).parameters) - training
+
+
+def weights_only(trainer_method: Any) -> dict[str, Any]:
+    """Ask `Trainer.fit` and its like for safe loading, where this Lightning has the switch.
+
+    Older ones have not; there `check_checkpoint` has refused unsafe files before.
+    """
+    return (
+        {"weights_only": True}
+        if "weights_only" in inspect.signature(trainer_method).parameters
+        else {}
+    )

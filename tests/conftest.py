@@ -1,0 +1,34 @@
+"""Fixtures: small data sets, and where larger test data may be found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers import make_small_dataset
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of both challenges; not to be changed."""
+    root = tmp_path_factory.mktemp("small")
+    for challenge in ("singlecoil", "multicoil"):
+        make_small_dataset(root, challenge)
+    return root
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data and weights that FASTMRI_CLGNET_TEST_DATA names."""
+    if "FASTMRI_CLGNET_TEST_DATA" not in os.environ:
+        pytest.skip("needs FASTMRI_CLGNET_TEST_DATA, a folder of real brain data (see README)")
+    return Path(os.environ["FASTMRI_CLGNET_TEST_DATA"])
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A seeded generator."""
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,77 @@
+"""The folded spatial-Fourier layer against eq. 6 to 8 evaluated plainly."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fastmri_clgnet.models import (
+    SpatialFourierLayer,
+    SpatialFourierResidualBlock,
+    SpatialFourierResidualGroup,
+)
+from fastmri_clgnet.models.spatial_fourier import hilbert_matrix, mirror
+from tests.helpers import assert_gradients_reach_all, plain_spatial_fourier
+
+SIZES = [(16, 16), (17, 20), (20, 17), (21, 33), (3, 2)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=str
+)
+def test_folded_equals_plain(
+    size: tuple[int, int], dtype: torch.dtype, tolerance: float, generator: torch.Generator
+) -> None:
+    layer = SpatialFourierLayer(6).to(dtype)
+    features = torch.randn(2, 6, *size, dtype=dtype, generator=generator, requires_grad=True)
+    weights = torch.randn(2, 6, *size, dtype=dtype, generator=generator)
+    inputs = [features, *layer.parameters()]
+
+    plain = plain_spatial_fourier(layer, features)
+    expected = torch.autograd.grad((plain * weights).sum(), inputs)
+    folded = layer(features)
+    gradients = torch.autograd.grad((folded * weights).sum(), inputs)
+
+    torch.testing.assert_close(folded, plain, rtol=tolerance, atol=tolerance)
+    for gradient, reference in zip(gradients, expected, strict=True):
+        scale = float(reference.abs().max()) + 1e-30
+        torch.testing.assert_close(gradient / scale, reference / scale, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 16])
+def test_hilbert_matrix_equals_its_definition(width: int) -> None:
+    rows = torch.randn(5, width, dtype=torch.float64)
+    spectrum = 1j * torch.fft.rfft(rows)
+    # what a complex-to-real transform drops: imaginary parts at frequency zero and Nyquist
+    expected = torch.fft.irfft(spectrum, n=width)
+    matrix = hilbert_matrix(width, torch.float64, torch.device("cpu"))
+    torch.testing.assert_close(rows @ matrix.T, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(matrix, -matrix.T, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_mirror_conjugates_the_spectrum(size: tuple[int, int]) -> None:
+    pixels = torch.randn(1, *size, 3, dtype=torch.float64)
+    spectrum = torch.fft.fft2(pixels, dim=(1, 2))
+    mirrored = torch.fft.fft2(mirror(pixels), dim=(1, 2))
+    torch.testing.assert_close(mirrored, spectrum.conj(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("block", [SpatialFourierResidualBlock, SpatialFourierResidualGroup])
+def test_blocks_are_residual_and_learn(block: type[torch.nn.Module]) -> None:
+    module = block(4)
+    features = torch.randn(2, 4, 9, 12)
+    module(features).square().mean().backward()
+    assert_gradients_reach_all(module)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    torch.testing.assert_close(module(features), features)
+
+
+def test_layer_without_bias_is_refused() -> None:
+    layer = SpatialFourierLayer(2)
+    layer.local.bias = None
+    with pytest.raises(ValueError, match="need their biases"):
+        layer(torch.zeros(1, 2, 8, 8))

@@ -1,0 +1,64 @@
+"""The README's commands do what the README says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastmri_clgnet.training.arguments import build_parser
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"python -m (fastmri_clgnet\.train_clgnet|fastmri\.evaluate)\b(.*)", README)
+
+
+def command(text: str) -> str:
+    """The README's main command or test command, as it stands there."""
+    found = re.search(rf"<!-- {text} command -->\n```bash\n(.*?)\n```", README, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def test_both_commands_set_up_their_environment() -> None:
+    for text in ("main", "test"):
+        assert command(text).startswith("python3 -m venv ")
+        assert "pip install -q -c constraints.txt" in command(text)
+    assert command("test").endswith("/bin/python -m pytest")
+
+
+def test_flags_exist() -> None:
+    trained = [flags for name, flags in COMMANDS if name == "fastmri_clgnet.train_clgnet"]
+    assert len(trained) >= 5
+    parser = build_parser()
+    known = {option for action in parser._actions for option in action.option_strings}
+    for flags in trained:
+        words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
+        assert {word for word in words if word.startswith("--")} <= known, flags
+
+
+@pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
+def test_main_command_beats_zero_filling_by_5_db(challenge: str, tmp_path: Path) -> None:
+    """What stands behind the set-up in the main command, in an empty folder; then fastMRI's own."""
+    training = command("main").split("&&")[-1].strip()
+    assert training.endswith("-m fastmri_clgnet.train_clgnet --challenge singlecoil")
+    arguments = [sys.executable, *shlex.split(training)[1:-1], challenge]
+    run = subprocess.run(
+        [*arguments, "--demo_dir", "demo"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "*** DEMO" in run.stdout
+    root = tmp_path / "clgnet" / f"{challenge}_demo"
+    metrics = json.loads((root / "metrics.json").read_text())
+    assert metrics["CLGNet"]["psnr"] >= metrics["zero-filled"]["psnr"] + 5
+    assert metrics["CLGNet"]["ssim"] > metrics["zero-filled"]["ssim"]
+    assert f"{metrics['CLGNet']['psnr']:.2f}" in run.stdout
+    names = {path.name for path in (root / "reconstructions").iterdir()}
+    assert names == {"demo_test_0.h5", "demo_test_1.h5"}
+    for name in ("checkpoints/best.ckpt", "comparison.png", "tensorboard", "config.yaml"):
+        assert (root / name).exists()
+        assert name in run.stdout

@@ -1,0 +1,89 @@
+"""Real brain volumes (simulated k-space) and real raw k-space through the command."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.train_clgnet import main
+from tests.helpers import QUIET, SMALL
+
+
+def _centred_fft(image: np.ndarray) -> np.ndarray:
+    axes = (-2, -1)
+    shifted = np.fft.ifftshift(image, axes=axes)
+    return np.fft.fftshift(np.fft.fft2(shifted, norm="ortho"), axes=axes)
+
+
+@pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
+def test_trains_on_real_brains(
+    challenge: str, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real anatomy, cropped to 128 x 128, k-space simulated; long enough to see it learn."""
+    monkeypatch.chdir(tmp_path)
+    y, x = np.meshgrid(np.linspace(-1, 1, 128), np.linspace(-1, 1, 128), indexing="ij")
+    for split, name in (("train", "p01_s1_t2w"), ("val", "p19_s1_flair")):
+        magnitude = np.load(test_data / "brain_magnitude" / f"{name}.npz")["magnitude"]
+        image = 1e-4 * magnitude[8:12, 64:192, 64:192] / 4095 * np.exp(1j * (x + y))
+        if challenge == "multicoil":
+            image = image[:, None] * np.stack([np.exp(-((x - c) ** 2)) for c in (-1, 1)])
+        target = np.abs(image) if challenge == "singlecoil" else np.linalg.norm(image, axis=1)
+        Path(f"{challenge}_{split}").mkdir()
+        write_fastmri_file(
+            f"{challenge}_{split}/{name}.h5",
+            _centred_fft(image).astype(np.complex64),
+            target.astype(np.float32),
+        )
+    flags = ["--challenge", challenge, "--data_path", ".", *SMALL, *QUIET]
+    flags += ["--lr", "0.002", "--batch_size", "2"]
+    errors = []
+    for epochs in ("1", "10"):
+        assert main([*flags, "--max_epochs", epochs]) == 0
+        metrics = json.loads(Path(f"clgnet/{challenge}/metrics.json").read_text())
+        errors.append(metrics["CLGNet"]["nmse"])
+    assert errors[1] < 0.7 * errors[0]
+
+
+@pytest.mark.slow
+def test_half_an_hour_beats_zero_filling_by_1_5_db(
+    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's result, by its command; the data set is made by the script beside the data."""
+    monkeypatch.chdir(tmp_path)
+    script = test_data.parent / "tools" / "make_fastmri_dataset.py"
+    subprocess.run([sys.executable, str(script), "BRAIN"], check=True)
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    found = re.search(
+        r"^python -m fastmri_clgnet.train_clgnet (.*--data_path BRAIN.*)$", text, re.M
+    )
+    assert found is not None
+    assert main([*shlex.split(found[1]), "--num_workers", "0"]) == 0
+    metrics = json.loads(Path("clgnet/singlecoil/metrics.json").read_text())
+    assert metrics["CLGNet"]["psnr"] > metrics["zero-filled"]["psnr"] + 1.5
+
+
+def test_real_raw_kspace_trains_as_multicoil(
+    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slice of raw 4-coil k-space, as a data set of its own."""
+    monkeypatch.chdir(tmp_path)
+    kspace = np.load(test_data / "brain_raw_4ch" / "t2_tse_slice.npz")["kspace"]
+    assert kspace.shape == (1, 4, 512, 256)
+    axes = (-2, -1)
+    image = np.fft.ifft2(np.fft.ifftshift(kspace, axes=axes), norm="ortho")
+    rss = np.linalg.norm(np.fft.fftshift(image, axes=axes), axis=1)[:, 128:384]
+    for split in ("train", "val"):
+        Path(f"multicoil_{split}").mkdir()
+        write_fastmri_file(f"multicoil_{split}/raw.h5", kspace, rss.astype(np.float32))
+    assert main(["--challenge", "multicoil", "--data_path", ".", *SMALL, *QUIET,
+                 "--batch_size", "1", "--max_epochs", "1"]) == 0  # fmt: skip
+    metrics = json.loads(Path("clgnet/multicoil/metrics.json").read_text())
+    assert 20 < metrics["zero-filled"]["psnr"] < 45

@@ -1,0 +1,239 @@
+"""The training command on a small data set: training, resuming, testing, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from fastmri_clgnet.train_clgnet import main
+from fastmri_clgnet.training.arguments import parse_arguments
+from tests.helpers import QUIET, SMALL
+
+COMMAND = [*SMALL, *QUIET, "--batch_size", "2", "--lr", "0.001"]
+
+
+def steps(path: Path) -> int:
+    """Optimizer steps in a checkpoint, which loads without any pickled code."""
+    return int(torch.load(path, weights_only=True)["global_step"])
+
+
+def evaluate(targets: Path, predictions: Path, challenge: str) -> dict[str, float]:
+    """What python -m fastmri.evaluate prints."""
+    command = [
+        sys.executable, "-m", "fastmri.evaluate", "--target-path", str(targets),
+        "--predictions-path", str(predictions), "--challenge", challenge,
+    ]  # fmt: skip
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    words = printed.split()
+    return {words[i]: float(words[i + 2]) for i in range(0, len(words), 5)}
+
+
+@pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
+def test_trains_resumes_tests_and_evaluates(
+    challenge: str,
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = ["--challenge", challenge, "--data_path", str(small_dataset)]
+    assert main([*COMMAND, *data, "--max_epochs", "1"]) == 0
+    root = Path("clgnet") / challenge
+    assert steps(root / "checkpoints" / "last.ckpt") == 3
+    assert main([*COMMAND, *data, "--max_epochs", "2"]) == 0
+    assert steps(root / "checkpoints" / "last.ckpt") == 6
+    printed = capsys.readouterr().out
+    assert "Continuing from" in printed
+    assert "zero-filled" in printed
+    assert "PSNR (dB)" in printed
+    for name in ("comparison.png", "config.yaml", "metrics.json", "reconstructions/e.h5"):
+        assert (root / name).is_file()
+        assert name.split("/")[0] in printed or name == "metrics.json"
+    assert list((root / "tensorboard").glob("events*"))
+    with h5py.File(root / "reconstructions" / "e.h5") as file:
+        assert file["reconstruction"].shape == (3, 32, 32)
+
+    # the validation split, from another folder, by the saved configuration
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    config = ["--config", str(tmp_path / root / "config.yaml")]
+    moved = ["--default_root_dir", str(tmp_path / root)]
+    assert main([*config, *moved, "--mode", "test", "--test_split", "val"]) == 0
+    values = evaluate(
+        small_dataset / f"{challenge}_val", tmp_path / root / "reconstructions", challenge
+    )
+    logged = json.loads((tmp_path / root / "metrics.json").read_text())["CLGNet"]
+    for name, value in logged.items():
+        # printed with four digits
+        assert values[name.upper()] == pytest.approx(value, rel=1e-3)
+
+    # nothing was written where fastMRI would have
+    assert not list(tmp_path.rglob("*.pkl"))
+    assert not list(tmp_path.rglob("fastmri_dirs.yaml"))
+
+
+def test_the_same_seed_gives_the_same_weights(small_dataset: Path, tmp_path: Path) -> None:
+    states = []
+    for name in ("a", "b"):
+        root = ["--default_root_dir", str(tmp_path / name), "--logger", "false"]
+        data = ["--data_path", str(small_dataset), "--max_epochs", "1", "--deterministic"]
+        assert main([*COMMAND, *data, *root]) == 0
+        states.append(torch.load(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"])
+    torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert (tmp_path / "a" / "images").is_dir()
+
+
+def test_ckpt_path_none_starts_over(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*COMMAND, "--data_path", str(small_dataset), "--default_root_dir", str(tmp_path)]
+    assert main([*command, "--max_epochs", "2"]) == 0
+    assert main([*command, "--max_epochs", "1", "--ckpt_path", "none"]) == 0
+    assert steps(tmp_path / "checkpoints" / "last.ckpt") == 3
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == [
+        "best.ckpt",
+        "last.ckpt",
+    ]
+    assert "Continuing" not in capsys.readouterr().out
+
+
+def test_real_process_and_ctrl_c(small_dataset: Path, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of training leaves a checkpoint, from which the same command goes on."""
+    command = [
+        sys.executable, "-m", "fastmri_clgnet.train_clgnet", *COMMAND, "--data_path",
+        str(small_dataset), "--max_epochs", "100000", "--check_val_every_n_epoch", "100",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    logs = tmp_path / "clgnet" / "singlecoil" / "tensorboard"
+    deadline = time.monotonic() + 120
+    while not list(logs.glob("events*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "The same command continues from" in out
+    assert "Traceback" not in err
+    last = tmp_path / "clgnet" / "singlecoil" / "checkpoints" / "last.ckpt"
+    done = steps(last)
+    assert done > 0
+    fewer = [*command[:-4], "--max_steps", str(done + 1)]
+    resumed = subprocess.run(fewer, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Continuing from" in resumed.stdout
+    assert steps(last) == done + 1
+
+
+def test_fastmri_dirs_yaml_is_read_and_never_made(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_arguments([]).data_path is None
+    assert list(tmp_path.iterdir()) == []
+    dirs = Path("fastmri_dirs.yaml")
+    dirs.write_text(yaml.dump({"knee_path": "/path/to/knee", "log_path": "logs"}))
+    arguments = parse_arguments([])
+    assert arguments.data_path is None
+    assert arguments.default_root_dir == Path("logs/clgnet/singlecoil_demo")
+    assert arguments.chans == 16
+    dirs.write_text(yaml.dump({"knee_path": "/nowhere", "brain_path": str(small_dataset)}))
+    arguments = parse_arguments(["--challenge", "multicoil"])
+    assert arguments.data_path == small_dataset
+    assert (arguments.chans, arguments.batch_size, arguments.lr) == (32, 10, 1e-4)
+
+
+class Bomb:
+    """Something that runs when unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Create a file."""
+        return os.mkdir, ("exploded",)
+
+
+@pytest.fixture
+def run_dir(small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a data set that can be damaged, and bad checkpoints."""
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "val", "test"):
+        shutil.copytree(small_dataset / f"singlecoil_{split}", Path("data") / f"singlecoil_{split}")
+    torch.save({"state_dict": Bomb()}, "bomb.ckpt")
+    Path("noise.ckpt").write_bytes(b"noise")
+    torch.save({"weights": 1}, "other.ckpt")
+    torch.save({"state_dict": {"unet.weight": torch.zeros(1)}}, "unet.ckpt")
+    return tmp_path
+
+
+ERRORS = {
+    "no folder": (["--data_path", "nowhere"], "nowhere/singlecoil_train: no such folder"),
+    "no split": (["--challenge", "multicoil"], "data/multicoil_train: no such folder"),
+    "fractions": (["--accelerations", "4", "8"], "one centre fraction for each acceleration"),
+    "too dense": (["--accelerations", "20"], "centre alone would be more"),
+    "rates": (["--sample_rate", "0.5", "--volume_sample_rate", "0.5"], "but not both"),
+    "wavelet": (["--wavelet", "nonsense"], "not a discrete wavelet"),
+    "no checkpoint": (["--ckpt_path", "nowhere.ckpt"], "nowhere.ckpt: no such checkpoint"),
+    "nothing to test": (["--mode", "test"], "best.ckpt: no such checkpoint; train first"),
+    "test none": (["--mode", "test", "--ckpt_path", "none"], "--mode test needs a checkpoint"),
+    "bomb": (["--ckpt_path", "bomb.ckpt"], "bomb.ckpt: not a checkpoint that can be loaded safely"),
+    "noise": (["--ckpt_path", "noise.ckpt"], "noise.ckpt: not a checkpoint"),
+    "no state": (["--ckpt_path", "other.ckpt"], "other.ckpt: holds no 'state_dict'"),
+    "other model": (["--ckpt_path", "unet.ckpt"], "unet.ckpt: of another model"),
+    "two sources": (["--demo_dir", "demo"], "--data_path and --demo_dir contradict"),
+    "accelerator": (["--accelerator", "gpu"], "gpu"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.usefixtures("run_dir")
+def test_bad_input_is_one_error_and_nothing_is_written(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags, message = ERRORS[name]
+    if name == "accelerator" and torch.cuda.is_available():
+        pytest.skip("this machine has the GPU whose absence is tested")
+    assert main(["--data_path", "data", *COMMAND, *flags]) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert not Path("exploded").exists()
+    assert not Path("clgnet/singlecoil/checkpoints").exists()
+
+
+@pytest.mark.usefixtures("run_dir")
+def test_bad_files_are_found_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("data/singlecoil_val/d.h5")
+    with h5py.File(path, "r+") as file:
+        file["kspace"][0, 0, 0] = np.nan
+    assert main(["--data_path", "data", *COMMAND]) == 1
+    assert f"error: {path}, slice 0: the k-space holds NaN" in capsys.readouterr().err
+    assert not Path("clgnet").exists()
+    with pytest.raises(ValueError, match="holds NaN"):
+        main(["--data_path", "data", *COMMAND, "--debug"])
+
+
+@pytest.mark.usefixtures("run_dir")
+def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data_path", "data", *COMMAND, "--max_epochs", "1"]) == 0
+    assert main(["--data_path", "data", *COMMAND, "--chans", "6"]) == 1
+    assert "trained with --chans 4. Give these flags" in capsys.readouterr().err
+
+
+def test_training_without_a_test_split(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run_dir / "data" / "singlecoil_test")
+    assert main(["--data_path", "data", *COMMAND, "--max_epochs", "1"]) == 0
+    assert "(no test split)" in capsys.readouterr().out
