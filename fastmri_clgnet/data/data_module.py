@@ -44,7 +44,7 @@ class CheckedTransform:
         return self.transform(kspace, mask, target, attrs, fname, slice_num)
 
 
-def collate_one_size(samples: list[NamedTuple]) -> NamedTuple:
+def collate_one_size(samples: list[Any]) -> Any:
     """Make a batch of slices of one size.
 
     Args:
@@ -68,8 +68,7 @@ def collate_one_size(samples: list[NamedTuple]) -> NamedTuple:
                 f"slices of different sizes {sorted(shapes)} ({field} of {', '.join(names)}) "
                 "cannot share a batch; use batch size 1"
             )
-    batch: NamedTuple = default_collate(samples)
-    return batch
+    return default_collate(samples)
 
 
 class CheckedDataModule(FastMriDataModule):

@@ -62,8 +62,7 @@ class Modulation(NamedTuple):
         waves = np.exp(
             2j * np.pi * (np.multiply.outer(self.q_y, y) + np.multiply.outer(self.q_x, x))
         )
-        values: npt.NDArray[np.complex128] = np.tensordot(self.weights, waves, axes=1)
-        return values
+        return np.einsum("cm,m...->c...", self.weights, waves)
 
 
 def ellipses_transform(
@@ -122,8 +121,7 @@ def phantom_kspace(
     )
     # f(r) = sum F(k) exp(2 pi i k . r) dk, against the orthonormal sum over all samples
     scale = math.sqrt(oversampling * size * size) / oversampling
-    kspace: npt.NDArray[np.complex128] = scale * np.tensordot(modulation.weights, terms, axes=1)
-    return kspace
+    return np.einsum("cm,myx->cyx", scale * modulation.weights, terms)
 
 
 def smooth_phase(rng: np.random.Generator) -> Modulation:
