@@ -13,7 +13,7 @@ from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.models import SpatialFourierLayer
 
 COLUMNS, ROWS, SIZE = 40, 64, 32  # of the small data set's k-space and images
-SMALL = ["--chans", "4", "--num_groups", "1", "--num_blocks", "1"]
+SMALL = ["--chans", "4", "--num_groups", "1", "--num_blocks", "1", "--alpha", "0"]
 QUIET = ["--accelerator", "cpu", "--num_workers", "0", "--enable_progress_bar", "false"]
 
 

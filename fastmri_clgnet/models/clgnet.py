@@ -73,7 +73,7 @@ class CLGNet(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(chans, chans, kernel_size=3, padding=1),
         )
-        self.wavelet_branch = nn.Sequential(
+        self.wavelet_branch: nn.Module = nn.Sequential(
             DiscreteWaveletTransform2d(wavelet),
             nn.Conv2d(SUBBANDS * chans, chans, kernel_size=3, padding=1),
             *(SpatialFourierResidualGroup(chans, num_blocks) for _ in range(num_groups)),

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import functools
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -133,7 +134,7 @@ class SpatialFourierLayer(nn.Module):
             The same shape.
         """
         height, width = features.shape[-2:]
-        with torch.autocast(features.device.type, enabled=False):
+        with _full_precision(features.device):
             kernel, bias, pointwise, impulse = self._folded()
         local = F.conv2d(features, kernel, bias, padding=1)
 
@@ -147,6 +148,11 @@ class SpatialFourierLayer(nn.Module):
         first_row = F.pad(impulse[None, 0], (0, 0, 0, width - 1)) + hilbert[:, :1] * impulse[1]
         spectral = spectral + F.pad(first_row[None], (0, 0, 0, 0, 0, height - 1))
         return local + spectral.permute(0, 3, 1, 2)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No autocast; a meta device, which counts shapes alone, has none."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _bias(convolution: nn.Conv2d) -> torch.Tensor:

@@ -10,8 +10,8 @@ import docstring_parser
 import torch
 from fastmri.data.transforms import UnetSample
 
-from fastmri_clgnet.losses import L1Loss, ReconstructionLoss
-from fastmri_clgnet.models import CLGNet
+from fastmri_clgnet.losses import CLGNetLoss, ReconstructionLoss
+from fastmri_clgnet.models.variants import Variant, make_variant
 from fastmri_clgnet.pl_modules.image_module import ImageModule
 
 
@@ -35,6 +35,7 @@ class CLGNetModule(ImageModule):
         num_groups: int = 4,
         num_blocks: int = 3,
         wavelet: str = "haar",
+        variant: Variant = "clgnet",
         lr: float = 1e-4,
         lr_step_size: int | None = None,
         lr_gamma: float = 0.1,
@@ -51,6 +52,8 @@ class CLGNetModule(ImageModule):
             num_groups: Residual groups in each branch.
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
+            variant: clgnet, or one of the paper's ablations: wo_wavelet, wo_sfl (CLGNet_non), wo_cl
+                and wo_negative (the loss alone differs), sa (CLGNet_SA), tran (CLGNet_Tran).
             lr: Adam's learning rate.
             lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
                 again; null keeps it constant, as in the paper.
@@ -65,8 +68,10 @@ class CLGNetModule(ImageModule):
         self.lr_step_size = lr_step_size
         self.lr_gamma = lr_gamma
         self.weight_decay = weight_decay
-        self.loss: ReconstructionLoss = L1Loss() if loss is None else loss
-        self.clgnet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+        self.loss: ReconstructionLoss = CLGNetLoss(alpha=0) if loss is None else loss
+        self.clgnet = make_variant(
+            variant, in_chans, out_chans, chans, num_groups, num_blocks, wavelet
+        )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruct normalised magnitude images, (batch, height, width) to the same shape."""
@@ -105,7 +110,13 @@ class CLGNetModule(ImageModule):
             parameter.arg_name: parameter.description
             for parameter in docstring_parser.parse(CLGNetModule.__init__.__doc__ or "").params
         }
-        types = {"wavelet": str, "lr": float, "lr_gamma": float, "weight_decay": float}
+        types = {
+            "wavelet": str,
+            "variant": str,
+            "lr": float,
+            "lr_gamma": float,
+            "weight_decay": float,
+        }
         for name, parameter in inspect.signature(CLGNetModule).parameters.items():
             if name != "loss":
                 parser.add_argument(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss, VGG19Features
 from fastmri_clgnet.pl_modules import CLGNetModule
 
 MASK_TYPES = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
@@ -153,6 +156,34 @@ def build_parser() -> ArgumentParser:
 
     parser.add_class_arguments(CLGNetModule, None, skip={"loss"})
 
+    loss = parser.add_argument_group("loss (eq. 9 and 10 of the paper)")
+    loss.add_argument(
+        "--alpha",
+        type=float,
+        default=_default(CLGNetLoss, "alpha"),
+        help="Weight of the contrastive loss; 0: mean absolute error alone.",
+    )
+    loss.add_argument(
+        "--num_negatives",
+        type=int,
+        default=_default(ContrastiveLoss, "num_negatives"),
+        help="Undersampled images of the batch that each reconstruction is pushed from.",
+    )
+    loss.add_argument(
+        "--vgg_weights",
+        type=str,
+        default=_default(VGG19Features, "weights"),
+        help="Weights of VGG19: 'imagenet' (torchvision's, downloaded on first use) or a file of "
+        "torchvision's vgg19 or of its features.",
+    )
+    loss.add_argument(
+        "--vgg_layers",
+        nargs="+",
+        type=int,
+        default=list(_default(VGG19Features, "layers")),
+        help="Convolutions of VGG19, counted from 1, whose activations are compared.",
+    )
+
     trainer = parser.add_argument_group("trainer (Lightning's names)")
     trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, auto, ...")
     trainer.add_argument("--strategy", type=str, default="auto", help="auto, ddp, fsdp, ...")
@@ -173,6 +204,11 @@ def build_parser() -> ArgumentParser:
     parser.add_class_arguments(pl.Trainer, None, skip=_OWN_TRAINER)
     parser.set_defaults(batch_size=10, max_epochs=50)
     return parser
+
+
+def _default(callable_: Callable[..., object], name: str) -> Any:
+    """The default of a constructor's argument, which stands there alone."""
+    return inspect.signature(callable_).parameters[name].default
 
 
 def parse_arguments(argv: list[str] | None = None) -> Namespace:

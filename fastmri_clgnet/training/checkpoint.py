@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.safe_loading import load_tensors
 
 LAST, BEST = "last", "best"
 
@@ -98,15 +97,8 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
     Raises:
         InputError: If it cannot be read, or is of another model or size; says how they differ.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path}: not a checkpoint that can be loaded safely ({reason}); expected one that "
-            "train_clgnet wrote"
-        ) from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+    checkpoint = load_tensors(path, "a checkpoint that train_clgnet wrote")
+    if not isinstance(checkpoint.get("state_dict"), dict):
         raise InputError(f"{path}: holds no 'state_dict'; expected a Lightning checkpoint")
 
     state, expected = checkpoint["state_dict"], module.state_dict()

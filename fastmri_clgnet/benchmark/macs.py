@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 
 import torch
 from torch import nn
+from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from fastmri_clgnet.models import SpatialFourierLayer
 
@@ -47,6 +49,18 @@ def _count_spatial_fourier(module: nn.Module, image: torch.Tensor, output: torch
     )
 
 
+def _count_linear(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    if not isinstance(module, nn.Linear):
+        raise TypeError(f"expected a linear layer, got {type(module).__name__}")
+    return output.numel() * (module.in_features + (module.bias is not None))
+
+
+def _count_window_attention(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    """The four linear maps of torchvision's window attention, which it applies as functions."""
+    chans = output.shape[-1]
+    return 4 * output.numel() * (chans + 1)
+
+
 _RULES: dict[type[nn.Module], Callable[[nn.Module, torch.Tensor, torch.Tensor], int]] = {
     nn.Conv2d: _count_convolution,
     nn.ConvTranspose2d: _count_convolution,
@@ -57,6 +71,8 @@ _RULES: dict[type[nn.Module], Callable[[nn.Module, torch.Tensor, torch.Tensor], 
     nn.AvgPool2d: _count_inputs,
     nn.MaxPool2d: _count_inputs,
     nn.AdaptiveAvgPool2d: _count_inputs,
+    nn.Linear: _count_linear,
+    ShiftedWindowAttention: _count_window_attention,
     SpatialFourierLayer: _count_spatial_fourier,
 }
 
@@ -66,7 +82,8 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
 
     A convolution counts its multiply-adds and its bias, a transposed one per output position; a
     rectifier module counts one per output element, batch and instance normalisation one per element
-    and two when affine, pooling one per input element; Fourier transforms and matrix products count
+    and two when affine, pooling one per input element, a linear layer its multiply-adds and bias;
+    Fourier transforms and products of two tensors that are not parameters count
     nothing. A spatial-Fourier layer counts its three convolutions as the paper writes them, however
     it is evaluated. This is a figure to compare with the paper's tables, not a prediction of time.
 
@@ -83,14 +100,12 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
         nonlocal total
         total += _RULES[type(module)](module, inputs[0], output)
 
-    handles = [m.register_forward_hook(count) for m in model.modules() if type(m) in _RULES]
-    training = model.training
+    # without memory or time: shapes are all that is needed
+    model = copy.deepcopy(model).to("meta").eval()
+    for module in model.modules():
+        if type(module) in _RULES:
+            module.register_forward_hook(count)
     parameter = next(model.parameters())
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, 1, *size, dtype=parameter.dtype, device=parameter.device))
-    finally:
-        model.train(training)
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad():
+        model(torch.zeros(1, 1, *size, dtype=parameter.dtype, device="meta"))
     return total

@@ -1,0 +1,173 @@
+"""The paper's ablations (Tables 3 and 4): counts, time, memory, and a training of each."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from argparse import Namespace
+from typing import NamedTuple
+
+import torch
+
+from fastmri_clgnet.benchmark.macs import count_macs
+from fastmri_clgnet.benchmark.measure import MakeNetwork, forward_peak_mb, forward_times
+from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.models import VARIANTS, Variant, make_variant
+from fastmri_clgnet.train_clgnet import main as train
+
+TABLE_SIZE = 512  # pixels across the images of the paper's Table 4
+
+
+class PaperRow(NamedTuple):
+    """What the paper gives for a row; None where it gives nothing.
+
+    Args:
+        name: The row's name in the paper.
+        parameters: Millions.
+        gmacs: Operations at 512 x 512, in 10^9.
+    """
+
+    name: str
+    parameters: float | None = None
+    gmacs: float | None = None
+
+
+PAPER: dict[Variant, PaperRow] = {
+    "clgnet": PaperRow("CLGNet", 0.96, 68.91),
+    "wo_wavelet": PaperRow("w/o wavelet"),
+    "wo_sfl": PaperRow("w/o SFL, CLGNet_non", 0.81, 65.1),
+    "wo_cl": PaperRow("w/o L_CL"),
+    "wo_negative": PaperRow("w/o negative"),
+    "sa": PaperRow("CLGNet_SA", 0.88),
+    "tran": PaperRow("CLGNet_Tran", 0.95, 82.56),
+}
+# trained with another loss, the same network as CLGNet
+_LOSS_ONLY: tuple[Variant, ...] = ("wo_cl", "wo_negative")
+
+Row = dict[str, float | str | None]
+
+
+def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, Row]:
+    """Count and measure every network of the ablation.
+
+    Args:
+        size: Height and width of the images that time and memory are measured on.
+        device: Where they are measured.
+        rounds: Measurements of each.
+
+    Returns:
+        Columns by variant.
+    """
+    makers: dict[str, MakeNetwork] = {
+        variant: functools.partial(make_variant, variant)
+        for variant in VARIANTS
+        if variant not in _LOSS_ONLY
+    }
+    times = forward_times(makers, size, device, rounds)
+    rows: dict[str, Row] = {}
+    for variant, make in makers.items():
+        model, paper = make(), PAPER[variant]  # type: ignore[index]
+        rows[variant] = {
+            "parameters (M)": sum(p.numel() for p in model.parameters()) / 1e6,
+            "paper: parameters (M)": paper.parameters,
+            "GMac": count_macs(model, (TABLE_SIZE, TABLE_SIZE)) / 1e9,
+            "paper: GMac": paper.gmacs,
+            "time (s)": times[variant],
+            "peak (MB)": forward_peak_mb(make, size, device),
+        }
+    return rows
+
+
+def train_rows(args: Namespace, training_flags: list[str]) -> dict[str, Row]:
+    """Train every variant with one seed and one number of steps; go on where one fails.
+
+    Args:
+        args: With data_path, steps and output_path.
+        training_flags: More flags of train_clgnet, for all.
+
+    Returns:
+        NMSE, PSNR and SSIM on the validation volumes by variant, and of zero-filling.
+    """
+    rows: dict[str, Row] = {}
+    for variant in VARIANTS:
+        root = args.output_path / variant
+        results = root / "metrics.json"
+        steps = str(args.steps)
+        if not results.is_file():
+            print(f"\n=== {variant}: {steps} steps ===", flush=True)
+            flags = ["--variant", variant, "--data_path", str(args.data_path), "--max_steps", steps]
+            flags += ["--max_epochs", "-1", "--default_root_dir", str(root)]
+            # one validation, after the last step
+            flags += ["--val_check_interval", steps, "--check_val_every_n_epoch", "null"]
+            try:
+                status = train([*flags, *training_flags])
+            except KeyboardInterrupt:
+                raise
+            except Exception as error:
+                print(f"{variant}: {type(error).__name__}: {error}", file=sys.stderr)
+                status = 1
+            if status or not results.is_file():
+                rows[variant] = {"failed": "yes"}
+                continue
+        metrics = json.loads(results.read_text(encoding="utf-8"))
+        for name, values in (("zero-filled", metrics["zero-filled"]), (variant, metrics["CLGNet"])):
+            rows[name] = {
+                "NMSE": values["nmse"], "PSNR (dB)": values["psnr"], "SSIM": values["ssim"],
+            }  # fmt: skip
+    return rows
+
+
+def format_markdown(rows: dict[str, Row]) -> str:
+    """Lay rows out as a Markdown table, which reads as text too.
+
+    Args:
+        rows: Columns by row; they may differ from row to row.
+
+    Returns:
+        The table.
+    """
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    cells = [["", *columns]]
+    for name, row in rows.items():
+        paper = PAPER.get(name)  # type: ignore[call-overload]
+        cells.append([paper.name if paper else name, *(_cell(row.get(c)) for c in columns)])
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns) + 1)]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " "
+        "|"
+        for line in cells
+    )
+
+
+def _cell(value: float | str | None) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value or "-")
+
+
+def run(args: Namespace, training_flags: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        args: Of `fastmri_clgnet.benchmark.__main__`.
+        training_flags: Flags of train_clgnet.
+
+    Returns:
+        0, or 1 if a training failed.
+    """
+    device = torch.device(args.device)
+    tables = {"networks": network_rows(args.size, device, args.rounds)}
+    print(
+        f"\nForward pass, one image of {args.size} x {args.size}, {device}, float32, "
+        f"{torch.get_num_threads()} threads; GMac at {TABLE_SIZE} x {TABLE_SIZE}\n"
+    )
+    print(format_markdown(tables["networks"]), flush=True)
+    if args.data_path is not None:
+        tables["training"] = train_rows(args, training_flags)
+        print(f"\nValidation volumes after {args.steps} steps, one seed\n")
+        print(format_markdown(tables["training"]))
+    args.output_path.mkdir(parents=True, exist_ok=True)
+    with atomic_path(args.output_path / "ablation.json") as temporary:
+        temporary.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+    print(f"\nWritten to {args.output_path / 'ablation.json'}")
+    return int(any("failed" in row for row in tables.get("training", {}).values()))

@@ -1,0 +1,190 @@
+"""The contrastive loss in the space of a frozen feature extractor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+FeatureExtractor = Callable[[torch.Tensor], Sequence[torch.Tensor]]
+
+
+class _MeanAbsoluteDifferences(torch.autograd.Function):
+    """Distances between feature maps, pair by pair, without copies of the maps.
+
+    distance[i, k] = mean |anchors[i] - others[index[i][k]]|. Backward computes the differences
+    again, so that memory does not grow with the number of pairs.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, anchors: torch.Tensor, others: torch.Tensor, index: list[list[int]]
+    ) -> torch.Tensor:
+        ctx.save_for_backward(anchors, others)
+        ctx.index = index
+        rows = [
+            torch.stack([_difference(anchor, others[k]).abs_().mean() for k in row])
+            for anchor, row in zip(anchors, index, strict=True)
+        ]
+        return torch.stack(rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        anchors, others = ctx.saved_tensors
+        weights = gradient / anchors[0].numel()
+        total = torch.zeros_like(anchors, dtype=weights.dtype)
+        for i, row in enumerate(ctx.index):
+            for k, weight in zip(row, weights[i], strict=True):
+                total[i] += _difference(anchors[i], others[k]).sign_().mul_(weight)
+        return total.to(anchors.dtype), None, None
+
+
+def _difference(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The difference of two feature maps, in float32 at least."""
+    return one.to(torch.promote_types(one.dtype, torch.float32)).sub(other)
+
+
+class ContrastiveLoss(nn.Module):
+    r"""Pulls reconstructions to their targets and pushes them from undersampled images (eq. 9).
+
+    L_CL = mean_i sum_j lambda_j d_j(O_i, GT_i) / (sum_k d_j(O_i, Neg_k) + eps),
+    d_j(a, b) = mean |phi_j(a) - phi_j(b)|
+
+    with the feature maps phi_j and K negatives Neg_k, undersampled images drawn without replacement
+    from the same batch. The paper sums over i; the mean keeps the weight of the loss independent of
+    the batch size. The gradient reaches the output alone.
+
+    Each image's features are computed once and shared by all anchors: three passes through the
+    extractor whatever K is, one of them with a graph. Intensities are mapped before, per image and
+    without gradient, so that the target spans [0, 1]: x -> (x - min GT_i) / (max GT_i - min GT_i);
+    the output and the undersampled image of a slice are mapped as its target. Under autocast the
+    extractor runs in the lower precision, the distances in float32.
+
+    Args:
+        feature_extractor: Maps images (batch, 1, height, width), about [0, 1], to a sequence of
+            feature maps (batch, ...). If it is a module it is not registered: it appears in no
+            optimizer and no checkpoint, but moves with this module.
+        layer_weights: lambda_j, one for each feature map.
+        num_negatives: K. A smaller batch gives all its images, with one warning. 0 leaves the
+            denominator away (the paper's ablation "w/o negative").
+        eps: Added to the denominator; keeps the gradient finite where the output equals its
+        negatives. seed: Seed of the drawing; by default it follows torch's, at the first call.
+        Under
+            distributed training each process draws from its own batch.
+
+    Raises:
+        ValueError: If num_negatives is negative, or, when called, if shapes do not fit or the
+            extractor gives another number of feature maps than there are weights.
+
+    References:
+        Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
+        arXiv:2111.15200, eq. 9.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: FeatureExtractor,
+        layer_weights: Sequence[float],
+        num_negatives: int = 6,
+        eps: float = 1e-7,
+        seed: int | None = None,
+    ) -> None:
+        """Store the parts."""
+        super().__init__()
+        if num_negatives < 0:
+            raise ValueError(f"num_negatives={num_negatives}: expected 0 or more")
+        # in a tuple, so that nn.Module does not register it
+        self._extractor = (feature_extractor,)
+        self.layer_weights = tuple(layer_weights)
+        self.num_negatives = num_negatives
+        self.eps = eps
+        self.seed = seed
+        self._generator: torch.Generator | None = None
+        self._warned = False
+
+    @property
+    def feature_extractor(self) -> FeatureExtractor:
+        """The extractor."""
+        return self._extractor[0]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> ContrastiveLoss:
+        """Move the extractor along with this module."""
+        if isinstance(self.feature_extractor, nn.Module):
+            self.feature_extractor._apply(fn)
+        super()._apply(fn, recurse)
+        return self
+
+    def draw_negatives(self, batch_size: int) -> torch.Tensor:
+        """Draw the negatives of each anchor.
+
+        Args:
+            batch_size: Number of images.
+
+        Returns:
+            (batch_size, min(K, batch_size)) int64: indices into the batch, distinct in each row.
+        """
+        if self._generator is None:
+            seed = torch.initial_seed() if self.seed is None else self.seed
+            self._generator = torch.Generator().manual_seed(seed)
+        if batch_size < self.num_negatives and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"a batch of {batch_size} images has fewer than the {self.num_negatives} negatives "
+                "of the contrastive loss: all of them are used; a larger batch_size gives more",
+                stacklevel=2,
+            )
+        n_drawn = min(self.num_negatives, batch_size)
+        rows = [
+            torch.randperm(batch_size, generator=self._generator)[:n_drawn]
+            for _ in range(batch_size)
+        ]
+        return torch.stack(rows)
+
+    def forward(
+        self, output: torch.Tensor, target: torch.Tensor, undersampled: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute the loss.
+
+        Args:
+            output: Reconstructions, (batch, 1, height, width).
+            target: Their references, the same shape.
+            undersampled: The zero-filled images that the reconstructions were made from, the same.
+
+        Returns:
+            A scalar, in float32 at least.
+        """
+        if not output.shape == target.shape == undersampled.shape or output.ndim != 4:
+            raise ValueError(
+                "expected output, target and undersampled of one shape (batch, 1, height, width), "
+                f"got {tuple(output.shape)}, {tuple(target.shape)}, {tuple(undersampled.shape)}"
+            )
+        lowest = target.amin(dim=(1, 2, 3), keepdim=True)
+        span = (target.amax(dim=(1, 2, 3), keepdim=True) - lowest).clamp_min(self.eps)
+
+        def features(image: torch.Tensor) -> Sequence[torch.Tensor]:
+            maps = self.feature_extractor((image - lowest) / span)
+            if len(maps) != len(self.layer_weights):
+                raise ValueError(
+                    f"the feature extractor gives {len(maps)} feature maps, but there are "
+                    f"{len(self.layer_weights)} layer weights"
+                )
+            return maps
+
+        with torch.no_grad():
+            positives = features(target)
+            negatives = features(undersampled) if self.num_negatives else ()
+        anchors = features(output)
+
+        own = [[i] for i in range(len(output))]
+        drawn = self.draw_negatives(len(output)).tolist() if self.num_negatives else None
+        total = torch.zeros((), device=output.device)
+        for j, weight in enumerate(self.layer_weights):
+            term = _MeanAbsoluteDifferences.apply(anchors[j], positives[j], own).squeeze(1)
+            if drawn is not None:
+                distances = _MeanAbsoluteDifferences.apply(anchors[j], negatives[j], drawn)
+                term = term / (distances.sum(dim=1) + self.eps)
+            total = total + weight * term.mean()
+        return total

@@ -1,0 +1,64 @@
+"""Training losses: callables on normalised images that name their parts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fastmri_clgnet.losses.contrastive import ContrastiveLoss
+
+
+class ReconstructionLoss(Protocol):
+    """What a training loss is called with, and gives.
+
+    All images are (batch, 1, height, width), normalised per slice as the network sees them.
+    """
+
+    def __call__(
+        self, output: torch.Tensor, target: torch.Tensor, undersampled: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Compare `output` with `target`; `undersampled` is the zero-filled image.
+
+        Returns:
+            Scalars by name: "loss" is what is minimised, the others are its parts, to be logged.
+        """
+        ...
+
+
+class CLGNetLoss(nn.Module):
+    """L = ||GT - O||_1 + alpha L_CL (eq. 10), the first term a mean over pixels and batch.
+
+    Args:
+        alpha: Weight of the contrastive loss; 0 leaves the mean absolute error alone.
+        contrastive: The contrastive loss; needed where alpha is not 0.
+
+    Raises:
+        ValueError: If alpha is negative, or not 0 without a contrastive loss.
+
+    References:
+        Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
+        arXiv:2111.15200, eq. 10, alpha = 0.05.
+    """
+
+    def __init__(self, alpha: float = 0.05, contrastive: ContrastiveLoss | None = None) -> None:
+        """Store the parts."""
+        super().__init__()
+        if alpha < 0:
+            raise ValueError(f"alpha={alpha}: expected a weight of 0 or more")
+        if alpha > 0 and contrastive is None:
+            raise ValueError(f"alpha={alpha} weights a contrastive loss, but none was given")
+        self.alpha = alpha
+        self.contrastive = contrastive if alpha > 0 else None
+
+    def forward(
+        self, output: torch.Tensor, target: torch.Tensor, undersampled: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return {"loss": total, "l1": ..., "contrastive": ...}; see `ReconstructionLoss`."""
+        l1 = F.l1_loss(output, target)
+        if self.contrastive is None:
+            return {"loss": l1, "l1": l1}
+        contrastive = self.contrastive(output, target, undersampled)
+        return {"loss": l1 + self.alpha * contrastive, "l1": l1, "contrastive": contrastive}

@@ -1,0 +1,141 @@
+"""Frozen VGG19 features for the contrastive loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.models import VGG19_Weights, vgg19
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.safe_loading import load_tensors
+
+IMAGENET = "imagenet"
+# lambda_j of eq. 9 by VGG19's convolution, counted from 1: the choice of the literature that the
+# paper builds on (Wu et al., Contrastive Learning for Compact Single Image Dehazing, CVPR 2021)
+LAYER_WEIGHTS = {1: 1 / 32, 3: 1 / 16, 5: 1 / 8, 9: 1 / 4, 13: 1.0}
+
+# what torchvision's weights were trained with
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+class VGG19Features(nn.Module):
+    """Activations of a frozen VGG19 after some of its convolutions and their ReLU.
+
+    Grey images become three equal channels with ImageNet's normalisation. The network ends at the
+    last layer that is asked for, stays in evaluation mode whatever `train` says, and its parameters
+    take no gradient. It is never left at random weights.
+
+    Args:
+        layers: Convolutions to take activations of, counted from 1 to 16; the paper takes the 1st,
+            3rd, 5th, 9th and 13th.
+        weights: "imagenet" for torchvision's weights (a download of 550 MB on first use, into
+            torch's cache), or a file with a state dict of torchvision's vgg19 or of its features;
+            one that stops early serves the layers that it has.
+
+    Raises:
+        InputError: If weights cannot be had, or the file does not have a layer that is asked for.
+        ValueError: If there is no such convolution.
+
+    References:
+        Simonyan, Zisserman. Very Deep Convolutional Networks for Large-Scale Image Recognition.
+        ICLR 2015.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(
+        self, layers: Sequence[int] = tuple(LAYER_WEIGHTS), weights: str | Path = IMAGENET
+    ) -> None:
+        """Load the weights."""
+        super().__init__()
+        with torch.device("meta"):  # a layer that is not loaded cannot be used by mistake
+            network = vgg19(weights=None).features
+        positions = [i for i, layer in enumerate(network) if isinstance(layer, nn.Conv2d)]
+        if not layers or not all(1 <= layer <= len(positions) for layer in layers):
+            raise ValueError(
+                f"layers={tuple(layers)}: expected convolutions from 1 to {len(positions)}"
+            )
+        self.layers = tuple(layers)
+        self._taps = tuple(positions[layer - 1] + 1 for layer in layers)  # after the ReLU
+        self.network = network[: max(self._taps) + 1]
+        expected = self.network.state_dict()
+        state = _load(weights)
+        served = []
+        for number, position in enumerate(positions, start=1):
+            names = (f"{position}.weight", f"{position}.bias")
+            if not all(name in state for name in names):
+                break
+            served.append(number)
+        missing = [layer for layer in layers if layer not in served]
+        if missing:
+            raise InputError(
+                f"{weights}: no weights for convolution {', '.join(map(str, missing))} of VGG19; "
+                f"the file serves {_span(served)}. Ask for those, or give a complete file (see the "
+                "README)"
+            )
+        wrong = [name for name in expected if state[name].shape != expected[name].shape]
+        if wrong:
+            raise InputError(
+                f"{weights}: {wrong[0]} has shape {tuple(state[wrong[0]].shape)}, VGG19 has "
+                f"{tuple(expected[wrong[0]].shape)}"
+            )
+        self.network.load_state_dict({name: state[name] for name in expected}, assign=True)
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> VGG19Features:
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Compute the activations.
+
+        Args:
+            images: (batch, 1, height, width) grey or (batch, 3, height, width) images, about [0,
+            1].
+
+        Returns:
+            One tensor (batch, channels, height', width') a layer, in the order of `layers`.
+        """
+        features = (images - self.mean) / self.std
+        features = features.contiguous(memory_format=torch.channels_last)
+        activations = {}
+        for position, layer in enumerate(self.network):
+            features = layer(features)
+            if position in self._taps:
+                activations[position] = features
+        return [activations[tap] for tap in self._taps]
+
+
+def _span(numbers: Sequence[int]) -> str:
+    return f"1 to {max(numbers)}" if numbers else "none"
+
+
+def _load(weights: str | Path) -> Mapping[str, torch.Tensor]:
+    """A state dict of the features, from torchvision's download or a file."""
+    if weights == IMAGENET:
+        try:
+            state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+        except (OSError, RuntimeError) as error:  # URLError is an OSError, a wrong hash the other
+            raise InputError(
+                f"VGG19's ImageNet weights could not be downloaded ({error}). On a machine with "
+                f"internet download {VGG19_Weights.IMAGENET1K_V1.url} and pass the file by "
+                "--vgg_weights, or train without the contrastive loss by --alpha 0"
+            ) from error
+    else:
+        what = "a state dict of torchvision's VGG19"
+        state = load_tensors(Path(weights), what)
+        if not all(isinstance(value, torch.Tensor) for value in state.values()):
+            raise InputError(f"{weights}: expected {what}")
+    prefix = "features."
+    if any(name.startswith(prefix) for name in state):
+        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    return state

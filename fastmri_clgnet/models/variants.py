@@ -1,0 +1,201 @@
+"""The paper's ablations of CLGNet (its Tables 3 and 4), as CLGNets with other parts put in."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.models.swin_transformer import SwinTransformerBlock
+
+from fastmri_clgnet.models.clgnet import CLGNet
+from fastmri_clgnet.models.spatial_fourier import (
+    SpatialFourierLayer,
+    SpatialFourierResidualGroup,
+)
+
+Variant = Literal["clgnet", "wo_wavelet", "wo_sfl", "wo_cl", "wo_negative", "sa", "tran"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+
+# Sizes that meet the parameters of Table 4 (0.88 M and 0.95 M), which the paper's text does not
+# give
+ATTENTION_CHANS = 2  # inner width of the self-attention, in widths of the network
+SWIN_DEPTH, SWIN_HEADS, SWIN_WINDOW, SWIN_MLP_RATIO = 8, 4, 8, 3.0
+
+
+class ImageDomainLayer(nn.Module):
+    """`SpatialFourierLayer` without FFT and inverse FFT: two convolutions of the image, fused.
+
+    The pointwise convolution acts on the chans features instead of their spectrum.
+
+    Args:
+        chans: Channels of input and output.
+    """
+
+    def __init__(self, chans: int) -> None:
+        """Make the three convolutions."""
+        super().__init__()
+        self.local = nn.Conv2d(chans, chans, kernel_size=3, padding=1)
+        self.pointwise = nn.Conv2d(chans, chans, kernel_size=1)
+        self.fuse = nn.Conv2d(2 * chans, chans, kernel_size=1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the layer to (batch, chans, height, width); the shape stays."""
+        output: torch.Tensor = self.fuse(
+            torch.cat([self.local(features), self.pointwise(features)], dim=1)
+        )
+        return output
+
+
+class SelfAttention(nn.Module):
+    """Dot-product self-attention among all pixels, with a residual connection.
+
+    f + out(softmax(q k^T / sqrt(d)) v), in torch's fused form, whose memory grows with the number
+    of pixels and not with its square: a 512 x 512 image (65,536 pixels inside CLGNet) needs no 17
+    GB.
+
+    Args:
+        chans: Channels of input and output.
+        inner_chans: Channels of query, key and value.
+
+    References:
+        Wang et al. Non-local Neural Networks. CVPR 2018.
+    """
+
+    def __init__(self, chans: int, inner_chans: int) -> None:
+        """Make the pointwise convolutions."""
+        super().__init__()
+        self.query_key_value = nn.Conv2d(chans, 3 * inner_chans, kernel_size=1)
+        self.out = nn.Conv2d(inner_chans, chans, kernel_size=1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the attention to (batch, chans, height, width); the shape stays."""
+        size = features.shape[-2:]
+        # (batch, one head, pixels, inner_chans)
+        tokens = self.query_key_value(features).flatten(2).transpose(1, 2).unsqueeze(1)
+        attended = F.scaled_dot_product_attention(*tokens.chunk(3, dim=-1))
+        return features + self.out(attended.squeeze(1).transpose(1, 2).unflatten(2, size))
+
+
+class ResidualSwinGroup(nn.Module):
+    """Residual Swin transformer blocks: f + Conv3x3(STL x8 (f)), on torchvision's Swin blocks.
+
+    Every second block shifts its windows. Window 8, 4 heads, MLP ratio 3.
+
+    Args:
+        chans: Channels of input and output, divisible by the number of heads.
+
+    References:
+        Liang et al. SwinIR: Image Restoration Using Swin Transformer. ICCV workshops 2021.
+    """
+
+    def __init__(self, chans: int) -> None:
+        """Make the blocks and the closing convolution."""
+        super().__init__()
+        if chans % SWIN_HEADS:
+            raise ValueError(f"chans={chans} must divide by the transformer's {SWIN_HEADS} heads")
+        self.blocks = nn.Sequential(
+            *(
+                SwinTransformerBlock(
+                    chans,
+                    SWIN_HEADS,
+                    window_size=[SWIN_WINDOW] * 2,
+                    shift_size=[SWIN_WINDOW // 2 * (i % 2)] * 2,
+                    mlp_ratio=SWIN_MLP_RATIO,
+                )
+                for i in range(SWIN_DEPTH)
+            )
+        )
+        self.convolution = nn.Conv2d(chans, chans, kernel_size=3, padding=1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the group to (batch, chans, height, width); the shape stays."""
+        transformed = self.blocks(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return features + self.convolution(transformed)
+
+
+class SecondSpatialBranch(nn.Module):
+    """A spatial branch in the wavelet branch's place: f + Up(groups(Down(f))).
+
+    Its first convolution is 7x7, which makes up for the parameters of the wavelet branch's head and
+    tail (the whole network is within 1 % of CLGNet's).
+
+    Args:
+        chans: Channels of input and output.
+        num_groups: Number of residual groups.
+        num_blocks: Number of residual blocks in a group.
+    """
+
+    def __init__(self, chans: int, num_groups: int, num_blocks: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(chans, chans, kernel_size=7, stride=2, padding=3),
+            *(SpatialFourierResidualGroup(chans, num_blocks) for _ in range(num_groups)),
+            nn.ConvTranspose2d(chans, chans, kernel_size=4, stride=2, padding=1),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the branch to (batch, chans, height, width), even sizes; the shape stays."""
+        output: torch.Tensor = features + self.layers(features)
+        return output
+
+
+def _replace(model: nn.Module, old: type[nn.Module], make: type[nn.Module], chans: int) -> None:
+    """Put a new module in the place of every module of a type."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, old):
+                setattr(module, name, make(chans))
+
+
+def make_variant(
+    variant: Variant,
+    in_chans: int = 1,
+    out_chans: int = 1,
+    chans: int = 32,
+    num_groups: int = 4,
+    num_blocks: int = 3,
+    wavelet: str = "haar",
+) -> CLGNet:
+    """Make CLGNet or one of the paper's ablations of it.
+
+    Args:
+        variant: "clgnet"; "wo_wavelet": a second spatial branch instead of the wavelet branch;
+            "wo_sfl": FFT and inverse FFT taken out (the paper's CLGNet_non); "sa": the same with
+            self-attention at the end of each group (CLGNet_SA); "tran": residual Swin transformer
+            groups (CLGNet_Tran); "wo_cl" and "wo_negative" differ in the loss alone and are CLGNet.
+        in_chans: See `CLGNet`, as the following.
+        out_chans: Channels of the output.
+        chans: Width.
+        num_groups: Groups in each branch.
+        num_blocks: Blocks in each group.
+        wavelet: Wavelet's name.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: If there is no such variant, or an argument does not fit.
+
+    References:
+        Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
+        arXiv:2111.15200, Tables 3 and 4.
+    """
+    model = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+    if variant in ("clgnet", "wo_cl", "wo_negative"):
+        return model
+    if variant == "wo_wavelet":
+        model.wavelet_branch = SecondSpatialBranch(chans, num_groups, num_blocks)
+    elif variant in ("wo_sfl", "sa"):
+        _replace(model, SpatialFourierLayer, ImageDomainLayer, chans)
+        if variant == "sa":
+            for group in model.modules():
+                if isinstance(group, SpatialFourierResidualGroup):
+                    group.blocks.append(SelfAttention(chans, ATTENTION_CHANS * chans))
+    elif variant == "tran":
+        _replace(model, SpatialFourierResidualGroup, ResidualSwinGroup, chans)
+    else:
+        raise ValueError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")
+    return model

@@ -1,0 +1,75 @@
+"""The ablation benchmark: its table, its trainings, and what it does when one fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from fastmri_clgnet.benchmark import ablation
+from fastmri_clgnet.benchmark.__main__ import main
+from fastmri_clgnet.models import VARIANTS
+from tests.helpers import QUIET
+
+
+@pytest.fixture
+def vgg(tmp_path: Path) -> Path:
+    """A file with the first convolution of VGG19, random."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(64, 3, 3, 3, generator=generator) / 5
+    torch.save({"0.weight": weight, "0.bias": torch.zeros(64)}, tmp_path / "vgg.pt")
+    return tmp_path / "vgg.pt"
+
+
+def test_trains_every_variant_once(
+    small_dataset: Path,
+    tmp_path: Path,
+    vgg: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        ablation, "network_rows", lambda *args: {"clgnet": {"parameters (M)": 0.964}}
+    )
+    monkeypatch.setattr(ablation, "VARIANTS", ("clgnet", "wo_negative", "tran"))
+    command = [
+        "ablation", "--data_path", str(small_dataset), "--steps", "2", "--output_path",
+        str(tmp_path / "out"), *QUIET, "--chans", "4", "--num_groups", "1", "--num_blocks", "1",
+        "--batch_size", "6", "--vgg_layers", "1", "--vgg_weights",
+    ]  # fmt: skip
+    assert main([*command, str(tmp_path / "nowhere.pt")]) == 1
+    assert "nowhere.pt: no such file" in capsys.readouterr().err
+    assert main([*command, str(vgg)]) == 0
+    printed = capsys.readouterr().out
+    assert "0.05 x contrastive (VGG19, convolutions 1; 6 negatives)" in printed
+    assert "0.05 x contrastive (VGG19, convolutions 1; 0 negatives)" in printed
+    table = json.loads((tmp_path / "out" / "ablation.json").read_text())["training"]
+    assert table.keys() == {"zero-filled", "clgnet", "wo_negative", "tran"}
+    assert all(0 < row["SSIM"] <= 1 for row in table.values())
+    assert "| CLGNet_Tran " in printed
+    for variant in ("clgnet", "tran"):
+        checkpoint = torch.load(
+            tmp_path / "out" / variant / "checkpoints" / "last.ckpt", weights_only=True
+        )
+        assert checkpoint["global_step"] == 2
+        assert not any("contrastive" in name for name in checkpoint["state_dict"])
+    # what was trained is not trained again
+    assert main([*command, str(tmp_path / "nowhere.pt")]) == 0
+
+
+def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "forward_peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr(ablation, "VARIANTS", ("clgnet", "wo_sfl"))
+    rows = ablation.network_rows(32, torch.device("cpu"), rounds=1)
+    assert rows["wo_sfl"]["parameters (M)"] == pytest.approx(0.815041)
+    assert isinstance(rows["clgnet"]["time (s)"], float)
+    assert rows["clgnet"]["time (s)"] > 0
+    assert ablation.PAPER.keys() == set(VARIANTS)
+    assert ablation.format_markdown(rows).splitlines()[2].startswith("| CLGNet ")
+
+
+def test_unknown_flags_without_training_are_refused() -> None:
+    with pytest.raises(SystemExit):
+        main(["ablation", "--chanz", "4"])

@@ -1,0 +1,33 @@
+"""Measuring memory: a network whose peak is known."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from fastmri_clgnet.benchmark.measure import forward_peak_mb, forward_times
+
+
+class Widen(nn.Module):
+    """Makes 100 images of one."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Copy and sum."""
+        return image.repeat(1, 100, 1, 1).sum(dim=1, keepdim=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+def test_peak_memory_of_a_known_network() -> None:
+    peak = forward_peak_mb(Widen, 512, torch.device("cpu"))
+    expected = 101 * 512 * 512 * 4 / 1e6
+    assert expected <= peak + 1
+    assert peak < 1.3 * expected
+
+
+def test_times_are_measured() -> None:
+    times = forward_times({"a": Widen, "b": Widen}, 16, torch.device("cpu"), rounds=2)
+    assert times.keys() == {"a", "b"}
+    assert min(times.values()) > 0
