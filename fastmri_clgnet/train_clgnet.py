@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytorch_lightning as pl
-from fastmri.pl_modules import FastMriDataModule
+from fastmri.pl_modules import FastMriDataModule, MriModule
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -17,8 +17,13 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.pl_modules import CLGNetModule, ImageModule, ZeroFilledModule
-from fastmri_clgnet.training.arguments import build_parser, find_data, parse_arguments
+from fastmri_clgnet.pl_modules import ZeroFilledModule
+from fastmri_clgnet.training.arguments import (
+    DEFAULT_MODEL,
+    build_parser,
+    find_data,
+    parse_arguments,
+)
 from fastmri_clgnet.training.checkpoint import (
     BEST,
     LAST,
@@ -38,6 +43,7 @@ from fastmri_clgnet.training.components import (
     make_trainer,
     words,
 )
+from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
 
 TENSORBOARD = "tensorboard"  # folder of its logs under default_root_dir
@@ -92,10 +98,13 @@ def run(args: Namespace) -> int:
     root: Path = args.default_root_dir
     source = find_data(args)
     demo = source.path is None
-    loss = make_loss(args, demo) if args.mode == "train" else None
+    training = args.mode == "train" and args.model != ZERO_FILLED
+    loss = make_loss(args, demo) if training and args.model == DEFAULT_MODEL else None
     module = make_module(args, loss)
     mask_funcs = [make_mask(args) for _ in range(2)]
-    checkpoint = find_checkpoint(args.ckpt_path, args.mode, root)
+    checkpoint = None
+    if args.model != ZERO_FILLED:
+        checkpoint = find_checkpoint(args.ckpt_path, args.mode, root)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     if demo:
@@ -108,21 +117,25 @@ def run(args: Namespace) -> int:
     test = check_data(args)
     root.mkdir(parents=True, exist_ok=True)
     evaluator = make_trainer(args)
-    data = make_data_module(args, mask_funcs, distributed=evaluator.world_size > 1)
+    distributed, on_kspace = evaluator.world_size > 1, MODELS[args.model].on_kspace
+    data = make_data_module(args, mask_funcs, distributed, on_kspace)
 
     if args.mode == "test":
         evaluator.test(module, data, ckpt_path=checkpoint, **weights_only(evaluator.test))
         return 0
 
-    status = train(args, module, data, checkpoint)
+    status = train(args, module, data, checkpoint) if training else 0
     if status:
         return status
-    summarise(args, evaluator, module, data, test)
+    images = make_data_module(args, mask_funcs, distributed, on_kspace=False)
+    methods: Methods = {MODELS[ZERO_FILLED].label: (ZeroFilledModule(0), images)}
+    methods[MODELS[args.model].label] = (module, data)
+    summarise(args, evaluator, methods, test)
     return 0
 
 
 def train(
-    args: Namespace, module: CLGNetModule, data: FastMriDataModule, checkpoint: Path | None
+    args: Namespace, module: MriModule, data: FastMriDataModule, checkpoint: Path | None
 ) -> int:
     """Train to max_epochs.
 
@@ -147,7 +160,7 @@ def train(
         with atomic_path(root / "config.yaml") as temporary:
             saved = args.clone()
             saved.data_path = None if args.demo_dir is not None else args.data_path
-            temporary.write_text(build_parser().dump(saved), encoding="utf-8")
+            temporary.write_text(build_parser(args.model).dump(saved), encoding="utf-8")
         if checkpoint is not None:
             print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
     status = 0
@@ -164,31 +177,27 @@ def train(
     return 0
 
 
-def summarise(
-    args: Namespace,
-    evaluator: pl.Trainer,
-    module: CLGNetModule,
-    data: FastMriDataModule,
-    test: bool,
-) -> None:
+Methods = dict[str, tuple[MriModule, FastMriDataModule]]
+
+
+def summarise(args: Namespace, evaluator: pl.Trainer, methods: Methods, test: bool) -> None:
     """Validate and test with the best checkpoint; print the table and where everything is.
 
     Args:
         args: All flags.
         evaluator: A trainer that neither logs nor saves checkpoints.
-        module: The trained module.
-        data: The data.
+        methods: What to compare; the last one is the trained module, with its data.
         test: Whether there is a test split.
     """
     root: Path = args.default_root_dir
     best = checkpoint_dir(root) / f"{BEST}.ckpt"
-    modules: dict[str, ImageModule] = {"zero-filled": ZeroFilledModule(0), "CLGNet": module}
+    module, data = list(methods.values())[-1]
     module.num_log_images = 0  # they were logged during the training
     metrics = {}
-    for name, each in modules.items():
+    for name, (each, samples) in methods.items():
         path = best if each is module and best.is_file() else None
         (logged,) = evaluator.validate(
-            each, data, ckpt_path=path, verbose=False, **weights_only(evaluator.validate)
+            each, samples, ckpt_path=path, verbose=False, **weights_only(evaluator.validate)
         )
         metrics[name] = {
             key: float(logged[f"val_metrics/{key}"]) for key in ("nmse", "psnr", "ssim")
@@ -199,11 +208,11 @@ def summarise(
         return
     picture = root / "comparison.png"
     save_metrics(root / "metrics.json", metrics)
-    save_validation_picture(picture, modules, data)
+    save_validation_picture(picture, methods)
     print(f"\nValidation volumes, mask {args.mask_type}, {words(args.accelerations)}x:\n")
     print(format_table(metrics))
     places = {
-        "checkpoint": best,
+        "checkpoint": best if best.is_file() else "(none)",
         "reconstructions": root / "reconstructions" if test else "(no test split)",
         "picture": picture,
         "TensorBoard logs": root / TENSORBOARD if args.logger else "(off)",

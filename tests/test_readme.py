@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -48,9 +49,15 @@ def test_main_command_beats_zero_filling_by_5_db(challenge: str, tmp_path: Path)
     assert training.endswith("-m fastmri_clgnet.train_clgnet --challenge singlecoil")
     arguments = [sys.executable, *shlex.split(training)[1:-1], challenge]
     run = subprocess.run(
-        [*arguments, "--demo_dir", "demo"], cwd=tmp_path, capture_output=True, text=True
+        [*arguments, "--demo_dir", "demo"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        # no internet, on any machine: a proxy that does not exist, an empty cache
+        env={**os.environ, "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)},
     )
     assert run.returncode == 0, run.stderr
+    assert run.stdout.count("Loss: L1 alone, since VGG19's weights could not be downloaded") == 1
     assert "*** DEMO" in run.stdout
     root = tmp_path / "clgnet" / f"{challenge}_demo"
     metrics = json.loads((root / "metrics.json").read_text())

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training.arguments import parse_arguments
 from tests.helpers import QUIET, SMALL
 
-COMMAND = [*SMALL, *QUIET, "--batch_size", "2", "--lr", "0.001"]
+COMMAND = [*SMALL, *QUIET, "--batch_size", "2", "--lr", "0.001", "--log_every_n_steps", "1"]
 
 
 def steps(path: Path) -> int:
@@ -224,6 +225,96 @@ def test_bad_files_are_found_before_training(capsys: pytest.CaptureFixture[str])
     assert not Path("clgnet").exists()
     with pytest.raises(ValueError, match="holds NaN"):
         main(["--data_path", "data", *COMMAND, "--debug"])
+
+
+@pytest.mark.usefixtures("run_dir")
+def test_the_objective_and_what_happens_without_its_weights(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("TORCH_HOME", "empty")
+    command = ["--data_path", "data", *COMMAND, "--batch_size", "6", "--max_epochs", "1"]
+    objective = [*command, "--alpha", "0.05"]
+    assert main(objective) == 1
+    error = capsys.readouterr().err
+    assert "error: VGG19's ImageNet weights could not be downloaded" in error
+    assert "--vgg_weights" in error
+    assert not Path("clgnet").exists()
+    torch.save({"0.weight": torch.randn(64, 3, 3, 3), "0.bias": torch.zeros(64)}, "vgg.pt")
+    weights = ["--vgg_weights", "vgg.pt"]
+    assert main([*objective, *weights]) == 1
+    assert "vgg.pt: no weights for convolution 3, 5, 9, 13" in capsys.readouterr().err
+    assert main([*objective, *weights, "--vgg_layers", "1", "2"]) == 1
+    assert "--vgg_layers: expected some of 1 3 5 9 13" in capsys.readouterr().err
+    assert main([*objective, *weights, "--vgg_layers", "1"]) == 0
+    assert "Loss: L1 + 0.05 x contrastive" in capsys.readouterr().out
+    checkpoint = torch.load("clgnet/singlecoil/checkpoints/last.ckpt", weights_only=True)
+    assert all(name.startswith("clgnet.") for name in checkpoint["state_dict"])
+    (optimizer,) = checkpoint["optimizer_states"]
+    assert len(optimizer["state"]) == len(checkpoint["state_dict"])
+    events = EventAccumulator("clgnet/singlecoil/tensorboard")
+    events.Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert {"train_loss", "train_loss/l1", "train_loss/contrastive"} <= scalars
+    # the network of an ablation, tested as it was trained
+    assert main([*command, "--variant", "sa", "--default_root_dir", "sa"]) == 0
+    assert main([*command, "--variant", "sa", "--default_root_dir", "sa", "--mode", "test"]) == 0
+    assert main([*command, "--default_root_dir", "sa", "--mode", "test"]) == 1
+    assert "trained with --variant sa" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["unet", "dccnn", "ista", "cddn", "pd", "dudor", "octconv"])
+def test_other_models_train_resume_and_test(
+    model: str,
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["--model", model, *QUIET, "--batch_size", "2", "--data_path", str(small_dataset)]
+    if model == "unet":
+        command += ["--chans", "4", "--num_pool_layers", "2"]
+    short = ["--max_steps", "1", "--val_check_interval", "1"]
+    assert main([*command, *short]) == 0
+    root = Path(model) / "singlecoil"
+    assert steps(root / "checkpoints" / "last.ckpt") == 1
+    assert main([*command, *short, "--max_steps", "2"]) == 0
+    assert steps(root / "checkpoints" / "last.ckpt") == 2
+    assert "Loss:" not in capsys.readouterr().out
+    assert len(json.loads((root / "metrics.json").read_text())) == 2
+    # the saved configuration knows the model
+    config = ["--config", str(root / "config.yaml")]
+    assert main([*config, "--mode", "test", "--test_split", "val"]) == 0
+    values = evaluate(small_dataset / "singlecoil_val", root / "reconstructions", "singlecoil")
+    metrics = json.loads((root / "metrics.json").read_text())
+    (label,) = metrics.keys() - {"zero-filled"}
+    for name, value in metrics[label].items():
+        assert values[name.upper()] == pytest.approx(value, rel=1e-3)
+    with h5py.File(root / "reconstructions" / "e.h5") as file:
+        assert file["reconstruction"].shape == (3, 32, 32)
+
+
+def test_zero_filling_needs_no_training(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["--model", "zero_filled", *QUIET, "--data_path", str(small_dataset)]
+    assert main(command) == 0
+    root = Path("zero_filled") / "singlecoil"
+    assert (root / "reconstructions" / "e.h5").is_file()
+    assert not (root / "checkpoints").exists()
+    assert main([*command, "--mode", "test", "--test_split", "val"]) == 0
+    assert (root / "reconstructions" / "c.h5").is_file()
+
+
+@pytest.mark.usefixtures("run_dir")
+def test_comparison_methods_refuse_multicoil_data(
+    small_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--model", "dccnn", "--challenge", "multicoil", "--data_path", str(small_dataset)]
+    assert main(flags) == 1
+    assert "takes single-coil data alone; clgnet, unet, zero_filled" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("run_dir")

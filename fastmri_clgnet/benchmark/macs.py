@@ -11,6 +11,8 @@ from torch import nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from fastmri_clgnet.models import SpatialFourierLayer
+from fastmri_clgnet.models.comparison import KspaceNetwork
+from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
 
 
 def _convolution(module: nn.Module, height: int, width: int) -> int:
@@ -61,6 +63,16 @@ def _count_window_attention(module: nn.Module, image: torch.Tensor, output: torc
     return 4 * output.numel() * (chans + 1)
 
 
+def _count_complex(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    """Four real convolutions and one bias an output."""
+    if not isinstance(module, ComplexConv2d):
+        raise TypeError(f"expected a ComplexConv2d, got {type(module).__name__}")
+    real, imaginary = module.weight
+    taps = 2 * (real[0].numel() + imaginary[0].numel())
+    positions = output.numel() // output.shape[1]
+    return positions * (module.out_chans * taps + (0 if module.bias is None else output.shape[1]))
+
+
 _RULES: dict[type[nn.Module], Callable[[nn.Module, torch.Tensor, torch.Tensor], int]] = {
     nn.Conv2d: _count_convolution,
     nn.ConvTranspose2d: _count_convolution,
@@ -74,6 +86,7 @@ _RULES: dict[type[nn.Module], Callable[[nn.Module, torch.Tensor, torch.Tensor], 
     nn.Linear: _count_linear,
     ShiftedWindowAttention: _count_window_attention,
     SpatialFourierLayer: _count_spatial_fourier,
+    ComplexConv2d: _count_complex,
 }
 
 
@@ -88,7 +101,8 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
     it is evaluated. This is a figure to compare with the paper's tables, not a prediction of time.
 
     Args:
-        model: Takes (1, 1, height, width) and contains only two-dimensional layers.
+        model: Takes (1, 1, height, width), or is a `KspaceNetwork`, and contains only
+            two-dimensional layers.
         size: Height and width of the image in pixels.
 
     Returns:
@@ -105,7 +119,11 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
     for module in model.modules():
         if type(module) in _RULES:
             module.register_forward_hook(count)
-    parameter = next(model.parameters())
+    dtype = next(model.parameters()).dtype
     with torch.no_grad():
-        model(torch.zeros(1, 1, *size, dtype=parameter.dtype, device="meta"))
+        if isinstance(model, KspaceNetwork):
+            kspace = torch.zeros(1, *size, 2, dtype=dtype, device="meta")
+            model(kspace, torch.ones(1, 1, size[1], 1, dtype=dtype, device="meta"))
+        else:
+            model(torch.zeros(1, 1, *size, dtype=dtype, device="meta"))
     return total

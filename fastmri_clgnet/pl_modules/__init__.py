@@ -3,5 +3,12 @@
 from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
 from fastmri_clgnet.pl_modules.image_module import ImageModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+from fastmri_clgnet.pl_modules.reconstruction_module import ReconstructionModule
 
-__all__ = ["CLGNetModule", "ImageModule", "Lightning2Mixin", "ZeroFilledModule"]
+__all__ = [
+    "CLGNetModule",
+    "ImageModule",
+    "Lightning2Mixin",
+    "ReconstructionModule",
+    "ZeroFilledModule",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -16,26 +17,32 @@ from jsonargparse import ArgumentParser, Namespace
 from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss, VGG19Features
-from fastmri_clgnet.pl_modules import CLGNetModule
+from fastmri_clgnet.training.models import MODELS
 
+DEFAULT_MODEL = "clgnet"
 MASK_TYPES = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 DIRS_FILE = Path("fastmri_dirs.yaml")
 # what fastMRI's own scripts write into a fastmri_dirs.yaml that nobody has edited yet
 _TEMPLATE_DIRS = {Path("/path/to/knee"), Path("/path/to/brain")}
 
-# The demo trains this small network; a flag or --config still wins. It is a demo, not a benchmark.
+# The demo trains a small network; a flag or --config still wins. It is a demo, not a benchmark.
 DEMO_PRESET: dict[str, Any] = {
-    "chans": 16,
-    "num_groups": 1,
-    "num_blocks": 2,
-    "lr": 2e-3,
-    "lr_step_size": 18,
     "batch_size": 2,
     "num_workers": 0,
     "max_epochs": 24,
     "num_log_images": 4,
     "log_every_n_steps": 8,
     "num_sanity_val_steps": 0,
+}
+DEMO_CLGNET: dict[str, Any] = {
+    "chans": 16,
+    "num_groups": 1,
+    "num_blocks": 2,
+    "lr": 2e-3,
+    "lr_step_size": 18,
+    # VGG19's first layers at this size cost no more than the network; all images are negatives
+    "vgg_layers": [1, 3, 5],
+    "num_negatives": 2,
 }
 
 # Trainer arguments that take objects, or that the command sets itself
@@ -62,8 +69,31 @@ class DataSource(NamedTuple):
     origin: str
 
 
-def build_parser() -> ArgumentParser:
-    """Make the parser; defaults are those of the constructors, of real data and the paper."""
+def chosen_model(argv: list[str] | None) -> str:
+    """Which model the command line or its --config asks for; its flags depend on it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model")
+    parser.add_argument("--config")
+    args, _ = parser.parse_known_args(argv)
+    model = args.model
+    if model is None and args.config is not None and Path(args.config).is_file():
+        try:
+            settings = yaml.safe_load(Path(args.config).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{args.config}: not a YAML file of flags ({error})") from error
+        model = settings.get("model") if isinstance(settings, dict) else None
+    return model if model in MODELS else DEFAULT_MODEL
+
+
+def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
+    """Make the parser; defaults are those of the constructors, of real data and the paper.
+
+    Args:
+        model: Whose flags to take.
+
+    Returns:
+        The parser.
+    """
     parser = ArgumentParser(
         prog="python -m fastmri_clgnet.train_clgnet",
         description=(
@@ -81,12 +111,20 @@ def build_parser() -> ArgumentParser:
         default="train",
         help="train: train, then test with the best checkpoint. test: write reconstructions.",
     )
+    run.add_argument(
+        "--model",
+        choices=tuple(MODELS),
+        default=DEFAULT_MODEL,
+        help="What to train: CLGNet, fastMRI's U-Net, or a comparison method on single-coil "
+        "k-space; zero_filled is tested without training. The flags of its constructor are shown "
+        "by --model MODEL --help.",
+    )
     run.add_argument("--seed", type=int, default=42, help="Seed of weights, data order and masks.")
     run.add_argument(
         "--default_root_dir",
         type=Path | None,
         default=None,
-        help="Folder of checkpoints, logs and reconstructions. Default: clgnet/CHALLENGE[_demo] "
+        help="Folder of checkpoints, logs and reconstructions. Default: MODEL/CHALLENGE[_demo] "
         "under log_path of fastmri_dirs.yaml, or here.",
     )
     run.add_argument(
@@ -154,8 +192,36 @@ def build_parser() -> ArgumentParser:
     # The host's default is a pickle in the working folder, which is unpickled and goes stale
     parser.set_defaults(use_dataset_cache_file=False)
 
-    parser.add_class_arguments(CLGNetModule, None, skip={"loss"})
+    choice = MODELS[model]
+    parser.add_class_arguments(choice.module, None, skip={"loss", *choice.fixed})
 
+    if model == DEFAULT_MODEL:
+        _add_loss_arguments(parser)
+
+    trainer = parser.add_argument_group("trainer (Lightning's names)")
+    trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, auto, ...")
+    trainer.add_argument("--strategy", type=str, default="auto", help="auto, ddp, fsdp, ...")
+    trainer.add_argument(
+        "--profiler", type=Literal["simple", "advanced"] | None, default=None, help="Time the run."
+    )
+    trainer.add_argument(
+        "--deterministic",
+        nargs="?",
+        const=True,
+        type=bool | Literal["warn"] | None,
+        default=None,
+        help="Use deterministic algorithms only.",
+    )
+    trainer.add_argument(
+        "--logger", type=bool, default=True, help="Log to TensorBoard; else images go to PNG files."
+    )
+    parser.add_class_arguments(pl.Trainer, None, skip=_OWN_TRAINER)
+    parser.set_defaults(batch_size=10, max_epochs=50)
+    return parser
+
+
+def _add_loss_arguments(parser: ArgumentParser) -> None:
+    """Add the flags of CLGNet's objective."""
     loss = parser.add_argument_group("loss (eq. 9 and 10 of the paper)")
     loss.add_argument(
         "--alpha",
@@ -184,27 +250,6 @@ def build_parser() -> ArgumentParser:
         help="Convolutions of VGG19, counted from 1, whose activations are compared.",
     )
 
-    trainer = parser.add_argument_group("trainer (Lightning's names)")
-    trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, auto, ...")
-    trainer.add_argument("--strategy", type=str, default="auto", help="auto, ddp, fsdp, ...")
-    trainer.add_argument(
-        "--profiler", type=Literal["simple", "advanced"] | None, default=None, help="Time the run."
-    )
-    trainer.add_argument(
-        "--deterministic",
-        nargs="?",
-        const=True,
-        type=bool | Literal["warn"] | None,
-        default=None,
-        help="Use deterministic algorithms only.",
-    )
-    trainer.add_argument(
-        "--logger", type=bool, default=True, help="Log to TensorBoard; else images go to PNG files."
-    )
-    parser.add_class_arguments(pl.Trainer, None, skip=_OWN_TRAINER)
-    parser.set_defaults(batch_size=10, max_epochs=50)
-    return parser
-
 
 def _default(callable_: Callable[..., object], name: str) -> Any:
     """The default of a constructor's argument, which stands there alone."""
@@ -224,18 +269,19 @@ def parse_arguments(argv: list[str] | None = None) -> Namespace:
     Raises:
         InputError: If fastmri_dirs.yaml cannot be used.
     """
-    parser = build_parser()
+    model = chosen_model(argv)
+    parser = build_parser(model)
     args = parser.parse_args(argv)
     source = find_data(args)
     if source.path is None:
-        parser.set_defaults(DEMO_PRESET)
+        parser.set_defaults({**DEMO_PRESET, **(DEMO_CLGNET if model == DEFAULT_MODEL else {})})
         args = parser.parse_args(argv)
         args.demo_dir = default_demo_dir() if args.demo_dir is None else args.demo_dir
     args.data_path = source.path
     if args.default_root_dir is None:
         logs = fetch_dir("log_path", DIRS_FILE) if "log_path" in _read_dirs() else Path()
         suffix = "_demo" if source.path is None else ""
-        args.default_root_dir = logs / "clgnet" / f"{args.challenge}{suffix}"
+        args.default_root_dir = logs / model / f"{args.challenge}{suffix}"
     return args
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from fastmri.data.subsample import MaskFunc, create_mask_for_mask_type
-from fastmri.data.transforms import UnetDataTransform
-from fastmri.pl_modules import FastMriDataModule
+from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, VarNetSample
+from fastmri.pl_modules import FastMriDataModule, MriModule
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -23,14 +26,35 @@ from fastmri_clgnet.losses import (
     VGG19Features,
 )
 from fastmri_clgnet.losses.vgg19_features import IMAGENET
-from fastmri_clgnet.pl_modules import CLGNetModule
+from fastmri_clgnet.training.arguments import DEFAULT_MODEL
+from fastmri_clgnet.training.models import MODELS
 
 
-def make_module(args: Namespace, loss: ReconstructionLoss | None = None) -> CLGNetModule:
-    """Make the module from its flags."""
-    names = CLGNetModule.__init__.__annotations__.keys() - {"loss", "return"}
+def make_module(args: Namespace, loss: ReconstructionLoss | None = None) -> MriModule:
+    """Make the module of --model from its flags.
+
+    Args:
+        args: All flags.
+        loss: Of CLGNet; the other models bring their own.
+
+    Returns:
+        The module.
+
+    Raises:
+        InputError: If a flag does not fit, or the model does not take the challenge's data.
+    """
+    choice = MODELS[args.model]
+    if choice.on_kspace and args.challenge != "singlecoil":
+        images = ", ".join(name for name, each in MODELS.items() if not each.on_kspace)
+        raise InputError(
+            f"--model {args.model} takes single-coil data alone; {images} take multicoil data"
+        )
+    names = inspect.signature(choice.module).parameters.keys()
+    arguments = {name: args[name] for name in names if name in args and name not in choice.fixed}
+    if args.model == DEFAULT_MODEL:
+        arguments["loss"] = loss
     try:
-        return CLGNetModule(loss=loss, **{name: args[name] for name in names})
+        return choice.module(**arguments, **choice.fixed)
     except ValueError as error:
         raise InputError(str(error)) from error
 
@@ -128,10 +152,37 @@ def check_data(args: Namespace) -> bool:
     return True
 
 
+class _OneCoil:
+    """Gives `VarNetDataTransform` single-coil data as one coil.
+
+    The host's transform zeroes the mask of a test volume without a coil axis if it has padding.
+    """
+
+    def __init__(self, transform: VarNetDataTransform) -> None:
+        self.transform = transform
+        self.mask_func = transform.mask_func
+
+    def __call__(self, kspace: np.ndarray, *sample: Any) -> VarNetSample:
+        return self.transform(kspace[None], *sample)
+
+
 def make_data_module(
-    args: Namespace, mask_funcs: list[MaskFunc], distributed: bool
+    args: Namespace, mask_funcs: list[MaskFunc], distributed: bool, on_kspace: bool
 ) -> FastMriDataModule:
-    """Make the host's data module: random masks for training, masks by file name otherwise."""
+    """Make the host's data module: random masks for training, masks by file name otherwise.
+
+    Args:
+        args: All flags.
+        mask_funcs: For training, and for validation and test.
+        distributed: Whether several processes share the data.
+        on_kspace: Whether to deliver k-space and mask, or magnitude images.
+
+    Returns:
+        The data module.
+
+    Raises:
+        InputError: If flags contradict each other.
+    """
     train_mask, fixed_mask = mask_funcs
     names = (
         "data_path", "challenge", "test_split", "test_path", "combine_train_val", "sample_rate",
@@ -140,6 +191,8 @@ def make_data_module(
     )  # fmt: skip
 
     def transform(mask_func: MaskFunc | None, use_seed: bool = True) -> CheckedTransform:
+        if on_kspace:
+            return CheckedTransform(_OneCoil(VarNetDataTransform(mask_func, use_seed)))
         return CheckedTransform(UnetDataTransform(args.challenge, mask_func, use_seed))
 
     try:

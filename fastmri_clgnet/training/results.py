@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastmri.pl_modules import FastMriDataModule
-from torch.utils.data import Dataset, default_collate
+from fastmri.pl_modules import FastMriDataModule, MriModule
+from torch.utils.data import default_collate
 
 from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.figures import save_comparison
-from fastmri_clgnet.pl_modules import ImageModule
-from fastmri_clgnet.pl_modules.image_module import denormalise
 
 Metrics = Mapping[str, Mapping[str, float]]
 
@@ -44,28 +42,30 @@ def save_metrics(path: Path, metrics: Metrics) -> None:
 
 
 def save_validation_picture(
-    path: Path, modules: Mapping[str, ImageModule], data: FastMriDataModule
+    path: Path, methods: Mapping[str, tuple[MriModule, FastMriDataModule]]
 ) -> None:
     """Save the middle slice of the first validation volume, reconstructed by each module.
 
     Args:
         path: The picture, .png or .pdf.
-        modules: By the name to show; on any device.
-        data: Gives the validation data set with its masks.
+        methods: Modules by the name to show, each with the data module that gives it validation
+            samples; the first one's target is shown.
     """
-    dataset: Dataset = data.val_dataloader().dataset
-    samples = dataset.raw_samples  # type: ignore[attr-defined]
-    first = [i for i, sample in enumerate(samples) if sample.fname == samples[0].fname]
-    index = first[len(first) // 2]
-    batch = default_collate([dataset[index]])
-    images = {}
-    for name, module in modules.items():
+    images: dict[str, np.ndarray] = {}
+    for name, (module, data) in methods.items():
+        dataset = data.val_dataloader().dataset
+        samples = dataset.raw_samples
+        first = [i for i, sample in enumerate(samples) if sample.fname == samples[0].fname]
+        batch = default_collate([dataset[first[len(first) // 2]]])
+        batch = module.transfer_batch_to_device(batch, module.device, 0)
         training = module.training
         with torch.no_grad():
-            output = module.eval()(batch.image.to(module.device)).cpu()
+            result = module.eval().validation_step(batch, 0)
         module.train(training)
-        images[name] = denormalise(output, batch)[0].numpy().astype(np.float32)
-    target = denormalise(batch.target, batch)[0].numpy()
-    title = f"{batch.fname[0]}, slice {int(batch.slice_num[0])}"
+        images[name] = result["output"][0].float().cpu().numpy()
+        if len(images) == 1:
+            target = result["target"][0].float().cpu().numpy()
+            max_value = float(result["max_value"][0])
+            title = f"{result['fname'][0]}, slice {int(result['slice_num'][0])}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_comparison(path, images, target, float(batch.max_value[0]), title)
+    save_comparison(path, images, target, max_value, title)

@@ -1,0 +1,148 @@
+"""DuDoRNet, a dual-domain recurrent network, without its T1 prior."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fastmri_clgnet.models.comparison.kspace_network import (
+    KspaceNetwork,
+    Reconstruction,
+    convolution,
+    from_channels,
+    hard_data_consistency,
+    replace_measured,
+    to_channels,
+    to_image,
+    to_kspace,
+)
+
+
+class SqueezeAndExcitation(nn.Module):
+    """Scales channels by a gate that is computed from their means.
+
+    Args:
+        chans: Channels.
+        reduction: The inner width is chans // reduction.
+    """
+
+    def __init__(self, chans: int, reduction: int = 16) -> None:
+        """Make the gate."""
+        super().__init__()
+        inner = max(1, chans // reduction)
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(chans, inner, bias=False),
+            nn.ReLU(),
+            nn.Linear(inner, chans, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Scale (batch, chans, height, width)."""
+        return features * self.gate(features)[:, :, None, None]
+
+
+class DilatedResidualDenseBlock(nn.Module):
+    """Four dense dilated convolutions, fused, gated, with a residual.
+
+    Args:
+        chans: Channels of input, output and each convolution.
+    """
+
+    def __init__(self, chans: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.dense = nn.ModuleList(
+            nn.Sequential(convolution((i + 1) * chans, chans, dilation), nn.ReLU())
+            for i, dilation in enumerate((1, 2, 3, 3))
+        )
+        self.fuse = nn.Conv2d(5 * chans, chans, 1)
+        self.gate = SqueezeAndExcitation(chans)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply the block to (batch, chans, height, width); the shape stays."""
+        collected = features
+        for layer in self.dense:
+            collected = torch.cat([collected, layer(collected)], dim=1)
+        gated: torch.Tensor = self.gate(self.fuse(collected))
+        return features + gated
+
+
+class DilatedResidualDenseNetwork(nn.Module):
+    """DRDN: three dense blocks whose outputs are fused; no residual from its input.
+
+    Args:
+        chans: Width.
+        num_blocks: Number of dense blocks.
+    """
+
+    def __init__(self, chans: int, num_blocks: int = 3) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.first = convolution(2, chans)
+        self.second = convolution(chans, chans)
+        self.blocks = nn.ModuleList(DilatedResidualDenseBlock(chans) for _ in range(num_blocks))
+        self.fuse = nn.Sequential(
+            nn.Conv2d(num_blocks * chans, chans, 1), convolution(chans, chans)
+        )
+        self.last = nn.Sequential(convolution(chans, chans), convolution(chans, 2))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Map (batch, height, width, 2) to the same shape."""
+        first = self.first(to_channels(values))
+        features = self.second(first)
+        outputs = []
+        for block in self.blocks:
+            features = block(features)
+            outputs.append(features)
+        return from_channels(self.last(first + self.fuse(torch.cat(outputs, dim=1))))
+
+
+class DuDoRNet(KspaceNetwork):
+    """Recurrent restoration of image and k-space with shared weights and hard data consistency.
+
+    A recurrence: image network, data consistency, FFT, k-space network, data consistency, inverse
+    FFT.
+
+    649,476 parameters, 851.53 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Its loss is the
+    mean absolute error of the image behind the image network's data consistency plus that of the
+    k-space in front of the other, over recurrences. fastMRI's transform delivers neither the fully
+    sampled k-space nor a complex reference: here the image term compares the magnitude of the final
+    image, and the k-space term the measured samples.
+
+    Args:
+        num_recurrences: Number of recurrences.
+        chans: Width of both networks.
+
+    References:
+        Zhou, Zhou. DuDoRNet: Learning a Dual-Domain Recurrent Network for Fast MRI Reconstruction
+        with Deep T1 Prior. CVPR 2020.
+    """
+
+    learning_rate = 5e-4
+    betas = (0.5, 0.999)
+
+    def __init__(self, num_recurrences: int = 5, chans: int = 32) -> None:
+        """Make the two networks."""
+        super().__init__()
+        self.num_recurrences = num_recurrences
+        self.image_network = DilatedResidualDenseNetwork(chans)
+        self.kspace_network = DilatedResidualDenseNetwork(chans)
+
+    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> Reconstruction:
+        """Reconstruct; see `KspaceNetwork`."""
+        sampled = mask.to(masked_kspace.dtype)
+        image = to_image(masked_kspace)
+        errors = []
+        for _ in range(self.num_recurrences):
+            image = hard_data_consistency(self.image_network(image), masked_kspace, mask)
+            kspace = self.kspace_network(to_kspace(image))
+            errors.append((sampled * kspace - masked_kspace).abs().mean())
+            image = to_image(replace_measured(kspace, masked_kspace, mask))
+        return Reconstruction(image, {"kspace": torch.stack(errors).sum()})
+
+    def image_loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mean absolute error of magnitude images."""
+        return nn.functional.l1_loss(output, target)

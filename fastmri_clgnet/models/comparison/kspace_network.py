@@ -1,0 +1,128 @@
+"""What the comparison methods share: their interface, Fourier operators and data consistency."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import fastmri
+import torch
+from torch import nn
+
+
+class Reconstruction(NamedTuple):
+    """What a network gives.
+
+    Args:
+        image: Complex image, (batch, height, width, 2).
+        auxiliary: More terms of its loss by name, scalars, weighted as they are to be added.
+    """
+
+    image: torch.Tensor
+    auxiliary: dict[str, torch.Tensor]
+
+
+class KspaceNetwork(nn.Module, ABC):
+    """A network that reconstructs a complex image from undersampled single-coil k-space.
+
+    Attributes:
+        learning_rate: Of Adam, as its paper gives it.
+        betas: Of Adam.
+        weight_decay: Of Adam.
+    """
+
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+
+    @abstractmethod
+    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> Reconstruction:
+        """Reconstruct.
+
+        Args:
+            masked_kspace: (batch, height, width, 2), centred, zero where nothing was measured,
+                normalised so that the image is of the order of 1.
+            mask: Sampled columns, (batch, 1, width, 1), 0 or 1 (or bool).
+
+        Returns:
+            The image and the network's own loss terms.
+        """
+
+    def image_loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Compare magnitude images (batch, height, width); mean squared error unless overridden."""
+        return nn.functional.mse_loss(output, target)
+
+
+def to_image(kspace: torch.Tensor) -> torch.Tensor:
+    """Centred orthonormal inverse FFT, (batch, height, width, 2) to the same: the host's."""
+    image: torch.Tensor = fastmri.ifft2c(kspace)
+    return image
+
+
+def to_kspace(image: torch.Tensor) -> torch.Tensor:
+    """Centred orthonormal FFT, (batch, height, width, 2) to the same: the host's."""
+    kspace: torch.Tensor = fastmri.fft2c(image)
+    return kspace
+
+
+def to_channels(values: torch.Tensor) -> torch.Tensor:
+    """(batch, height, width, 2) to (batch, 2, height, width)."""
+    return values.permute(0, 3, 1, 2)
+
+
+def from_channels(values: torch.Tensor) -> torch.Tensor:
+    """(batch, 2, height, width) to (batch, height, width, 2)."""
+    return values.permute(0, 2, 3, 1).contiguous()
+
+
+def replace_measured(
+    kspace: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Hard data consistency in k-space: measured samples replace the estimate's.
+
+    Args:
+        kspace: Estimate, (batch, height, width, 2).
+        masked_kspace: Measurement, the same shape.
+        mask: (batch, 1, width, 1).
+
+    Returns:
+        The same shape.
+    """
+    return torch.where(mask.bool(), masked_kspace, kspace)
+
+
+def hard_data_consistency(
+    image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Hard data consistency of an image; a projection onto the images that fit the measurement.
+
+    Args:
+        image: Estimate, (batch, height, width, 2).
+        masked_kspace: Measurement in k-space, the same shape.
+        mask: (batch, 1, width, 1).
+
+    Returns:
+        The same shape.
+    """
+    return to_image(replace_measured(to_kspace(image), masked_kspace, mask))
+
+
+def data_gradient(
+    image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Gradient of 1/2 ||A x - y||^2, A^H (A x - y) with A = mask FFT: soft data consistency's step.
+
+    Args:
+        image: x, (batch, height, width, 2).
+        masked_kspace: y, the same shape.
+        mask: (batch, 1, width, 1).
+
+    Returns:
+        The same shape.
+    """
+    return to_image(mask.to(image.dtype) * to_kspace(image) - masked_kspace)
+
+
+def convolution(in_chans: int, out_chans: int, dilation: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution with bias that keeps the size."""
+    return nn.Conv2d(in_chans, out_chans, 3, padding=dilation, dilation=dilation)

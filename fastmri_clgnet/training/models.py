@@ -1,0 +1,58 @@
+"""The models that the training command can train."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import fastmri.pl_modules
+from fastmri.pl_modules import MriModule
+
+from fastmri_clgnet.models.comparison import COMPARISON_METHODS
+from fastmri_clgnet.pl_modules import (
+    CLGNetModule,
+    Lightning2Mixin,
+    ReconstructionModule,
+    ZeroFilledModule,
+)
+
+
+class UnetModule(Lightning2Mixin, fastmri.pl_modules.UnetModule):
+    """fastMRI's U-Net under Lightning 2, with fastMRI's own loss and optimizer."""
+
+
+class Model(NamedTuple):
+    """A choice of --model.
+
+    Args:
+        label: Its name in tables and pictures.
+        module: Its Lightning module.
+        on_kspace: Whether it takes single-coil k-space and mask (fastMRI's `VarNetDataTransform`),
+            not magnitude images (`UnetDataTransform`).
+        fixed: Arguments of the module that the choice settles.
+    """
+
+    label: str
+    module: type[MriModule]
+    on_kspace: bool = False
+    fixed: dict[str, str] = {}  # noqa: RUF012
+
+
+ZERO_FILLED = "zero_filled"
+_LABELS = {
+    "dccnn": "DCCNN",
+    "ista": "ISTA-Net+",
+    "cddn": "CDDN",
+    "pd": "PD",
+    "dudor": "DuDoRNet",
+    "octconv": "Dual-OctConv",
+}
+
+MODELS: dict[str, Model] = {
+    "clgnet": Model("CLGNet", CLGNetModule),
+    "unet": Model("U-Net", UnetModule),
+    **{
+        name: Model(_LABELS[name], ReconstructionModule, True, {"method": name})
+        for name in COMPARISON_METHODS
+    },
+    ZERO_FILLED: Model("zero-filled", ZeroFilledModule),
+}
