@@ -12,7 +12,7 @@ import torch
 
 from fastmri_clgnet.benchmark.macs import count_macs
 from fastmri_clgnet.benchmark.measure import MakeNetwork, forward_peak_mb, forward_times
-from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.benchmark.tables import Row, format_markdown, save_json
 from fastmri_clgnet.models import VARIANTS, Variant, make_variant
 from fastmri_clgnet.train_clgnet import main as train
 
@@ -44,8 +44,6 @@ PAPER: dict[Variant, PaperRow] = {
 }
 # trained with another loss, the same network as CLGNet
 _LOSS_ONLY: tuple[Variant, ...] = ("wo_cl", "wo_negative")
-
-Row = dict[str, float | str | None]
 
 
 def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, Row]:
@@ -118,33 +116,6 @@ def train_rows(args: Namespace, training_flags: list[str]) -> dict[str, Row]:
     return rows
 
 
-def format_markdown(rows: dict[str, Row]) -> str:
-    """Lay rows out as a Markdown table, which reads as text too.
-
-    Args:
-        rows: Columns by row; they may differ from row to row.
-
-    Returns:
-        The table.
-    """
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    cells = [["", *columns]]
-    for name, row in rows.items():
-        paper = PAPER.get(name)  # type: ignore[call-overload]
-        cells.append([paper.name if paper else name, *(_cell(row.get(c)) for c in columns)])
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns) + 1)]
-    cells.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " "
-        "|"
-        for line in cells
-    )
-
-
-def _cell(value: float | str | None) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value or "-")
-
-
 def run(args: Namespace, training_flags: list[str]) -> int:
     """Run the command.
 
@@ -156,18 +127,17 @@ def run(args: Namespace, training_flags: list[str]) -> int:
         0, or 1 if a training failed.
     """
     device = torch.device(args.device)
+    names: dict[str, str] = {variant: paper.name for variant, paper in PAPER.items()}
     tables = {"networks": network_rows(args.size, device, args.rounds)}
     print(
         f"\nForward pass, one image of {args.size} x {args.size}, {device}, float32, "
         f"{torch.get_num_threads()} threads; GMac at {TABLE_SIZE} x {TABLE_SIZE}\n"
     )
-    print(format_markdown(tables["networks"]), flush=True)
+    print(format_markdown(tables["networks"], names), flush=True)
     if args.data_path is not None:
         tables["training"] = train_rows(args, training_flags)
         print(f"\nValidation volumes after {args.steps} steps, one seed\n")
-        print(format_markdown(tables["training"]))
-    args.output_path.mkdir(parents=True, exist_ok=True)
-    with atomic_path(args.output_path / "ablation.json") as temporary:
-        temporary.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
-    print(f"\nWritten to {args.output_path / 'ablation.json'}")
+        print(format_markdown(tables["training"], names))
+    settings = {"training_flags": training_flags, **vars(args)}
+    save_json(args.output_path / "ablation.json", {"settings": settings, **tables})
     return int(any("failed" in row for row in tables.get("training", {}).values()))

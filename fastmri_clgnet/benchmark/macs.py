@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
+from fastmri_clgnet.benchmark.inputs import example_inputs
 from fastmri_clgnet.models import SpatialFourierLayer
-from fastmri_clgnet.models.comparison import KspaceNetwork
 from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
 
 
@@ -119,11 +119,6 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
     for module in model.modules():
         if type(module) in _RULES:
             module.register_forward_hook(count)
-    dtype = next(model.parameters()).dtype
     with torch.no_grad():
-        if isinstance(model, KspaceNetwork):
-            kspace = torch.zeros(1, *size, 2, dtype=dtype, device="meta")
-            model(kspace, torch.ones(1, 1, size[1], 1, dtype=dtype, device="meta"))
-        else:
-            model(torch.zeros(1, 1, *size, dtype=dtype, device="meta"))
+        model(*example_inputs(model, size, torch.device("meta")))
     return total

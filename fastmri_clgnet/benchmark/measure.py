@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from fastmri_clgnet.benchmark.inputs import example_inputs
+
 MakeNetwork = Callable[[], nn.Module]
 
 
@@ -28,7 +30,7 @@ def forward_times(
     """Median time of a forward pass, in alternating order within one process.
 
     Args:
-        networks: Makers of networks that take (1, 1, size, size), by name.
+        networks: Makers of networks that `example_inputs` knows, by name.
         size: Height and width in pixels.
         device: Where to run.
         rounds: Measurements of each, after one that warms up.
@@ -36,15 +38,15 @@ def forward_times(
     Returns:
         Seconds by name.
     """
-    image = torch.randn(1, 1, size, size, device=device)
     models = {name: make().eval().to(device) for name, make in networks.items()}
+    inputs = {name: example_inputs(model, (size, size), device) for name, model in models.items()}
     times: dict[str, list[float]] = {name: [] for name in models}
     with torch.no_grad():
         for _ in tqdm(range(rounds + 1), "Measuring time", unit="round"):
             for name, model in models.items():
                 _synchronise(device)
                 start = time.perf_counter()
-                model(image)
+                model(*inputs[name])
                 _synchronise(device)
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values[1:]) for name, values in times.items()}
@@ -60,12 +62,13 @@ def _status_kb(key: str) -> int:
 
 def _peak_of_process(make: MakeNetwork, size: int) -> float:
     """Peak resident memory of this process during a forward pass above that before, in bytes."""
-    model, image = make().eval(), torch.randn(1, 1, size, size)
+    model, cpu = make().eval(), torch.device("cpu")
+    inputs = example_inputs(model, (size, size), cpu)
     with torch.no_grad():
-        model(torch.randn(1, 1, 64, 64))  # libraries allocate on first use
+        model(*example_inputs(model, (64, 64), cpu))  # libraries allocate on first use
         before = _status_kb("VmRSS")
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
-        model(image)
+        model(*inputs)
     return 1024 * (_status_kb("VmHWM") - before)
 
 
@@ -84,11 +87,12 @@ def forward_peak_mb(make: MakeNetwork, size: int, device: torch.device) -> float
         10^6 bytes.
     """
     if device.type == "cuda":
-        model, image = make().eval().to(device), torch.randn(1, 1, size, size, device=device)
+        model = make().eval().to(device)
+        inputs = example_inputs(model, (size, size), device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         with torch.no_grad():
-            model(image)
+            model(*inputs)
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
     if not Path("/proc/self/clear_refs").exists():
         return math.nan

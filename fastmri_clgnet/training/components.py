@@ -49,7 +49,7 @@ def make_module(args: Namespace, loss: ReconstructionLoss | None = None) -> MriM
         raise InputError(
             f"--model {args.model} takes single-coil data alone; {images} take multicoil data"
         )
-    names = inspect.signature(choice.module).parameters.keys()
+    names = {*inspect.signature(choice.module).parameters, "num_log_images"}
     arguments = {name: args[name] for name in names if name in args and name not in choice.fixed}
     if args.model == DEFAULT_MODEL:
         arguments["loss"] = loss

@@ -67,7 +67,6 @@ def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(rows["clgnet"]["time (s)"], float)
     assert rows["clgnet"]["time (s)"] > 0
     assert ablation.PAPER.keys() == set(VARIANTS)
-    assert ablation.format_markdown(rows).splitlines()[2].startswith("| CLGNet ")
 
 
 def test_unknown_flags_without_training_are_refused() -> None:
