@@ -68,6 +68,9 @@ class CLGNet(nn.Module):
             if count < 1:
                 raise ValueError(f"{name}={count}: expected a positive number")
 
+        self.chans = chans
+        self.num_groups = num_groups
+        self.num_blocks = num_blocks
         self.pre = nn.Sequential(
             nn.Conv2d(in_chans, chans, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),

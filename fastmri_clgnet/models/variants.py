@@ -150,31 +150,18 @@ def _replace(model: nn.Module, old: type[nn.Module], make: type[nn.Module], chan
                 setattr(module, name, make(chans))
 
 
-def make_variant(
-    variant: Variant,
-    in_chans: int = 1,
-    out_chans: int = 1,
-    chans: int = 32,
-    num_groups: int = 4,
-    num_blocks: int = 3,
-    wavelet: str = "haar",
-) -> CLGNet:
-    """Make CLGNet or one of the paper's ablations of it.
+def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
+    """Make one of the paper's ablations of a CLGNet.
 
     Args:
         variant: "clgnet"; "wo_wavelet": a second spatial branch instead of the wavelet branch;
             "wo_sfl": FFT and inverse FFT taken out (the paper's CLGNet_non); "sa": the same with
             self-attention at the end of each group (CLGNet_SA); "tran": residual Swin transformer
             groups (CLGNet_Tran); "wo_cl" and "wo_negative" differ in the loss alone and are CLGNet.
-        in_chans: See `CLGNet`, as the following.
-        out_chans: Channels of the output.
-        chans: Width.
-        num_groups: Groups in each branch.
-        num_blocks: Blocks in each group.
-        wavelet: Wavelet's name.
+        model: What to make it of, and to change; by default a CLGNet of the paper's size.
 
     Returns:
-        The network.
+        The changed model, with new weights in the parts that were put in.
 
     Raises:
         ValueError: If there is no such variant, or an argument does not fit.
@@ -183,11 +170,12 @@ def make_variant(
         Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
         arXiv:2111.15200, Tables 3 and 4.
     """
-    model = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+    model = CLGNet() if model is None else model
+    chans = model.chans
     if variant in ("clgnet", "wo_cl", "wo_negative"):
         return model
     if variant == "wo_wavelet":
-        model.wavelet_branch = SecondSpatialBranch(chans, num_groups, num_blocks)
+        model.wavelet_branch = SecondSpatialBranch(chans, model.num_groups, model.num_blocks)
     elif variant in ("wo_sfl", "sa"):
         _replace(model, SpatialFourierLayer, ImageDomainLayer, chans)
         if variant == "sa":

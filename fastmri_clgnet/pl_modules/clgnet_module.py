@@ -11,7 +11,7 @@ import torch
 from fastmri.data.transforms import UnetSample
 
 from fastmri_clgnet.losses import CLGNetLoss, ReconstructionLoss
-from fastmri_clgnet.models.variants import Variant, make_variant
+from fastmri_clgnet.models import CLGNet, Variant, make_variant
 from fastmri_clgnet.pl_modules.image_module import ImageModule
 
 
@@ -69,9 +69,8 @@ class CLGNetModule(ImageModule):
         self.lr_gamma = lr_gamma
         self.weight_decay = weight_decay
         self.loss: ReconstructionLoss = CLGNetLoss(alpha=0) if loss is None else loss
-        self.clgnet = make_variant(
-            variant, in_chans, out_chans, chans, num_groups, num_blocks, wavelet
-        )
+        network = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+        self.clgnet = make_variant(variant, network)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruct normalised magnitude images, (batch, height, width) to the same shape."""

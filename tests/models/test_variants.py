@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.models import VARIANTS, SpatialFourierLayer, Variant, make_variant
+from fastmri_clgnet.models import VARIANTS, CLGNet, SpatialFourierLayer, Variant, make_variant
 from fastmri_clgnet.models.variants import SelfAttention
 from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all
 
@@ -36,7 +36,7 @@ def test_operations_without_fft() -> None:
 @pytest.mark.parametrize("variant", ["wo_wavelet", "wo_sfl", "sa", "tran"])
 def test_variants_reconstruct_and_learn(variant: Variant) -> None:
     torch.manual_seed(0)
-    model = make_variant(variant, chans=4, num_groups=1, num_blocks=1)
+    model = make_variant(variant, CLGNet(chans=4, num_groups=1, num_blocks=1))
     has_fourier = any(isinstance(module, SpatialFourierLayer) for module in model.modules())
     assert has_fourier == (variant == "wo_wavelet")
     image = torch.randn(2, 1, 21, 34)
@@ -60,4 +60,4 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="expected one of clgnet, wo_wavelet"):
         make_variant("nonsense")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="must divide by the transformer's 4 heads"):
-        make_variant("tran", chans=6)
+        make_variant("tran", CLGNet(chans=6))
