@@ -21,7 +21,6 @@ from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.training.arguments import (
     DEFAULT_MODEL,
     build_parser,
-    find_data,
     parse_arguments,
 )
 from fastmri_clgnet.training.checkpoint import (
@@ -83,6 +82,9 @@ def main(argv: list[str] | None = None) -> int:
         message = str(error).rsplit("InputError: ", 1)[-1].strip()
         print(f"error: {message}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before or after the training, which saves a checkpoint
+        print("\nStopped.", file=sys.stderr)
+        return 130
 
 
 def run(args: Namespace) -> int:
@@ -96,11 +98,9 @@ def run(args: Namespace) -> int:
     """
     pl.seed_everything(args.seed, workers=True)
     root: Path = args.default_root_dir
-    source = find_data(args)
-    demo = source.path is None
+    demo = args.data_path is None
     training = args.mode == "train" and args.model != ZERO_FILLED
-    loss = make_loss(args, demo) if training and args.model == DEFAULT_MODEL else None
-    module = make_module(args, loss)
+    module = make_module(args)
     mask_funcs = [make_mask(args) for _ in range(2)]
     checkpoint = None
     if args.model != ZERO_FILLED:
@@ -109,12 +109,14 @@ def run(args: Namespace) -> int:
         check_checkpoint(checkpoint, module)
     if demo:
         print(
-            f"\n*** DEMO: {source.origin}. Simulated heads, not patients; a small network. ***\n"
-            f"*** For real data give --data_path. Demo data set in {args.demo_dir} ***\n",
+            "\n*** DEMO: simulated heads, not patients, since there is no --data_path. ***\n"
+            f"*** The demo data set is in {args.demo_dir} ***\n",
             flush=True,
         )
         args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
     test = check_data(args)
+    if training and args.model == DEFAULT_MODEL:
+        module.loss = make_loss(args, demo)
     root.mkdir(parents=True, exist_ok=True)
     evaluator = make_trainer(args)
     distributed, on_kspace = evaluator.world_size > 1, MODELS[args.model].on_kspace

@@ -6,7 +6,7 @@ import argparse
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import yaml
@@ -55,18 +55,6 @@ _OWN_DATA = {
     "data_path", "challenge", "test_split", "test_path", "train_transform", "val_transform",
     "test_transform", "train_filter", "val_filter", "test_filter", "distributed_sampler",
 }  # fmt: skip
-
-
-class DataSource(NamedTuple):
-    """Where the data comes from.
-
-    Args:
-        path: Folder with {challenge}_train and so on; None is the demo data set.
-        origin: How it was chosen, for a person to read.
-    """
-
-    path: Path | None
-    origin: str
 
 
 def chosen_model(argv: list[str] | None) -> str:
@@ -272,50 +260,50 @@ def parse_arguments(argv: list[str] | None = None) -> Namespace:
     model = chosen_model(argv)
     parser = build_parser(model)
     args = parser.parse_args(argv)
-    source = find_data(args)
-    if source.path is None:
+    args.data_path = find_data(args)
+    demo = args.data_path is None
+    if demo:
         parser.set_defaults({**DEMO_PRESET, **(DEMO_CLGNET if model == DEFAULT_MODEL else {})})
         args = parser.parse_args(argv)
         args.demo_dir = default_demo_dir() if args.demo_dir is None else args.demo_dir
-    args.data_path = source.path
     if args.default_root_dir is None:
         logs = fetch_dir("log_path", DIRS_FILE) if "log_path" in _read_dirs() else Path()
-        suffix = "_demo" if source.path is None else ""
+        suffix = "_demo" if demo else ""
         args.default_root_dir = logs / model / f"{args.challenge}{suffix}"
     return args
 
 
-def find_data(args: Namespace) -> DataSource:
+def find_data(args: Namespace) -> Path | None:
     """Decide where the data comes from: --data_path, --demo_dir, fastmri_dirs.yaml, else the demo.
 
     Args:
         args: With data_path and demo_dir.
 
     Returns:
-        The source; nothing is made or written.
+        The folder that holds {challenge}_train and so on; None is the demo data set. Nothing is
+        made or written.
 
     Raises:
         InputError: If flags contradict each other or fastmri_dirs.yaml names no existing folder.
     """
-    if args.data_path is not None:
-        if args.demo_dir is not None:
-            raise InputError("--data_path and --demo_dir contradict each other; give one of them")
-        return DataSource(args.data_path, "--data_path")
-    if args.demo_dir is not None:
-        return DataSource(None, "--demo_dir")
+    if args.data_path is not None and args.demo_dir is not None:
+        raise InputError("--data_path and --demo_dir contradict each other; give one of them")
+    if args.data_path is not None or args.demo_dir is not None:
+        path: Path | None = args.data_path
+        return path
     named = {}
     for key in ("knee_path", "brain_path"):
         if key in _read_dirs():
-            path = fetch_dir(key, DIRS_FILE)
-            if path not in _TEMPLATE_DIRS:
-                named[key] = path
-    for key, path in named.items():
-        if path.is_dir():
-            return DataSource(path, f"{key} of {DIRS_FILE}")
+            folder = fetch_dir(key, DIRS_FILE)
+            if folder not in _TEMPLATE_DIRS:
+                named[key] = folder
+    for folder in named.values():
+        if folder.is_dir():
+            return folder
     if named:
-        places = ", ".join(f"{key}: {path}" for key, path in named.items())
+        places = ", ".join(f"{key}: {folder}" for key, folder in named.items())
         raise InputError(f"{DIRS_FILE}: no such folder ({places}); correct it, or give --data_path")
-    return DataSource(None, "no --data_path, and no fastmri_dirs.yaml that names one")
+    return None
 
 
 def _read_dirs() -> dict[str, Any]:

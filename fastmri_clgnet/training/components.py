@@ -22,20 +22,17 @@ from fastmri_clgnet.losses import (
     LAYER_WEIGHTS,
     CLGNetLoss,
     ContrastiveLoss,
-    ReconstructionLoss,
     VGG19Features,
 )
 from fastmri_clgnet.losses.vgg19_features import IMAGENET
-from fastmri_clgnet.training.arguments import DEFAULT_MODEL
 from fastmri_clgnet.training.models import MODELS
 
 
-def make_module(args: Namespace, loss: ReconstructionLoss | None = None) -> MriModule:
-    """Make the module of --model from its flags.
+def make_module(args: Namespace) -> MriModule:
+    """Make the module of --model from its flags; CLGNet's with its default loss.
 
     Args:
         args: All flags.
-        loss: Of CLGNet; the other models bring their own.
 
     Returns:
         The module.
@@ -51,8 +48,6 @@ def make_module(args: Namespace, loss: ReconstructionLoss | None = None) -> MriM
         )
     names = {*inspect.signature(choice.module).parameters, "num_log_images"}
     arguments = {name: args[name] for name in names if name in args and name not in choice.fixed}
-    if args.model == DEFAULT_MODEL:
-        arguments["loss"] = loss
     try:
         return choice.module(**arguments, **choice.fixed)
     except ValueError as error:
@@ -229,12 +224,15 @@ def make_trainer(
            "enable_model_summary"}  # fmt: skip
     names = pl.Trainer.__init__.__annotations__.keys() - own
     bars = [] if args.enable_progress_bar is False else [ProgressBar()]
-    return pl.Trainer(
-        callbacks=[*(callbacks or []), *bars],
-        logger=logger if logger is not None else False,
-        enable_checkpointing=callbacks is not None,
-        enable_model_summary=args.enable_model_summary if callbacks is not None else False,
-        # fastMRI's data module makes the samplers that keep volumes on one device
-        use_distributed_sampler=False,
-        **{name: args[name] for name in names if name in args},
-    )
+    try:
+        return pl.Trainer(
+            callbacks=[*(callbacks or []), *bars],
+            logger=logger if logger is not None else False,
+            enable_checkpointing=callbacks is not None,
+            enable_model_summary=args.enable_model_summary if callbacks is not None else False,
+            # fastMRI's data module makes the samplers that keep volumes on one device
+            use_distributed_sampler=False,
+            **{name: args[name] for name in names if name in args},
+        )
+    except ValueError as error:
+        raise InputError(f"{error} (a flag of the trainer)") from error
