@@ -275,11 +275,11 @@ def test_other_models_train_resume_and_test(
     command = ["--model", model, *QUIET, "--batch_size", "2", "--data_path", str(small_dataset)]
     if model == "unet":
         command += ["--chans", "4", "--num_pool_layers", "2"]
-    short = ["--max_steps", "1", "--val_check_interval", "1"]
-    assert main([*command, *short]) == 0
+    command += ["--limit_train_batches", "1"]
+    assert main([*command, "--max_epochs", "1"]) == 0
     root = Path(model) / "singlecoil"
     assert steps(root / "checkpoints" / "last.ckpt") == 1
-    assert main([*command, *short, "--max_steps", "2"]) == 0
+    assert main([*command, "--max_epochs", "2"]) == 0
     assert steps(root / "checkpoints" / "last.ckpt") == 2
     assert "Loss:" not in capsys.readouterr().out
     assert len(json.loads((root / "metrics.json").read_text())) == 2

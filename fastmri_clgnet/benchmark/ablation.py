@@ -74,6 +74,11 @@ def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, Row]
             "time (s)": times[variant],
             "peak (MB)": forward_peak_mb(make, size, device),
         }
+    for variant in _LOSS_ONLY:  # the same network
+        rows[variant] = {
+            column: None if column.startswith("paper") else value
+            for column, value in rows["clgnet"].items()
+        }
     return rows
 
 

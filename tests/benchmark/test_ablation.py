@@ -67,6 +67,8 @@ def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(rows["clgnet"]["time (s)"], float)
     assert rows["clgnet"]["time (s)"] > 0
     assert ablation.PAPER.keys() == set(VARIANTS)
+    assert rows["wo_cl"]["GMac"] == rows["clgnet"]["GMac"]
+    assert rows["wo_cl"]["paper: GMac"] is None
 
 
 def test_unknown_flags_without_training_are_refused() -> None:
