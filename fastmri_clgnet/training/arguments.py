@@ -50,6 +50,7 @@ _OWN_TRAINER = {
     "accelerator", "strategy", "profiler", "deterministic", "logger", "callbacks", "plugins",
     "default_root_dir", "use_distributed_sampler", "barebones", "model_registry",
     "enable_checkpointing", "reload_dataloaders_every_n_epochs",
+    "limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches",
 }  # fmt: skip
 _OWN_DATA = {
     "data_path", "challenge", "test_split", "test_path", "train_transform", "val_transform",
@@ -203,6 +204,14 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     trainer.add_argument(
         "--logger", type=bool, default=True, help="Log to TensorBoard; else images go to PNG files."
     )
+    for split in ("train", "val", "test"):
+        trainer.add_argument(
+            f"--limit_{split}_batches",
+            # Lightning's annotation would read 1 as 1.0, which is all batches
+            type=int | float | None,
+            default=None,
+            help="How many batches to use (a whole number) or which part of them (such as 0.5).",
+        )
     parser.add_class_arguments(pl.Trainer, None, skip=_OWN_TRAINER)
     parser.set_defaults(batch_size=10, max_epochs=50)
     return parser

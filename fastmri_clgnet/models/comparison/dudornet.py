@@ -26,7 +26,7 @@ class SqueezeAndExcitation(nn.Module):
         reduction: The inner width is chans // reduction.
     """
 
-    def __init__(self, chans: int, reduction: int = 16) -> None:
+    def __init__(self, chans: int, reduction: int) -> None:
         """Make the gate."""
         super().__init__()
         inner = max(1, chans // reduction)
@@ -49,9 +49,10 @@ class DilatedResidualDenseBlock(nn.Module):
 
     Args:
         chans: Channels of input, output and each convolution.
+        reduction: Of the gate's inner width.
     """
 
-    def __init__(self, chans: int) -> None:
+    def __init__(self, chans: int, reduction: int) -> None:
         """Make the layers."""
         super().__init__()
         self.dense = nn.ModuleList(
@@ -59,7 +60,7 @@ class DilatedResidualDenseBlock(nn.Module):
             for i, dilation in enumerate((1, 2, 3, 3))
         )
         self.fuse = nn.Conv2d(5 * chans, chans, 1)
-        self.gate = SqueezeAndExcitation(chans)
+        self.gate = SqueezeAndExcitation(chans, reduction)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the block to (batch, chans, height, width); the shape stays."""
@@ -75,15 +76,18 @@ class DilatedResidualDenseNetwork(nn.Module):
 
     Args:
         chans: Width.
+        reduction: Of the gates' inner widths.
         num_blocks: Number of dense blocks.
     """
 
-    def __init__(self, chans: int, num_blocks: int = 3) -> None:
+    def __init__(self, chans: int, reduction: int, num_blocks: int = 3) -> None:
         """Make the layers."""
         super().__init__()
         self.first = convolution(2, chans)
         self.second = convolution(chans, chans)
-        self.blocks = nn.ModuleList(DilatedResidualDenseBlock(chans) for _ in range(num_blocks))
+        self.blocks = nn.ModuleList(
+            DilatedResidualDenseBlock(chans, reduction) for _ in range(num_blocks)
+        )
         self.fuse = nn.Sequential(
             nn.Conv2d(num_blocks * chans, chans, 1), convolution(chans, chans)
         )
@@ -115,6 +119,7 @@ class DuDoRNet(KspaceNetwork):
     Args:
         num_recurrences: Number of recurrences.
         chans: Width of both networks.
+        reduction: Of the inner widths of their squeeze-and-excitation gates.
 
     References:
         Zhou, Zhou. DuDoRNet: Learning a Dual-Domain Recurrent Network for Fast MRI Reconstruction
@@ -124,12 +129,12 @@ class DuDoRNet(KspaceNetwork):
     learning_rate = 5e-4
     betas = (0.5, 0.999)
 
-    def __init__(self, num_recurrences: int = 5, chans: int = 32) -> None:
+    def __init__(self, num_recurrences: int = 5, chans: int = 32, reduction: int = 16) -> None:
         """Make the two networks."""
         super().__init__()
         self.num_recurrences = num_recurrences
-        self.image_network = DilatedResidualDenseNetwork(chans)
-        self.kspace_network = DilatedResidualDenseNetwork(chans)
+        self.image_network = DilatedResidualDenseNetwork(chans, reduction)
+        self.kspace_network = DilatedResidualDenseNetwork(chans, reduction)
 
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> Reconstruction:
         """Reconstruct; see `KspaceNetwork`."""

@@ -50,7 +50,7 @@ def small_network(name: str) -> KspaceNetwork:
         "ista": lambda: ISTANetPlus(2, 8),
         "cddn": lambda: CDDN(2, 4),
         "pd": lambda: PrimalDualNet(2, 16),
-        "dudor": lambda: DuDoRNet(2, 32),
+        "dudor": lambda: DuDoRNet(2, 16, reduction=1),
         "octconv": lambda: DualOctConv(2, 16, 0.25),
     }
     return makers[name]()
