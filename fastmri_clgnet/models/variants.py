@@ -72,9 +72,10 @@ class SelfAttention(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the attention to (batch, chans, height, width); the shape stays."""
         size = features.shape[-2:]
-        # (batch, one head, pixels, inner_chans)
+        # (batch, one head, pixels, inner_chans); torch's fused form asks for channels in a row and
+        # falls back, without a word, to one whose memory is quadratic
         tokens = self.query_key_value(features).flatten(2).transpose(1, 2).unsqueeze(1)
-        attended = F.scaled_dot_product_attention(*tokens.chunk(3, dim=-1))
+        attended = F.scaled_dot_product_attention(*tokens.contiguous().chunk(3, dim=-1))
         return features + self.out(attended.squeeze(1).transpose(1, 2).unflatten(2, size))
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+
 import pytest
 import torch
 
 from fastmri_clgnet.benchmark import count_macs
+from fastmri_clgnet.benchmark.measure import forward_peak_mb
 from fastmri_clgnet.models import VARIANTS, CLGNet, SpatialFourierLayer, Variant, make_variant
 from fastmri_clgnet.models.variants import SelfAttention
 from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all
@@ -54,6 +58,13 @@ def test_self_attention_equals_its_formula() -> None:
     weights = torch.softmax(query.T @ key / 5**0.5, dim=-1)
     attended = (weights @ value.T).T.reshape(1, 5, 4, 6)
     torch.testing.assert_close(attention(features), features + attention.out(attended))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+def test_self_attention_needs_no_memory_for_pairs_of_pixels() -> None:
+    make = functools.partial(SelfAttention, 1, 8)
+    pairs = 128**4 * 4 / 1e6
+    assert forward_peak_mb(make, 128, torch.device("cpu")) < 0.1 * pairs
 
 
 def test_errors() -> None:
