@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 
 from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.fastmri_file import atomic_path
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.training.arguments import (
     DEFAULT_MODEL,
@@ -33,15 +33,9 @@ from fastmri_clgnet.training.checkpoint import (
     find_checkpoint,
     weights_only,
 )
-from fastmri_clgnet.training.components import (
-    check_data,
-    make_data_module,
-    make_loss,
-    make_mask,
-    make_module,
-    make_trainer,
-    words,
-)
+from fastmri_clgnet.training.components import make_loss, make_module, make_trainer
+from fastmri_clgnet.training.data import check_data, make_data_module
+from fastmri_clgnet.training.masks import make_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
 
