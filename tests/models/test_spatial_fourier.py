@@ -10,7 +10,12 @@ from fastmri_clgnet.models import (
     SpatialFourierResidualBlock,
     SpatialFourierResidualGroup,
 )
-from fastmri_clgnet.models.spatial_fourier import hilbert_matrix, mirror
+from fastmri_clgnet.models.spatial_fourier_op import (
+    hilbert,
+    hilbert_matrix,
+    mirror,
+    spatial_fourier,
+)
 from tests.helpers import assert_gradients_reach_all, plain_spatial_fourier
 
 SIZES = [(16, 16), (17, 20), (20, 17), (21, 33), (3, 2)]
@@ -50,6 +55,15 @@ def test_hilbert_matrix_equals_its_definition(width: int) -> None:
     torch.testing.assert_close(matrix, -matrix.T, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("width", [1, 2, 7, 16])
+def test_hilbert_transform_is_the_product_with_its_matrix(width: int) -> None:
+    pixels = torch.randn(2, 3, width, 4, dtype=torch.float64)
+    expected = torch.einsum(
+        "xv,byvc->byxc", hilbert_matrix(width, pixels.dtype, pixels.device), pixels
+    )
+    torch.testing.assert_close(hilbert(pixels), expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_mirror_conjugates_the_spectrum(size: tuple[int, int]) -> None:
     pixels = torch.randn(1, *size, 3, dtype=torch.float64)
@@ -75,3 +89,25 @@ def test_layer_without_bias_is_refused() -> None:
     layer.local.bias = None
     with pytest.raises(ValueError, match="need their biases"):
         layer(torch.zeros(1, 2, 8, 8))
+
+
+# torch's own checks look at tensors that are no leaves, and silence this outside pytest
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_operator_is_registered_as_torch_asks(generator: torch.Generator) -> None:
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, requires_grad=True)
+
+    inputs = (random(2, 3, 6, 8), random(3, 3, 3, 3), random(3), random(3, 3, 3), random(2, 3))
+    torch.library.opcheck(spatial_fourier, inputs)
+
+
+def test_layer_under_autocast_is_close_and_keeps_float32_gradients() -> None:
+    layer = SpatialFourierLayer(8)
+    features = torch.randn(1, 8, 12, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = layer(features)
+    assert output.dtype is torch.bfloat16
+    torch.testing.assert_close(output.float(), layer(features), rtol=0.05, atol=0.05)
+    output.float().square().mean().backward()
+    assert_gradients_reach_all(layer)
+    assert {p.grad.dtype for p in layer.parameters() if p.grad is not None} == {torch.float32}
