@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from fastmri_clgnet.benchmark import ablation, table1, table2
+from fastmri_clgnet.benchmark import ablation, speed, table1, table2
+from fastmri_clgnet.benchmark.actions import PRECISIONS
 from fastmri_clgnet.errors import InputError
 
 _TRAINING = (
@@ -83,7 +84,29 @@ def build_parser() -> argparse.ArgumentParser:
         "CLGNet, the U-Net and the comparison methods, one forward pass each in alternating "
         "order, beside the paper's columns.",
     )
-    for command, size in ((variants, 256), (costs, 512)):
+    timing = add(
+        "speed",
+        "time and memory of CLGNet beside its plain evaluation and the U-Net",
+        "Forward pass and training step, without and with the contrastive loss, of the U-Net, of "
+        "CLGNet as the paper writes it and of CLGNet as it is, in alternating order in one "
+        "process; and the data pipeline alone, from HDF5 file to sample.",
+    )
+    timing.add_argument("--batch", type=int, default=1, help="images at once")
+    timing.add_argument(
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="Lightning's names"
+    )
+    parts = ("forward", "step", "contrastive_step", "data")
+    timing.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
+    timing.add_argument(
+        "--data_path", type=Path, default=None, help="fastMRI's root folder; none: the demo data"
+    )
+    timing.add_argument(
+        "--challenge", choices=("singlecoil", "multicoil"), default="singlecoil", help="of the data"
+    )
+    timing.add_argument(
+        "--workers", type=int, nargs="+", default=[0, 1, 2], help="processes that load data"
+    )
+    for command, size in ((variants, 256), (costs, 512), (timing, 320)):
         command.add_argument("--size", type=int, default=size, help="height and width, pixels")
         command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
         command.add_argument("--rounds", type=int, default=5, help="measurements of each network")
@@ -94,13 +117,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = build_parser()
     args, training_flags = parser.parse_known_args(argv)
-    if training_flags and getattr(args, "data_path", None) is None:
-        parser.error(f"unrecognized arguments without --data_path: {' '.join(training_flags)}")
+    trains = args.command in ("ablation", "table1") and args.data_path is not None
+    if training_flags and not trains:
+        parser.error(f"unrecognized arguments: {' '.join(training_flags)}")
     try:
         if args.command == "table1":
             return table1.run(args, training_flags)
         if args.command == "table2":
             return table2.run(args)
+        if args.command == "speed":
+            return speed.run(args)
         return ablation.run(args, training_flags)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

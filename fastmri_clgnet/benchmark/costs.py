@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 
+from fastmri_clgnet.benchmark.actions import MakeNetwork, forward_pass
 from fastmri_clgnet.benchmark.macs import count_macs
-from fastmri_clgnet.benchmark.measure import MakeNetwork, forward_peak_mb, forward_times
+from fastmri_clgnet.benchmark.measure import median_times, peak_mb
 from fastmri_clgnet.benchmark.tables import Row
 
 TABLE_SIZE = 512  # pixels across the images that the paper's operations are of
@@ -45,7 +47,8 @@ def cost_rows(
     Returns:
         Columns by name.
     """
-    times = forward_times(networks, size, device, rounds)
+    actions = {name: forward_pass(make, size, 1, device) for name, make in networks.items()}
+    times = median_times(actions, device, rounds)
     rows: dict[str, Row] = {}
     for name, make in networks.items():
         model = make()
@@ -55,7 +58,7 @@ def cost_rows(
             "GMac": count_macs(model, (TABLE_SIZE, TABLE_SIZE)) / 1e9,
             "paper: GMac": paper[name].gmacs,
             "time (s)": times[name],
-            "peak (MB)": forward_peak_mb(make, size, device),
+            "peak (MB)": peak_mb(functools.partial(forward_pass, make, size, 1, device), device),
         }
     return rows
 

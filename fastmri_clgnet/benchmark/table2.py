@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from argparse import Namespace
 
 import torch
 from fastmri.models import Unet
 
+from fastmri_clgnet.benchmark.actions import MakeNetwork
 from fastmri_clgnet.benchmark.costs import PaperCost, cost_rows, describe_measurement
-from fastmri_clgnet.benchmark.measure import MakeNetwork
 from fastmri_clgnet.benchmark.tables import Row, Table, publish
 from fastmri_clgnet.models import CLGNet
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
@@ -31,9 +30,14 @@ NOTE = (
 )
 
 
+def unet() -> Unet:
+    """Make the host's U-Net as in the paper's tables."""
+    return Unet(1, 1, chans=32, num_pool_layers=4)
+
+
 def _networks() -> dict[str, MakeNetwork]:
     own: dict[str, MakeNetwork] = {
-        "unet": functools.partial(Unet, 1, 1, chans=32, num_pool_layers=4),
+        "unet": unet,
         **COMPARISON_METHODS,
         "clgnet": CLGNet,
     }

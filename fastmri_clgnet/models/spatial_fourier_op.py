@@ -5,18 +5,20 @@ r"""The folded spatial-Fourier layer as one operator of torch, forward and backw
 H is the Hilbert transform along the width, the mirror is at the origin, d is one there and zero
 elsewhere; why this is the layer is at the top of `spatial_fourier`. Since R, Q and T mix channels
 alone and H mirror = -mirror H, one Hilbert transform and one mirror serve all. Backward, with
-m = mirror(dy) and H^T = -H:
+m = mirror(dy), k = H dy and H^T = -H:
 
-    df = conv3x3^T(dy) + Q^T m - H (R^T dy - T^T m),    dR = dy g^T,    dQ = m f^T,    dT = -m g^T
+    df = conv3x3^T(dy) + Q^T m - R^T k - T^T mirror(k)
+    dR = -k f^T,    dQ = m f^T,    dT = -mirror(k) f^T
 
-Features are kept channels-last, so that each product with R, Q, T is one matrix product over all
-pixels, accumulated in place where torch can. Only f is kept for backward: g costs less to compute
-again than its memory traffic. As an operator it is one opaque node to `torch.compile`.
+so that f alone is kept, and one Hilbert transform serves all there, too. Features are kept
+channels-last: each product with R, Q, T is one matrix product over all pixels, accumulated in
+place. As an operator it is one opaque node to `torch.compile`.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 import torch
@@ -57,7 +59,7 @@ def _odd_from_even(width: int, dtype: torch.dtype, device: torch.device) -> torc
     return hilbert_matrix(width, dtype, device)[1::2, 0::2].contiguous()
 
 
-def hilbert(pixels: torch.Tensor) -> torch.Tensor:
+def hilbert(pixels: torch.Tensor, work: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Hilbert transform along the width.
 
     Of an even width, H maps even columns to odd ones and odd to even, both by the same circulant
@@ -66,16 +68,24 @@ def hilbert(pixels: torch.Tensor) -> torch.Tensor:
 
     Args:
         pixels: (batch, height, width, chans), contiguous.
+        work: A contiguous tensor of the same shape and type to work in.
+        out: The same, to write the result to; it may be `pixels`.
 
     Returns:
-        The same shape.
+        `out`.
     """
     batch, height, width, chans = pixels.shape
+    matrix = hilbert_matrix if width % 2 else _odd_from_even
+    n_columns, n_vectors = (width, chans) if width % 2 else (width // 2, 2 * chans)
+    shape = (batch * height, n_columns, n_vectors)
+    torch.matmul(
+        matrix(width, pixels.dtype, pixels.device), pixels.view(shape), out=work.view(shape)
+    )
     if width % 2:
-        return hilbert_matrix(width, pixels.dtype, pixels.device) @ pixels
-    pairs = pixels.view(batch * height, width // 2, 2 * chans)
-    transformed = _odd_from_even(width, pixels.dtype, pixels.device) @ pairs
-    return transformed.view(pixels.shape).roll(1, dims=2)
+        return out.copy_(work)
+    out[:, :, 1:] = work[:, :, :-1]
+    out[:, :, 0] = work[:, :, -1]
+    return out
 
 
 def _hilbert_of_impulse(pixels: torch.Tensor) -> torch.Tensor:
@@ -90,19 +100,41 @@ def _mirrored_positions(height: int, width: int, device: torch.device) -> torch.
         return (rows[:, None] * width + columns).flatten().to(device)
 
 
-def mirror(pixels: torch.Tensor) -> torch.Tensor:
+def mirror(pixels: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Mirror at the origin with periodic borders: the spectrum becomes its complex conjugate.
 
     Args:
         pixels: (batch, height, width, chans), contiguous.
+        out: Another tensor of the same shape and type to write the result to.
 
     Returns:
-        The same shape; pixel (y, x) holds what (-y mod height, -x mod width) held.
+        `out`; pixel (y, x) holds what (-y mod height, -x mod width) held.
     """
     batch, height, width, chans = pixels.shape
-    flat = pixels.view(batch, height * width, chans)
+    flat = (batch, height * width, chans)
     positions = _mirrored_positions(height, width, pixels.device)
-    return flat.index_select(1, positions).view(pixels.shape)
+    torch.index_select(pixels.view(flat), 1, positions, out=out.view(flat))
+    return out
+
+
+_buffers = threading.local()
+
+
+def _scratch(pixels: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
+    """Uninitialised tensors like `pixels`.
+
+    On the CPU they are the same memory in every call of a thread: mapping a few megabytes anew
+    costs as much as filling them. A CUDA device has its own pool.
+    """
+    if pixels.device.type != "cpu":
+        return tuple(torch.empty_like(pixels) for _ in range(count))
+    size = count * pixels.numel()
+    buffer = getattr(_buffers, str(pixels.dtype), None)
+    if buffer is None or buffer.numel() < size:
+        with torch.inference_mode(False):
+            buffer = torch.empty(size, dtype=pixels.dtype)
+        setattr(_buffers, str(pixels.dtype), buffer)
+    return tuple(part.view(pixels.shape) for part in buffer[:size].chunk(count))
 
 
 def _pixels(features: torch.Tensor) -> torch.Tensor:
@@ -135,11 +167,13 @@ def spatial_fourier(
     output = F.conv2d(pixels.permute(0, 3, 1, 2), kernel, bias, padding=1)
     output = output.contiguous(memory_format=_LAST)
     output_pixels = output.permute(0, 2, 3, 1)
+    work, transformed = _scratch(pixels, 2)
+    hilbert(pixels, work, out=transformed)
     r, q, t = pointwise.transpose(1, 2)
-    flat, transformed = pixels.flatten(0, 2), hilbert(pixels).flatten(0, 2)
-    mirrored = torch.mm(flat, q).addmm_(transformed, t, alpha=-1)
-    output_pixels.view(flat.shape).addmm_(transformed, r)
-    output_pixels += mirror(mirrored.view(pixels.shape))
+    flat, work_flat, transformed_flat = (x.flatten(0, 2) for x in (pixels, work, transformed))
+    output_pixels.view(flat.shape).addmm_(transformed_flat, r)
+    torch.mm(flat, q, out=work_flat).addmm_(transformed_flat, t, alpha=-1)
+    output_pixels += mirror(work, out=transformed)
     output_pixels[:, 0, 0] += impulse[0]
     output_pixels[:, 0] += _hilbert_of_impulse(pixels) * impulse[1]
     return output
@@ -176,17 +210,16 @@ def _backward(
         1,
         [True, True, True],
     )
-    r, q, t = pointwise
     local = local.contiguous(memory_format=_LAST)
     inner = local.permute(0, 2, 3, 1)
-    outer_flat, mirrored = outer.flatten(0, 2), mirror(outer).flatten(0, 2)
-    inner.view(outer_flat.shape).addmm_(mirrored, q)
-    inner -= hilbert(torch.mm(outer_flat, r).addmm_(mirrored, t, alpha=-1).view(pixels.shape))
-
-    flat, transformed = pixels.flatten(0, 2), hilbert(pixels).flatten(0, 2)
-    pointwise_gradient = torch.stack(
-        [outer_flat.T @ transformed, mirrored.T @ flat, -(mirrored.T @ transformed)]
-    )
+    work, transformed, mirrored = _scratch(pixels, 3)
+    hilbert(outer, work, out=transformed)
+    mirror(outer, out=mirrored)
+    both = mirror(transformed, out=work)
+    f, df, k, m, mk = (x.flatten(0, 2) for x in (pixels, inner, transformed, mirrored, both))
+    r, q, t = pointwise
+    df.addmm_(m, q).addmm_(k, r, alpha=-1).addmm_(mk, t, alpha=-1)
+    pointwise_gradient = torch.stack([-(k.T @ f), m.T @ f, -(mk.T @ f)])
     first_row = outer[:, 0].sum(0)
     impulse_gradient = torch.stack([first_row[0], (_hilbert_of_impulse(pixels).T @ first_row)[0]])
     return local, kernel_gradient, bias_gradient, pointwise_gradient, impulse_gradient

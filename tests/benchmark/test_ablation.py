@@ -63,7 +63,7 @@ def test_trains_every_variant_once(
 
 
 def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "forward_peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr(costs, "peak_mb", lambda *args: 1.0)
     monkeypatch.setattr(ablation, "VARIANTS", ("clgnet", "wo_sfl"))
     rows = ablation.network_rows(32, torch.device("cpu"), rounds=1)
     assert rows["wo_sfl"]["parameters (M)"] == pytest.approx(0.815041)

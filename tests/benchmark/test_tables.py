@@ -50,7 +50,7 @@ def test_tables_are_written_as_markdown_and_json(
 def test_table_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(costs, "forward_peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr(costs, "peak_mb", lambda *args: 1.0)
     command = ["table2", "--size", "32", "--rounds", "1", "--output_path", str(tmp_path)]
     assert main(command) == 0
     printed = capsys.readouterr().out
