@@ -68,7 +68,7 @@ def training_step(
         device: Where to run.
         precision: One of `PRECISIONS`.
         contrastive: Whether to add the contrastive loss, on all its layers of VGG19 with random
-            weights, which cost the same, and as many negatives as it has by default.
+            weights, which cost the same, and all images of the batch, up to 6, as negatives.
 
     Returns:
         The action.
@@ -76,7 +76,7 @@ def training_step(
     model = make().train().to(device)
     (image,) = example_inputs(model, (size, size), device, batch)
     target = torch.randn_like(image)
-    loss = (_contrastive_loss() if contrastive else CLGNetLoss(alpha=0)).to(device)
+    loss = (_contrastive_loss(batch) if contrastive else CLGNetLoss(alpha=0)).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
     def action() -> None:
@@ -89,10 +89,11 @@ def training_step(
     return action
 
 
-def _contrastive_loss() -> CLGNetLoss:
+def _contrastive_loss(batch: int) -> CLGNetLoss:
     """The paper's objective with VGG19 at random."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vgg19.pt"
         torch.save(vgg19(weights=None).features.state_dict(), path)
         features = VGG19Features(weights=path)
-    return CLGNetLoss(contrastive=ContrastiveLoss(features, list(LAYER_WEIGHTS.values()), seed=0))
+    weights = list(LAYER_WEIGHTS.values())
+    return CLGNetLoss(contrastive=ContrastiveLoss(features, weights, min(6, batch), seed=0))
