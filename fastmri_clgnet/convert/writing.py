@@ -34,7 +34,7 @@ def write_volume(path: Path, volume: Volume, split: str, args: argparse.Namespac
     kspace, mask, target = volume.kspace, volume.mask, None
     if mask is not None and split != "test":
         raise InputError(
-            f"{path.name}: acquired undersampled ({mask.sum()} of {len(mask)} columns), so that it "
+            f"{path}: acquired undersampled ({mask.sum()} of {len(mask)} columns), so that it "
             f"has no reference for the {split} split; move it to a folder 'test' of the source"
         )
     acquired = acquired_columns(kspace)
