@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
+from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
+from fastmri_clgnet.convert.sources import SOURCES
 from fastmri_clgnet.training.arguments import build_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -40,6 +43,21 @@ def test_flags_exist() -> None:
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
         assert {word for word in words if word.startswith("--")} <= known, flags
+
+
+def test_commands_for_own_data_are_understood() -> None:
+    """The parsers take them as they stand; what they do is tested beside the code."""
+    commands = re.findall(r"^python -m fastmri_clgnet\.(convert|check) (.*)$", README, re.M)
+    formats = set()
+    for name, flags in commands:
+        words = shlex.split(flags)
+        if name == "check":
+            build_check_parser().parse_args(words)
+        else:
+            source_format = words[words.index("--from") + 1]
+            formats.add(source_format)
+            build_convert_parser(source_format).parse_args(words)
+    assert formats == set(SOURCES)
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])

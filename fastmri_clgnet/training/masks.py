@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from fastmri.data.subsample import MaskFunc, create_mask_for_mask_type
-from jsonargparse import Namespace
 
 from fastmri_clgnet.errors import InputError, words
 
