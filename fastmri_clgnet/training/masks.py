@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from fastmri.data.subsample import MaskFunc, create_mask_for_mask_type
-from jsonargparse import Namespace
 
 from fastmri_clgnet.errors import InputError, words
+
+MASK_FLAGS = ("mask_type", "accelerations", "center_fractions")  # what settles a mask, but the seed
 
 
 def make_mask(args: Namespace) -> MaskFunc:
