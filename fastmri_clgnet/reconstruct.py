@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.reconstruction.files import challenge_of
 from fastmri_clgnet.reconstruction.job import PRECISIONS, Job
 from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.training.arguments import MASK_TYPES
@@ -121,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         args.checkpoint,
         args.model,
         args.data_path,
-        args.challenge,
+        args.challenge or challenge_of(args.data_path),
         args.output_path,
         mask_settings(args),
         args.batch_size,

@@ -19,12 +19,12 @@ from fastmri_clgnet.errors import InputError
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
 
 
-def find_volumes(folder: Path, challenge: str | None, undersample: bool) -> list[VolumeInfo]:
+def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
     """Check all volumes of a folder, without reading their values.
 
     Args:
         folder: Holds HDF5 files in fastMRI's format and nothing else.
-        challenge: "singlecoil" or "multicoil"; None takes what the first file holds.
+        challenge: "singlecoil" or "multicoil".
         undersample: Whether a mask is applied to them, which they must be fully sampled for;
             otherwise each must hold its own.
 
@@ -42,7 +42,6 @@ def find_volumes(folder: Path, challenge: str | None, undersample: bool) -> list
             f"{folder}: expected a folder of fastMRI's HDF5 files, such as "
             f"DATA/singlecoil_test, but there are {found}"
         )
-    challenge = challenge_of(paths[0]) if challenge is None else challenge
     volumes = []
     for path in paths:
         volumes.append(inspect_volume(path, challenge, masked=False, reference=False))
@@ -63,12 +62,13 @@ def find_volumes(folder: Path, challenge: str | None, undersample: bool) -> list
     return volumes
 
 
-def challenge_of(path: Path) -> str:
-    """Whether a file holds single-coil or multicoil k-space, by its number of axes."""
-    if path.is_file() and h5py.is_hdf5(path):
+def challenge_of(folder: Path) -> str:
+    """Whether a folder's first file holds single-coil or multicoil k-space, by its axes."""
+    path = min(folder.iterdir(), default=None) if folder.is_dir() else None
+    if path is not None and path.is_file() and h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
-            return "multicoil" if "kspace" in file and file["kspace"].ndim == 4 else "singlecoil"
-    return "singlecoil"  # whose check says what is wrong with the file
+            return "multicoil" if getattr(file.get("kspace"), "ndim", 3) == 4 else "singlecoil"
+    return "singlecoil"  # whose check says what is wrong
 
 
 def missing(

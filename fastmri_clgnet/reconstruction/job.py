@@ -34,7 +34,7 @@ class Job:
             not trained.
         model: The choice of --model, where the checkpoint does not say it.
         data_path: Folder of fastMRI's files.
-        challenge: "singlecoil" or "multicoil"; None until the files were looked at.
+        challenge: "singlecoil" or "multicoil".
         output_path: Folder of submission files.
         mask: mask_type, accelerations and center_fractions, for fully sampled files.
         batch_size: Slices at a time.
@@ -45,7 +45,7 @@ class Job:
     checkpoint: Path | None
     model: str | None
     data_path: Path
-    challenge: str | None
+    challenge: str
     output_path: Path
     mask: dict[str, Any] | None = None
     batch_size: int = 1
@@ -66,7 +66,8 @@ class Job:
             stored = read_model(self.checkpoint, self.model)
             name, module = stored.model, build(stored)
         elif self.model is not None:
-            name, module = self.model, MODELS[self.model].module().eval()
+            choice = MODELS[self.model]
+            name, module = self.model, choice.module(**choice.fixed).eval()
             if any(True for _ in module.parameters()):
                 raise InputError(f"--model {name} is trained: give a --checkpoint of it")
         else:
@@ -82,7 +83,6 @@ class Job:
 
     def dataset(self, names: Sequence[str], on_kspace: bool) -> SliceDataset:
         """The host's data set of some of the files."""
-        assert self.challenge is not None
         mask = None if self.mask is None else make_mask(Namespace(**self.mask, seed=0))
         chosen = set(names)
         return SliceDataset(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from tqdm import tqdm
 
@@ -14,12 +12,12 @@ from fastmri_clgnet.reconstruction.processes import share_volumes
 
 
 def reconstruct(
-    job: Job, device_name: str, overwrite: bool, num_processes: int = 1
+    job: Job, device_name: str, overwrite: bool = False, num_processes: int = 1
 ) -> tuple[int, int]:
     """Reconstruct the volumes of a folder that are not there yet.
 
     Args:
-        job: What to do; a challenge of None takes what the first file holds.
+        job: What to do.
         device_name: As `choose_device` takes it.
         overwrite: Whether to make again what is there.
         num_processes: Processes that share the volumes.
@@ -36,8 +34,6 @@ def reconstruct(
     volumes = find_volumes(job.data_path, job.challenge, undersample=job.mask is not None)
     if job.output_path.resolve() == job.data_path.resolve():
         raise InputError(f"{job.output_path}: the data is there; give another --output_path")
-    n_axes = len(volumes[0].kspace_shape)
-    job = dataclasses.replace(job, challenge="multicoil" if n_axes == 4 else "singlecoil")
     _, _, settings = job.load()
     job.output_path.mkdir(parents=True, exist_ok=True)
     todo = missing(volumes, job.output_path, settings, overwrite)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import Target
@@ -14,7 +13,7 @@ from fastmri_clgnet.report.sources import MADE, Source
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 
 
-def prediction_folder(
+def _prediction_folder(
     source: Source, targets: Sequence[Target], challenge: str, device: str
 ) -> Path:
     """The folder of a source's reconstructions, made where a run has none of these volumes.
@@ -45,30 +44,48 @@ def prediction_folder(
         )
     folder = source.path / MADE
     data = targets[0].path.parent
-    reconstruct(
-        Job(source.checkpoint, model, data, challenge, folder, source.mask), device, overwrite=False
-    )
+    reconstruct(Job(source.checkpoint, model, data, challenge, folder, source.mask), device)
     return folder
 
 
-def zero_filled_folder(
-    mask: dict[str, Any], targets: Sequence[Target], challenge: str, folder: Path, device: str
-) -> Path:
-    """Make the zero-filled images of the references' volumes.
+def find_predictions(
+    sources: Sequence[Source],
+    targets: Sequence[Target],
+    challenge: str,
+    zero_filled: Path | None,
+    device: str,
+) -> tuple[dict[str, Path], list[str]]:
+    """The folders to compare, zero-filled images first.
 
     Args:
-        mask: mask_type, accelerations and center_fractions.
+        sources: Of the report.
         targets: The references.
         challenge: "singlecoil" or "multicoil".
-        folder: Where to.
-        device: Where to compute.
+        zero_filled: Where to make zero-filled images, with the first mask that is known; None
+            does without.
+        device: Where to reconstruct.
 
     Returns:
-        The folder.
+        Folders by label, and notes on what is left out.
+
+    Raises:
+        InputError: If a run has neither reconstructions nor a checkpoint.
     """
+    found = {
+        source.label: _prediction_folder(source, targets, challenge, device) for source in sources
+    }
+    label = MODELS[ZERO_FILLED].label
+    if zero_filled is None or label in found:
+        return found, []
+    mask = next((source.mask for source in sources if source.mask is not None), None)
+    if mask is None:
+        return found, [
+            "No zero-filled images: the reconstructions do not say their mask (those of "
+            "fastmri_clgnet.reconstruct do)."
+        ]
     data = targets[0].path.parent
-    reconstruct(Job(None, ZERO_FILLED, data, challenge, folder, mask), device, overwrite=True)
-    return folder
-
-
-ZERO_FILLED_LABEL = MODELS[ZERO_FILLED].label
+    try:
+        reconstruct(Job(None, ZERO_FILLED, data, challenge, zero_filled, mask), device)
+    except InputError as error:
+        return found, [f"No zero-filled images: {error}"]
+    return {label: zero_filled, **found}, []
