@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -69,7 +70,10 @@ def test_digest_tells_weights_apart() -> None:
 def test_every_model_is_rebuilt_from_a_checkpoint(model: str, tmp_path: Path) -> None:
     """Also with arguments that are not the defaults; whatever --model offers."""
     choice = MODELS[model]
-    small = {"clgnet": {"chans": 4, "variant": "wo_sfl"}, "unet": {"chans": 3}}
+    small: dict[str, dict[str, Any]] = {
+        "clgnet": {"chans": 4, "variant": "wo_sfl"},
+        "unet": {"chans": 3},
+    }
     module = choice.module(**choice.fixed, **small.get(model, {}))
     path = tmp_path / "model.ckpt"
     torch.save(

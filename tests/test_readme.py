@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 from fastmri_clgnet.training.arguments import build_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"python -m (fastmri_clgnet\.train_clgnet|fastmri\.evaluate)\b(.*)", README)
+COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
 
 
 def command(text: str) -> str:
@@ -40,6 +41,17 @@ def test_flags_exist() -> None:
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
         assert {word for word in words if word.startswith("--")} <= known, flags
+
+
+@pytest.mark.parametrize("name", ["reconstruct", "export", "evaluate", "report"])
+def test_other_commands_parse(name: str) -> None:
+    """The commands of "Reconstruct, evaluate, look", word for word."""
+    module = f"fastmri_clgnet.{name}" + (".__main__" if name == "report" else "")
+    parser = importlib.import_module(module).build_parser()
+    lines = [flags for found, flags in COMMANDS if found == f"fastmri_clgnet.{name}" and flags]
+    assert lines
+    for flags in lines:
+        parser.parse_args(shlex.split(flags))
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])

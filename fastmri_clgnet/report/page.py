@@ -138,7 +138,7 @@ def _tables(contents: Contents) -> list[dict[str, Any]]:
         head, *rows = table_rows(contents.summaries)
         tables.append({"caption": f"Mean over volumes {interval}", "head": head, "rows": rows})
     if any(contents.differences.values()):
-        first = next(iter(contents.summaries["all"]))
+        first = contents.sources[0].label
         head, *rows = table_rows(contents.differences, signed=True)
         caption = f"Paired differences: method - {first} {interval}"
         tables.append({"caption": caption, "head": head, "rows": rows})

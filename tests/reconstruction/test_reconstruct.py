@@ -14,9 +14,7 @@ from fastmri.data.transforms import UnetDataTransform
 from fastmri_clgnet.reconstruct import main
 from fastmri_clgnet.reconstruction.files import read_settings, save_reconstruction
 from fastmri_clgnet.train_clgnet import main as train
-from tests.helpers import QUIET
-
-MASK = ["--mask_type", "random", "--accelerations", "4", "--center_fractions", "0.08"]
+from tests.helpers import MASK, QUIET
 
 
 def images(path: Path) -> np.ndarray:

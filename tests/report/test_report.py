@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -21,7 +23,7 @@ from fastmri_clgnet.report.__main__ import main
 from fastmri_clgnet.report.curves import read_curves
 from fastmri_clgnet.report.panels import make_frames
 from fastmri_clgnet.report.slices import Choice, Volume
-from tests.reconstruction.test_reconstruct import MASK
+from tests.helpers import MASK
 from tests.report.conftest import HOSTILE, Folders
 
 CPU = ["--device", "cpu"]
@@ -209,9 +211,6 @@ def test_the_wheel_holds_the_pages_parts(tmp_path: Path) -> None:
 
 
 def test_script_is_the_one_that_the_policy_allows(folders: Folders, tmp_path: Path) -> None:
-    import base64
-    import hashlib
-
     output = tmp_path / "page.html"
     flags = ["--target-path", str(folders.targets), "--output", str(output)]
     assert main([str(folders.good), *flags]) == 0
