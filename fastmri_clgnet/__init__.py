@@ -19,6 +19,7 @@ except RuntimeError as error:
         ) from error
     raise
 
+from fastmri_clgnet.loading import load
 from fastmri_clgnet.models import CLGNet
 from fastmri_clgnet.pl_modules import CLGNetModule, Lightning2Mixin
 
@@ -31,4 +32,4 @@ for _package, _class in ((fastmri.models, CLGNet), (fastmri.pl_modules, CLGNetMo
     if not hasattr(_package, _class.__name__):
         setattr(_package, _class.__name__, _class)
 
-__all__ = ["CLGNet", "CLGNetModule", "Lightning2Mixin"]
+__all__ = ["CLGNet", "CLGNetModule", "Lightning2Mixin", "load"]

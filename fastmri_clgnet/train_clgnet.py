@@ -26,6 +26,7 @@ from fastmri_clgnet.training.arguments import (
 from fastmri_clgnet.training.checkpoint import (
     BEST,
     LAST,
+    NameModel,
     SaveOnInterrupt,
     check_checkpoint,
     checkpoint_callback,
@@ -145,10 +146,12 @@ def train(
         The exit status.
     """
     root: Path = args.default_root_dir
-    logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None
+    logger = None
+    if args.logger:
+        logger = TensorBoardLogger(root, name=None, version=TENSORBOARD, default_hp_metric=False)
     last = checkpoint_dir(root) / f"{LAST}.ckpt"
     saver = SaveOnInterrupt(last)
-    callbacks: list[Callback] = [checkpoint_callback(root), saver]
+    callbacks: list[Callback] = [checkpoint_callback(root), NameModel(args.model), saver]
     if logger is not None:
         callbacks.append(LearningRateMonitor("epoch"))
     trainer = make_trainer(args, callbacks, logger)

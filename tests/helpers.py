@@ -14,6 +14,7 @@ from fastmri_clgnet.data import write_fastmri_file
 COLUMNS, ROWS, SIZE = 40, 64, 32  # of the small data set's k-space and images
 SMALL = ["--chans", "4", "--num_groups", "1", "--num_blocks", "1", "--alpha", "0"]
 QUIET = ["--accelerator", "cpu", "--num_workers", "0", "--enable_progress_bar", "false"]
+MASK = ["--mask_type", "random", "--accelerations", "4", "--center_fractions", "0.08"]
 
 
 def assert_gradients_reach_all(module: nn.Module) -> None:

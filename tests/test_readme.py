@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from fastmri_clgnet.convert.sources import SOURCES
 from fastmri_clgnet.training.arguments import build_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"python -m (fastmri_clgnet\.train_clgnet|fastmri\.evaluate)\b(.*)", README)
+COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
 
 
 def command(text: str) -> str:
@@ -58,6 +59,17 @@ def test_commands_for_own_data_are_understood() -> None:
             formats.add(source_format)
             build_convert_parser(source_format).parse_args(words)
     assert formats == set(SOURCES)
+
+
+@pytest.mark.parametrize("name", ["reconstruct", "export", "evaluate", "report"])
+def test_other_commands_parse(name: str) -> None:
+    """The commands of "Reconstruct, evaluate, look", word for word."""
+    module = f"fastmri_clgnet.{name}" + (".__main__" if name == "report" else "")
+    parser = importlib.import_module(module).build_parser()
+    lines = [flags for found, flags in COMMANDS if found == f"fastmri_clgnet.{name}" and flags]
+    assert lines
+    for flags in lines:
+        parser.parse_args(shlex.split(flags))
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])

@@ -102,7 +102,7 @@ def _dataset(file: h5py.File, key: str, path: Path, hint: str) -> h5py.Dataset:
     return item
 
 
-def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
+def inspect_volume(path: Path, challenge: str, masked: bool, reference: bool = True) -> VolumeInfo:
     """Open one file and check what fastMRI's data set and transforms will ask of it.
 
     Args:
@@ -110,6 +110,8 @@ def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
         challenge: "singlecoil" or "multicoil".
         masked: Whether it is an undersampled test volume with a mask, or a fully sampled one with a
             reference image.
+        reference: Whether a fully sampled volume needs that image; without, the header's size is
+            that of the image.
 
     Returns:
         Its shapes.
@@ -124,14 +126,16 @@ def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
         )
     try:
         with h5py.File(path, "r") as file:
-            return _inspect_open_file(file, path, challenge, masked)
+            return _inspect_open_file(file, path, challenge, masked, reference)
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(
             f"{path}: damaged or truncated HDF5 file ({error}); copy or download it again"
         ) from error
 
 
-def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool) -> VolumeInfo:
+def _inspect_open_file(
+    file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool
+) -> VolumeInfo:
     kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
     axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
@@ -165,7 +169,7 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
             raise InputError(
                 f"{path}: expected a mask of {kspace.shape[-1]} columns, got {mask.shape}"
             )
-    else:
+    elif reference or TARGET_KEYS[challenge] in file:
         target = _dataset(
             file, TARGET_KEYS[challenge], path, f"the reference images of {challenge} data; is "
             "--challenge right, and the volume fully sampled?",

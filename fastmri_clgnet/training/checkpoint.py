@@ -14,6 +14,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import load_tensors
 
 LAST, BEST = "last", "best"
+MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
 
 
 def checkpoint_dir(root: Path) -> Path:
@@ -31,6 +32,24 @@ def checkpoint_callback(root: Path) -> ModelCheckpoint:
         save_last=True,
         enable_version_counter=False,
     )
+
+
+class NameModel(Callback):
+    """Writes into every checkpoint which --model it is of, so that it can be rebuilt from the file.
+
+    Args:
+        model: The choice of --model.
+    """
+
+    def __init__(self, model: str) -> None:
+        """Take the name."""
+        self.model = model
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the name, beside the constructor's arguments that Lightning saves."""
+        checkpoint[MODEL_KEY] = self.model
 
 
 class SaveOnInterrupt(Callback):

@@ -52,6 +52,25 @@ class _OneCoil:
         return self.transform(kspace[None], *sample)
 
 
+def make_transform(
+    challenge: str, mask_func: MaskFunc | None, on_kspace: bool, use_seed: bool = True
+) -> CheckedTransform:
+    """Make the transform that gives a model its samples.
+
+    Args:
+        challenge: "singlecoil" or "multicoil".
+        mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
+        on_kspace: Whether to deliver k-space and mask, or magnitude images.
+        use_seed: Whether a volume's name settles its mask.
+
+    Returns:
+        The host's transform, which refuses NaN and Inf.
+    """
+    if on_kspace:
+        return CheckedTransform(_OneCoil(VarNetDataTransform(mask_func, use_seed)))
+    return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed))
+
+
 def make_data_module(
     args: Namespace, mask_funcs: list[MaskFunc], distributed: bool, on_kspace: bool
 ) -> FastMriDataModule:
@@ -77,9 +96,7 @@ def make_data_module(
     )  # fmt: skip
 
     def transform(mask_func: MaskFunc | None, use_seed: bool = True) -> CheckedTransform:
-        if on_kspace:
-            return CheckedTransform(_OneCoil(VarNetDataTransform(mask_func, use_seed)))
-        return CheckedTransform(UnetDataTransform(args.challenge, mask_func, use_seed))
+        return make_transform(args.challenge, mask_func, on_kspace, use_seed)
 
     try:
         return CheckedDataModule(

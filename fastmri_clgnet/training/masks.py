@@ -8,6 +8,8 @@ from fastmri.data.subsample import MaskFunc, create_mask_for_mask_type
 
 from fastmri_clgnet.errors import InputError, words
 
+MASK_FLAGS = ("mask_type", "accelerations", "center_fractions")  # what settles a mask, but the seed
+
 
 def make_mask(args: Namespace) -> MaskFunc:
     """Make the host's mask function, seeded, from the mask flags."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import fastmri.pl_modules
+import torch
+from fastmri.data.transforms import UnetSample
 from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
@@ -18,6 +20,12 @@ from fastmri_clgnet.pl_modules import (
 
 class UnetModule(Lightning2Mixin, fastmri.pl_modules.UnetModule):
     """fastMRI's U-Net under Lightning 2, with fastMRI's own loss and optimizer."""
+
+    def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
+        """Let the host step; its loss is logged under the name that all models share, too."""
+        loss: torch.Tensor = super().training_step(batch, batch_idx)
+        self.log("train_loss", loss.detach(), prog_bar=True)
+        return loss
 
 
 class Model(NamedTuple):
