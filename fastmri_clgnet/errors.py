@@ -16,20 +16,20 @@ def words(values: Iterable[object]) -> str:
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command; bad input becomes one line on stderr.
+    """Run a command; bad input, or a file that cannot be read or written, is one line on stderr.
 
     Args:
         command: Returns its exit status.
 
     Returns:
-        That status, 1 after an `InputError`, 130 after Ctrl-C.
+        That status, 1 after an `InputError` or `OSError`, 130 after Ctrl-C.
     """
     try:
         return command()
-    except InputError as error:
+    except (InputError, OSError) as error:
         # an error in a loader's worker comes with the worker's traceback in front
         print(f"error: {str(error).rsplit('InputError: ', 1)[-1].strip()}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        print("\nStopped. The same command continues where it can.", file=sys.stderr)
         return 130

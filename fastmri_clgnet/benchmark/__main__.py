@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastmri_clgnet.benchmark import ablation, speed, table1, table2
 from fastmri_clgnet.benchmark.actions import PRECISIONS
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import exit_status
 
 _TRAINING = (
     "Flags that are not listed here go to train_clgnet. A second call skips what was trained and "
@@ -120,7 +120,8 @@ def main(argv: list[str] | None = None) -> int:
     trains = args.command in ("ablation", "table1") and args.data_path is not None
     if training_flags and not trains:
         parser.error(f"unrecognized arguments: {' '.join(training_flags)}")
-    try:
+
+    def run() -> int:
         if args.command == "table1":
             return table1.run(args, training_flags)
         if args.command == "table2":
@@ -128,12 +129,8 @@ def main(argv: list[str] | None = None) -> int:
         if args.command == "speed":
             return speed.run(args)
         return ablation.run(args, training_flags)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped. The same command continues.", file=sys.stderr)
-        return 130
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastmri_clgnet.check.report import as_json, check_data_set, format_table, is_good
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, atomic_path
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import exit_status
 from fastmri_clgnet.parallel import default_num_workers
 
 
@@ -50,23 +50,21 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0 if all is good, 1 if anything is wrong, 130 after Ctrl-C.
     """
     args = build_parser().parse_args(argv)
+    return exit_status(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, print the table or the JSON, and return the exit status."""
     challenges = list(TARGET_KEYS) if args.challenge is None else [args.challenge]
-    try:
-        splits = check_data_set(args.data, challenges, args.num_workers)
-        text = json.dumps(as_json(splits), indent=2) + "\n"
-        if args.json == Path("-"):
-            print(text, end="")
-        else:
-            print(format_table(splits))
-            if args.json is not None:
-                with atomic_path(args.json) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
+    splits = check_data_set(args.data, challenges, args.num_workers)
+    text = json.dumps(as_json(splits), indent=2) + "\n"
+    if args.json == Path("-"):
+        print(text, end="")
+    else:
+        print(format_table(splits))
+        if args.json is not None:
+            with atomic_path(args.json) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     return 0 if is_good(splits) else 1
 
 

@@ -10,7 +10,7 @@ from fastmri_clgnet.convert.runner import convert, summary
 from fastmri_clgnet.convert.sources import SOURCES
 from fastmri_clgnet.convert.splitting import BY, SPLITS
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import exit_status
 from fastmri_clgnet.parallel import default_num_workers
 from fastmri_clgnet.training.arguments import MASK_TYPES
 
@@ -100,14 +100,12 @@ def main(argv: list[str] | None = None) -> int:
     chooser.add_argument("--from", dest="source_format", choices=tuple(SOURCES))
     chosen, _ = chooser.parse_known_args(argv)
     args = build_parser(chosen.source_format).parse_args(argv)
-    try:
-        done = convert(args)
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped. The same command continues.", file=sys.stderr)
-        return 130
+    return exit_status(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, say what there is now and what comes next, and return the exit status."""
+    done = convert(args)
     print(summary(done))
     splits = {(one.challenge, one.split) for one in done}
     print(f"\nWritten to {args.out}. Check and train:")
