@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.training.distributed import say
 
 LAST, BEST = "last", "best"
 
@@ -34,10 +36,10 @@ def checkpoint_callback(root: Path) -> ModelCheckpoint:
 
 
 class SaveOnInterrupt(Callback):
-    """Writes last.ckpt when Ctrl-C or SIGTERM stops the training.
+    """Writes last.ckpt when Ctrl-C, SIGTERM or the death of another process stops the training.
 
     Attributes:
-        interrupted: Whether that happened.
+        interrupted: Whether Ctrl-C or SIGTERM happened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,6 +55,12 @@ class SaveOnInterrupt(Callback):
             self.interrupted = True
             if trainer.training and trainer.global_step > 0:
                 trainer.save_checkpoint(self.path)
+        elif trainer.world_size > 1 and trainer.training and trainer.global_step > 0:
+            # a dead process is an error of communication in the others, as is, after the file is
+            # written, Lightning's wait for all of them; the exception itself ends the run
+            with contextlib.suppress(Exception):
+                trainer.save_checkpoint(self.path)
+            say(f"\nStopped by an error. The same command continues from {self.path}")
 
 
 def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
@@ -124,7 +132,8 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
 
 def _architecture(module: pl.LightningModule) -> set[str]:
     """The constructor's arguments that change no optimizer or logging setting."""
-    training = {"lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images"}
+    optimizer = {"lr", "lr_step_size", "lr_gamma", "weight_decay"}
+    training = {*optimizer, "num_log_images", "checkpoint_activations"}
     return set(inspect.signature(type(module)).parameters) - training
 
 
