@@ -170,7 +170,7 @@ def train(
         if not saver.interrupted:
             raise
     if saver.interrupted:
-        print(f"\nStopped. The same command continues from {last}", flush=True)
+        say(f"\nStopped. The same command continues from {last}")
         return status or 130
     return 0
 

@@ -94,7 +94,7 @@ class CLGVarNet(nn.Module):
     """fastMRI's end-to-end variational network with CLGNet as its regulariser.
 
         k_0     = y
-        k_(t+1) = k_t - eta_t M (k_t - y) - F S R_t(S^H F^-1 k_t)        `fastmri.models.VarNetBlock`
+        k_(t+1) = k_t - eta_t M (k_t - y) - F S R_t(S^H F^-1 k_t)        the host's `VarNetBlock`
         output  = root sum of squares of F^-1 k_T
 
     y is the measured k-space, M the mask, S the sensitivity maps that the host's

@@ -54,12 +54,12 @@ class SaveOnInterrupt(Callback):
         if isinstance(exception, KeyboardInterrupt | SIGTERMException):
             self.interrupted = True
             if trainer.training and trainer.global_step > 0:
-                trainer.save_checkpoint(self.path)
+                trainer.save_checkpoint(self.path, weights_only=False)
         elif trainer.world_size > 1 and trainer.training and trainer.global_step > 0:
             # a dead process is an error of communication in the others, as is, after the file is
             # written, Lightning's wait for all of them; the exception itself ends the run
             with contextlib.suppress(Exception):
-                trainer.save_checkpoint(self.path)
+                trainer.save_checkpoint(self.path, weights_only=False)
             say(f"\nStopped by an error. The same command continues from {self.path}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fastmri
 import pytest
 import torch
@@ -11,7 +13,7 @@ from fastmri.models.varnet import NormUnet, VarNetBlock
 from fastmri_clgnet.models import CLGNet, CLGNetDC, CLGVarNet, NormCLGNet
 from tests.helpers import assert_gradients_reach_all
 
-TINY = {"chans": 4, "num_groups": 1, "num_blocks": 1}
+TINY: dict[str, Any] = {"chans": 4, "num_groups": 1, "num_blocks": 1}
 
 
 def measurement(
@@ -31,7 +33,7 @@ def train_a_little(model: torch.nn.Module) -> None:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
 
 
 def zero_filled(masked_kspace: torch.Tensor) -> torch.Tensor:
@@ -141,6 +143,7 @@ def test_one_coil_is_the_cascade_with_sensitivity_one() -> None:
             torch.fft.ifft2(torch.fft.ifftshift(y, dim=(-2, -1)), norm="ortho"), dim=(-2, -1)
         )
     )
+    assert isinstance(block, VarNetBlock)
     term = torch.view_as_complex(block.model(image))
     shifted = torch.fft.ifftshift(term, dim=(-2, -1))
     spectrum = torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=(-2, -1))
