@@ -28,7 +28,7 @@ from fastmri_clgnet.training.checkpoint import (
     LAST,
     SaveOnInterrupt,
     check_checkpoint,
-    checkpoint_callback,
+    checkpoint_callbacks,
     checkpoint_dir,
     find_checkpoint,
     weights_only,
@@ -150,7 +150,7 @@ def train(
     logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None
     last = checkpoint_dir(root) / f"{LAST}.ckpt"
     saver = SaveOnInterrupt(last)
-    callbacks: list[Callback] = [checkpoint_callback(root), saver]
+    callbacks: list[Callback] = [*checkpoint_callbacks(root), saver]
     if logger is not None:
         callbacks.append(LearningRateMonitor("epoch"))
     trainer = make_trainer(args, callbacks, logger)

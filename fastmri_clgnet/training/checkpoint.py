@@ -23,16 +23,16 @@ def checkpoint_dir(root: Path) -> Path:
     return root / "checkpoints"
 
 
-def checkpoint_callback(root: Path) -> ModelCheckpoint:
-    """Keep last.ckpt and best.ckpt (lowest validation_loss); Lightning writes them atomically."""
-    return ModelCheckpoint(
-        dirpath=checkpoint_dir(root),
-        filename=BEST,
-        monitor="validation_loss",
-        mode="min",
-        save_last=True,
-        enable_version_counter=False,
-    )
+def checkpoint_callbacks(root: Path) -> list[Callback]:
+    """Keep best.ckpt (lowest validation_loss) and last.ckpt; Lightning writes them atomically.
+
+    They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
+    """
+    folder = checkpoint_dir(root)
+    return [
+        ModelCheckpoint(folder, BEST, monitor="validation_loss", enable_version_counter=False),
+        ModelCheckpoint(folder, LAST, enable_version_counter=False),
+    ]
 
 
 class SaveOnInterrupt(Callback):
