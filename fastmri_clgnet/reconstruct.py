@@ -11,7 +11,7 @@ from fastmri_clgnet.reconstruction.files import challenge_of
 from fastmri_clgnet.reconstruction.job import PRECISIONS, Job
 from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.training.arguments import MASK_TYPES
-from fastmri_clgnet.training.masks import MASK_FLAGS, make_mask
+from fastmri_clgnet.training.masks import MASK_FLAGS, MaskSettings, make_mask
 from fastmri_clgnet.training.models import MODELS
 
 
@@ -99,7 +99,7 @@ def mask_settings(args: argparse.Namespace) -> dict[str, object] | None:
         return None
     if absent:
         raise InputError(f"the mask flags belong together: give {' and '.join(absent)}, too")
-    make_mask(argparse.Namespace(**mask, seed=0))
+    make_mask(MaskSettings(**mask), seed=0)
     return mask
 
 

@@ -6,17 +6,21 @@ import importlib
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import fastmri.pl_modules
 import pytest
 
+from fastmri_clgnet import Lightning2Mixin
 from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
 from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
 from fastmri_clgnet.convert.sources import SOURCES
-from fastmri_clgnet.training.arguments import build_parser
+from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
@@ -39,10 +43,10 @@ def test_both_commands_set_up_their_environment() -> None:
 def test_flags_exist() -> None:
     trained = [flags for name, flags in COMMANDS if name == "fastmri_clgnet.train_clgnet"]
     assert len(trained) >= 5
-    parser = build_parser()
-    known = {option for action in parser._actions for option in action.option_strings}
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
+        parser = build_parser(chosen_model(words))
+        known = {option for action in parser._actions for option in action.option_strings}
         assert {word for word in words if word.startswith("--")} <= known, flags
 
 
@@ -70,6 +74,38 @@ def test_other_commands_parse(name: str) -> None:
     assert lines
     for flags in lines:
         parser.parse_args(shlex.split(flags))
+
+
+def python_block(name: str) -> str:
+    """The Python block of the README behind the comment of this name."""
+    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def test_script_after_the_hosts_train_unet_demo(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It trains and tests on a small data set, and leaves nothing but its logs."""
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "script.py"
+    script.write_text(python_block("script"))
+    flags = ["--data_path", str(small_dataset), "--challenge", "singlecoil", "--max_epochs", "1"]
+    size = ["--chans", "4", "--num_groups", "1", "--num_workers", "0"]
+    monkeypatch.setattr(sys, "argv", [str(script), *flags, *size])
+    runpy.run_path(str(script), run_name="__main__")
+    assert (tmp_path / "logs" / "reconstructions" / "e.h5").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"script.py", "logs"}
+
+
+@pytest.mark.parametrize("name", ["UnetModule", "VarNetModule"])
+def test_bridge_in_one_line_each(name: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(python_block("bridge"), namespace)
+    module = namespace[name]
+    assert issubclass(module, Lightning2Mixin)
+    assert module.__mro__[2] is getattr(fastmri.pl_modules, name)
+    assert module.validation_epoch_end is None
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])

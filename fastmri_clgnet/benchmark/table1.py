@@ -19,7 +19,7 @@ from fastmri_clgnet.training.arguments import parse_arguments
 from fastmri_clgnet.training.checkpoint import BEST, checkpoint_dir
 from fastmri_clgnet.training.components import make_module
 from fastmri_clgnet.training.data import make_data_module
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import save_validation_picture
 
@@ -83,7 +83,7 @@ def save_picture(
         if "failed" in rows[name]:
             continue
         args = parse_arguments(flags)
-        masks = [make_mask(args) for _ in range(2)]
+        masks = [make_mask(mask, args.seed) for mask in (train_mask(args), val_mask(args))]
         if not methods:
             images = make_data_module(args, masks, distributed=False, on_kspace=False)
             methods[MODELS[ZERO_FILLED].label] = (ZeroFilledModule(0), images)

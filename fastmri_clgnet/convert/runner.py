@@ -17,7 +17,7 @@ from fastmri_clgnet.convert.writing import write_volume
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, atomic_path
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.parallel import map_files
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.masks import make_mask, train_mask
 
 RECORD = "conversion.json"  # in the output folder: what the conversion is
 PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
@@ -130,7 +130,7 @@ def convert(args: argparse.Namespace) -> list[Done]:
     if out.resolve().is_relative_to(args.source.resolve()):
         raise InputError(f"{out}: lies in the source {args.source}; give a folder elsewhere")
     jobs = find_jobs(args)
-    make_mask(args)  # refuses flags of masks that do not fit
+    make_mask(train_mask(args), args.seed)  # refuses flags of masks that do not fit
     _record(out, jobs, args)
     try:
         return map_files(convert_one, jobs, args.num_workers, "Converting")

@@ -12,7 +12,7 @@ from fastmri_clgnet.convert.volume import Volume, acquired_columns
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.data.reference import reference_image
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.masks import make_mask, train_mask
 
 
 def write_volume(path: Path, volume: Volume, split: str, args: argparse.Namespace) -> None:
@@ -60,7 +60,7 @@ def _test_mask(
     name: str, columns: int, acquired: tuple[int, int], args: argparse.Namespace
 ) -> npt.NDArray[np.bool_]:
     """Draw a mask as the host does for validation: seeded by the file's name, (columns,) bool."""
-    drawn, _ = make_mask(args)((1, columns, 1), seed=tuple(map(ord, name)))
+    drawn, _ = make_mask(train_mask(args), args.seed)((1, columns, 1), seed=tuple(map(ord, name)))
     mask: npt.NDArray[np.bool_] = drawn.numpy().ravel().astype(bool)
     mask[: acquired[0]] = mask[acquired[1] :] = False
     return mask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.loading import build, read_model, weights_digest
 from fastmri_clgnet.reconstruction.files import save_reconstruction
 from fastmri_clgnet.training.data import make_transform
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.masks import MaskSettings, make_mask
 from fastmri_clgnet.training.models import MODELS
 
 PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -83,7 +82,7 @@ class Job:
 
     def dataset(self, names: Sequence[str], on_kspace: bool) -> SliceDataset:
         """The host's data set of some of the files."""
-        mask = None if self.mask is None else make_mask(Namespace(**self.mask, seed=0))
+        mask = None if self.mask is None else make_mask(MaskSettings(**self.mask), seed=0)
         chosen = set(names)
         return SliceDataset(
             self.data_path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.labels import labels
 from fastmri_clgnet.reconstruction.files import read_settings
 from fastmri_clgnet.training.checkpoint import BEST, LAST, checkpoint_dir
-from fastmri_clgnet.training.masks import MASK_FLAGS
+from fastmri_clgnet.training.masks import MASK_FLAGS, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 
 CONFIG = "config.yaml"
@@ -38,9 +39,10 @@ class Source(NamedTuple):
 
     @property
     def mask(self) -> dict[str, Any] | None:
-        """Mask type, accelerations and centre fractions, if they are known."""
+        """Mask type, accelerations and centre fractions of validation, if they are known."""
         if self.is_run:
-            return {name: self.settings[name] for name in MASK_FLAGS}
+            settings = val_mask(Namespace(**self.settings))._asdict()
+            return {name: settings[name] for name in MASK_FLAGS}
         mask = self.settings.get("mask")
         return mask if isinstance(mask, dict) else None
 

@@ -11,7 +11,9 @@ from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 from fastmri_clgnet.pl_modules import (
+    CLGNetDCModule,
     CLGNetModule,
+    CLGVarNetModule,
     Lightning2Mixin,
     ReconstructionModule,
     ZeroFilledModule,
@@ -34,15 +36,17 @@ class Model(NamedTuple):
     Args:
         label: Its name in tables and pictures.
         module: Its Lightning module.
-        on_kspace: Whether it takes single-coil k-space and mask (fastMRI's `VarNetDataTransform`),
-            not magnitude images (`UnetDataTransform`).
+        on_kspace: Whether it takes k-space and mask (fastMRI's `VarNetDataTransform`), not
+            magnitude images (`UnetDataTransform`).
         fixed: Arguments of the module that the choice settles.
+        multicoil: Whether it takes multicoil data; all take single-coil data.
     """
 
     label: str
     module: type[MriModule]
     on_kspace: bool = False
     fixed: dict[str, str] = {}  # noqa: RUF012
+    multicoil: bool = True
 
 
 ZERO_FILLED = "zero_filled"
@@ -57,9 +61,11 @@ _LABELS = {
 
 MODELS: dict[str, Model] = {
     "clgnet": Model("CLGNet", CLGNetModule),
+    "clgnet_dc": Model("CLGNet + DC", CLGNetDCModule, on_kspace=True),
+    "clgvarnet": Model("CLGVarNet", CLGVarNetModule, on_kspace=True),
     "unet": Model("U-Net", UnetModule),
     **{
-        name: Model(_LABELS[name], ReconstructionModule, True, {"method": name})
+        name: Model(_LABELS[name], ReconstructionModule, True, {"method": name}, multicoil=False)
         for name in COMPARISON_METHODS
     },
     ZERO_FILLED: Model("zero-filled", ZeroFilledModule),
