@@ -41,7 +41,9 @@ class Source(NamedTuple):
     def mask(self) -> dict[str, Any] | None:
         """Mask type, accelerations and centre fractions of validation, if they are known."""
         if self.is_run:
-            settings = val_mask(Namespace(**self.settings))._asdict()
+            # flags that were not given are not in config.yaml
+            flags = {**{f"val_{name}": None for name in MASK_FLAGS}, **self.settings}
+            settings = val_mask(Namespace(**flags))._asdict()
             return {name: settings[name] for name in MASK_FLAGS}
         mask = self.settings.get("mask")
         return mask if isinstance(mask, dict) else None
