@@ -94,10 +94,11 @@ def _hilbert_of_impulse(pixels: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=64)
-def _mirrored_positions(height: int, width: int, device: torch.device) -> torch.Tensor:
-    rows, columns = (-torch.arange(size) % size for size in (height, width))
+def _mirrored_positions(batch: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    images, rows, columns = (torch.arange(size) for size in (batch, height, width))
+    positions = (-rows % height)[:, None] * width + (-columns % width)
     with torch.inference_mode(False):
-        return (rows[:, None] * width + columns).flatten().to(device)
+        return (images[:, None] * height * width + positions.flatten()).flatten().to(device)
 
 
 def mirror(pixels: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
@@ -110,10 +111,10 @@ def mirror(pixels: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     Returns:
         `out`; pixel (y, x) holds what (-y mod height, -x mod width) held.
     """
-    batch, height, width, chans = pixels.shape
-    flat = (batch, height * width, chans)
-    positions = _mirrored_positions(height, width, pixels.device)
-    torch.index_select(pixels.view(flat), 1, positions, out=out.view(flat))
+    *size, chans = pixels.shape
+    flat = (-1, chans)  # along the first axis torch copies in parallel
+    positions = _mirrored_positions(*size, pixels.device)
+    torch.index_select(pixels.view(flat), 0, positions, out=out.view(flat))
     return out
 
 
