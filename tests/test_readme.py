@@ -15,6 +15,7 @@ from typing import Any
 
 import fastmri.pl_modules
 import pytest
+import torch
 
 from fastmri_clgnet import Lightning2Mixin
 from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
@@ -106,6 +107,16 @@ def test_bridge_in_one_line_each(name: str) -> None:
     assert issubclass(module, Lightning2Mixin)
     assert module.__mro__[2] is getattr(fastmri.pl_modules, name)
     assert module.validation_epoch_end is None
+
+
+def test_drop_ins() -> None:
+    namespace: dict[str, Any] = {}
+    exec(python_block("drop-in"), namespace)
+    assert namespace["network"](torch.zeros(1, 2, 16, 18)).shape == (1, 2, 16, 18)
+    kspace, mask = torch.zeros(1, 1, 32, 32, 2), torch.ones(1, 1, 1, 32, 1, dtype=torch.bool)
+    maps = torch.ones_like(kspace)
+    assert namespace["block"](kspace, kspace, mask, maps).shape == kspace.shape
+    assert namespace["model"](kspace.expand(1, 2, 32, 32, 2), mask, 4).shape == (1, 32, 32)
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
