@@ -108,8 +108,9 @@ def save_comparison(
             shown = _show(below, errors[name], zoom, cmap="inferno", vmin=0, vmax=scale)
             below.set_xlabel(f"error of {name}")
         else:
-            below.set_visible(False)
-    figure.colorbar(shown, ax=axes[1, :-1], location="right", shrink=0.8, label="absolute error")
+            below.axis("off")
+    scale_bar = axes[1, -1].inset_axes((0.05, 0.05, 0.07, 0.9))
+    figure.colorbar(shown, cax=scale_bar, label="absolute error")
     figure.suptitle(title, fontsize="medium")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lstrip("."))
