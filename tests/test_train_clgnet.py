@@ -119,16 +119,26 @@ def test_real_process_and_ctrl_c(small_dataset: Path, tmp_path: Path) -> None:
         sys.executable, "-m", "fastmri_clgnet.train_clgnet", *COMMAND, "--data_path",
         str(small_dataset), "--max_epochs", "100000", "--check_val_every_n_epoch", "100",
     ]  # fmt: skip
+    # what starts the tests in the background ignores Ctrl-C, and so would this process
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     logs = tmp_path / "clgnet" / "singlecoil" / "tensorboard"
     deadline = time.monotonic() + 120
-    while not list(logs.glob("events*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        # some dozens of steps have been logged
+        while sum(path.stat().st_size for path in logs.glob("events*")) < 20_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, err
     assert "The same command continues from" in out
     assert "Traceback" not in err
