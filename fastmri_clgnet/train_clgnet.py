@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -59,6 +60,19 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    return guarded(argv, lambda: run(parse_arguments(argv)))
+
+
+def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
+    """Run a training command; bad input becomes one line on stderr, not a traceback.
+
+    Args:
+        argv: Its arguments, by default the process's; --debug among them shows the traceback.
+        command: Parses the arguments, runs, returns the exit status.
+
+    Returns:
+        The exit status, as of `main`.
+    """
     # Lightning's remarks that a user of this command can do nothing about
     for message in _QUIET:
         warnings.filterwarnings("ignore", message=message)
@@ -67,8 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
     try:
-        args = parse_arguments(argv)
-        return run(args)
+        return command()
     except (InputError, MisconfigurationException) as error:
         if debug:
             raise
@@ -146,8 +159,7 @@ def train(
     """
     root: Path = args.default_root_dir
     logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None
-    last = checkpoint_dir(root) / f"{LAST}.ckpt"
-    saver = SaveOnInterrupt(last)
+    saver = SaveOnInterrupt(checkpoint_dir(root) / f"{LAST}.ckpt")
     callbacks: list[Callback] = [checkpoint_callback(root), saver]
     if logger is not None:
         callbacks.append(LearningRateMonitor("epoch"))
@@ -159,6 +171,28 @@ def train(
             temporary.write_text(build_parser(args.model).dump(saved), encoding="utf-8")
         if checkpoint is not None:
             print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
+    return fit(trainer, module, data, checkpoint, saver)
+
+
+def fit(
+    trainer: pl.Trainer,
+    module: MriModule,
+    data: FastMriDataModule,
+    checkpoint: Path | None,
+    saver: SaveOnInterrupt,
+) -> int:
+    """Let the trainer fit; say how to go on if Ctrl-C or SIGTERM stops it.
+
+    Args:
+        trainer: The trainer.
+        module: The module.
+        data: The data.
+        checkpoint: What to continue from.
+        saver: The trainer's callback that saves a checkpoint then.
+
+    Returns:
+        The exit status.
+    """
     status = 0
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, **weights_only(trainer.fit))
@@ -168,7 +202,7 @@ def train(
         if not saver.interrupted:
             raise
     if saver.interrupted:
-        print(f"\nStopped. The same command continues from {last}", flush=True)
+        print(f"\nStopped. The same command continues from {saver.path}", flush=True)
         return status or 130
     return 0
 
