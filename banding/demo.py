@@ -124,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     ))  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="Seed of everything.")
     parser.add_argument("--pretrain_epochs", type=int, default=20, help="Epochs on banded targets.")
-    parser.add_argument("--max_epochs", type=int, default=16, help="Epochs of each fine-tuning.")
+    parser.add_argument("--max_epochs", type=int, default=12, help="Epochs of each fine-tuning.")
     parser.add_argument("--demo_dir", type=Path, default=default_demo_dir(), help="Demo data set.")
     parser.add_argument(
         "--default_root_dir", type=Path, default=Path("banding_demo"), help="What is written."

@@ -38,7 +38,7 @@ def save_bands(path: Path, modules: Mapping[str, MriModule], data: FastMriDataMo
     figure = Figure(figsize=(3.4 * len(images), 3.9), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images), squeeze=False)[0]
     for axis, (name, image) in zip(axes, images.items(), strict=True):
-        axis.imshow(image, cmap="gray", vmin=0, vmax=white)
+        axis.imshow(image.numpy(), cmap="gray", vmin=0, vmax=white)
         axis.set(title=name, xticks=[], yticks=[])
         axis.set_xlabel(f"banding score {banding_score(image, target):.2f}")
     figure.suptitle(f"Grey scale from 0 to {WINDOW_TOP:.0%} of the brightest", fontsize="medium")

@@ -108,7 +108,7 @@ def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) ->
         torch.nn.init.zeros_(member.logit.weight)
         torch.nn.init.constant_(member.logit.bias, 2.0)
     images = torch.rand(3, 16, 16)
-    with pytest.warns(UserWarning, match="trainer.. reference is not registered"):
+    with pytest.warns(UserWarning, match="trainer. reference is not registered"):
         for rotated, expected in ((True, -2.0), (False, 2.0)):
             loss, _ = module.adversary_loss(images, torch.full((3,), rotated))
             softplus = torch.nn.functional.softplus(torch.tensor(expected))
@@ -126,7 +126,7 @@ def test_reconstruction_loss_is_that_of_the_host(batches: DataLoader) -> None:
     scale = result["max_value"].double()
     expected = SSIMLoss().double()(output, target, scale)
     expected = expected + 0.01 * ((output - target).abs() / scale[:, None, None, None]).mean()
-    with pytest.warns(UserWarning, match="trainer.. reference is not registered"):
+    with pytest.warns(UserWarning, match="trainer. reference is not registered"):
         loss, _ = module.reconstructor_loss(batch, 0)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
 
