@@ -100,11 +100,11 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     def on_fit_start(self) -> None:
         """Let what the reconstruction module logs be logged here."""
-        self.reconstructor.log = self.log  # type: ignore[method-assign]
+        self.reconstructor.log = self.log
 
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
         """Take one step with each network."""
-        for_reconstructor, for_adversary = self.optimizers()  # type: ignore[attr-defined]
+        for_reconstructor, for_adversary = self.optimizers()
         result = self._step(for_reconstructor, self.reconstructor_loss, batch, batch_idx)
         images = turn_back(result.detach(), batch.rotated)
         self._step(for_adversary, self.adversary_loss, images, batch.rotated)

@@ -16,6 +16,7 @@ from fastmri.data.transforms import UnetDataTransform
 from torch.utils.data import DataLoader
 
 from banding import BandingModule, RandomTranspose
+from banding.adversary import OrientationDiscriminator
 from banding.banding_module import wanted_guess
 from fastmri_clgnet.data import CheckedDataModule
 from fastmri_clgnet.training.models import UnetModule
@@ -105,6 +106,7 @@ def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) ->
     """A constant guess g costs the adversary softplus(-g) where turned, softplus(g) elsewhere."""
     module = make_module(penalty_weight=0.0)
     for member in module.adversary.members:
+        assert isinstance(member, OrientationDiscriminator)
         torch.nn.init.zeros_(member.logit.weight)
         torch.nn.init.constant_(member.logit.bias, 2.0)
     images = torch.rand(3, 16, 16)
