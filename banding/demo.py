@@ -27,7 +27,7 @@ from fastmri_clgnet.train_clgnet import guarded
 from fastmri_clgnet.training import arguments
 from fastmri_clgnet.training.components import make_module, make_trainer
 from fastmri_clgnet.training.data import make_data_module
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.masks import make_mask, train_mask
 
 AMPLITUDE = 0.03  # of the bands, as a part of the slice's 99th percentile
 PERIOD = 4  # columns
@@ -76,7 +76,9 @@ def pretrain(root: Path, demo_dir: Path, seed: int, max_epochs: int, quiet: list
     args.data_path = make_demo_dataset(args.challenge, demo_dir)
     args.check_val_every_n_epoch = max_epochs
     module = make_module(args)
-    data = make_data_module(args, [make_mask(args) for _ in range(2)], False, False)
+    data = make_data_module(
+        args, [make_mask(train_mask(args), args.seed) for _ in range(2)], False, False
+    )
     data.train_transform = BandedTarget(data.train_transform)
     trainer = make_trainer(args)
     trainer.fit(module, data)

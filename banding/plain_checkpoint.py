@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +12,8 @@ from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
 from fastmri_clgnet.data.fastmri_file import atomic_path
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.loading import build, read_model
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.models import MODELS
 
 PLAIN = "plain"  # stem of the checkpoint that train_clgnet reads
 # what belongs to the source's training, not to its model
@@ -39,9 +37,6 @@ class PlainModel(NamedTuple):
 def load_plain(path: Path) -> PlainModel:
     """Make the module that a checkpoint of `train_clgnet` holds; no code in it is run.
 
-    Which model it is, is told by the parameters: the one whose parameters, made with the settings
-    that the checkpoint keeps, have its names and shapes.
-
     Args:
         path: A checkpoint of `train_clgnet`.
 
@@ -51,27 +46,10 @@ def load_plain(path: Path) -> PlainModel:
     Raises:
         InputError: If it cannot be read, or is of no model of this library.
     """
+    stored = read_model(path)
     contents = load_tensors(path, "a checkpoint that train_clgnet wrote")
-    state = contents.pop("state_dict", None)
-    if not isinstance(state, dict) or not state:
-        raise InputError(f"{path}: holds no 'state_dict'; expected a checkpoint of train_clgnet")
-    shapes = {name: tensor.shape for name, tensor in state.items()}
-    settings = contents.get("hyper_parameters") or {}
-    for name, choice in MODELS.items():
-        known = {*inspect.signature(choice.module).parameters, "num_log_images"} - {"kwargs"}
-        arguments = {key: value for key, value in settings.items() if key in known}
-        try:
-            module = choice.module(**{**arguments, **choice.fixed})
-        except (TypeError, ValueError):  # settings of another model
-            continue
-        if {key: tensor.shape for key, tensor in module.state_dict().items()} == shapes:
-            module.load_state_dict(state)
-            return PlainModel(name, module, contents)
-    raise InputError(
-        f"{path}: of none of the models {words(MODELS)}; expected a checkpoint of train_clgnet "
-        "(a checkpoint of train_banding is continued by giving the first run's --checkpoint and "
-        "--default_root_dir)"
-    )
+    contents.pop("state_dict", None)
+    return PlainModel(stored.model, build(stored).train(), contents)
 
 
 class SavePlain(Callback):

@@ -40,7 +40,8 @@ from fastmri_clgnet.training.checkpoint import (
 )
 from fastmri_clgnet.training.components import make_loss, make_trainer
 from fastmri_clgnet.training.data import check_data, make_data_module
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.distributed import say
+from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS
 from fastmri_clgnet.training.results import save_metrics
 
@@ -161,16 +162,17 @@ def run(args: Namespace, plain: PlainModel) -> int:
     root: Path = args.default_root_dir
     demo = args.data_path is None
     module = _make_module(args, plain, demo)
-    mask_funcs = [make_mask(args) for _ in range(2)]
+    mask_funcs = [make_mask(mask, args.seed) for mask in (train_mask(args), val_mask(args))]
     checkpoint = find_checkpoint(args.ckpt_path, "train", root)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     if demo:
-        print(f"\n*** DEMO: simulated heads, in {args.demo_dir} ***\n", flush=True)
+        say(f"\n*** DEMO: simulated heads, in {args.demo_dir} ***\n")
         args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
     check_data(args)
     root.mkdir(parents=True, exist_ok=True)
     evaluator = make_trainer(args)
+    mask_funcs[0].rng.seed(args.seed + evaluator.global_rank)  # each process draws its own masks
     data = make_data_module(
         args, mask_funcs, evaluator.world_size > 1, MODELS[plain.name].on_kspace
     )
@@ -196,11 +198,7 @@ def run(args: Namespace, plain: PlainModel) -> int:
 
 def _make_module(args: Namespace, plain: PlainModel, demo: bool) -> BandingModule:
     """Make the module from its flags, around the model."""
-    if (
-        MODELS[plain.name].on_kspace
-        and args.challenge != "singlecoil"
-        and plain.name != "clgvarnet"
-    ):
+    if args.challenge != "singlecoil" and not MODELS[plain.name].multicoil:
         raise InputError(f"{args.checkpoint}: {plain.name} takes single-coil data alone")
     if args.loss == "own" and plain.name == DEFAULT_MODEL:
         args.variant = plain.module.hparams["variant"]

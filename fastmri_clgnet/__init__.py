@@ -1,7 +1,7 @@
 """CLGNet for fastMRI.
 
-Importing this package registers `fastmri.models.CLGNet` and `fastmri.pl_modules.CLGNetModule`;
-nothing that fastMRI has itself is changed or shadowed.
+Importing this package registers CLGNet and CLGVarNet in `fastmri.models`, and CLGNetModule and
+CLGVarNetModule in `fastmri.pl_modules`; nothing that fastMRI has itself is changed or shadowed.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -19,16 +19,22 @@ except RuntimeError as error:
         ) from error
     raise
 
-from fastmri_clgnet.models import CLGNet
-from fastmri_clgnet.pl_modules import CLGNetModule, Lightning2Mixin
+from fastmri_clgnet.loading import load
+from fastmri_clgnet.models import CLGNet, CLGVarNet
+from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
 
 try:
     __version__ = version("fastmri_clgnet")
 except PackageNotFoundError:  # imported from a checkout that is not installed
     __version__ = "unknown"
 
-for _package, _class in ((fastmri.models, CLGNet), (fastmri.pl_modules, CLGNetModule)):
+for _package, _class in (
+    (fastmri.models, CLGNet),
+    (fastmri.models, CLGVarNet),
+    (fastmri.pl_modules, CLGNetModule),
+    (fastmri.pl_modules, CLGVarNetModule),
+):
     if not hasattr(_package, _class.__name__):
         setattr(_package, _class.__name__, _class)
 
-__all__ = ["CLGNet", "CLGNetModule", "Lightning2Mixin"]
+__all__ = ["CLGNet", "CLGNetModule", "CLGVarNet", "CLGVarNetModule", "Lightning2Mixin", "load"]

@@ -1,8 +1,9 @@
-"""The one exception for what a user can mend: bad input, said in one line; and words for it."""
+"""The one exception for what a user can mend: bad input, said in one line; its exit status."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 
 class InputError(ValueError):
@@ -12,3 +13,23 @@ class InputError(ValueError):
 def words(values: Iterable[object]) -> str:
     """Values with spaces between, as on a command line."""
     return " ".join(map(str, values))
+
+
+def exit_status(command: Callable[[], int]) -> int:
+    """Run a command; bad input, or a file that cannot be read or written, is one line on stderr.
+
+    Args:
+        command: Returns its exit status.
+
+    Returns:
+        That status, 1 after an `InputError` or `OSError`, 130 after Ctrl-C.
+    """
+    try:
+        return command()
+    except (InputError, OSError) as error:
+        # an error in a loader's worker comes with the worker's traceback in front
+        print(f"error: {str(error).rsplit('InputError: ', 1)[-1].strip()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command continues where it can.", file=sys.stderr)
+        return 130

@@ -4,13 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from fastmri import evaluate
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from scipy.ndimage import uniform_filter
 
 from fastmri_clgnet.data.fastmri_file import atomic_path
+
+
+class Box(NamedTuple):
+    """A square of an image.
+
+    Args:
+        row: Its uppermost row.
+        column: Its leftmost column.
+        size: Pixels across.
+    """
+
+    row: int
+    column: int
+    size: int
+
+
+def largest_errors(errors: Mapping[str, npt.NDArray[np.float32]], size: int) -> Box:
+    """Find the square in which the methods' errors are largest together.
+
+    Args:
+        errors: Absolute errors (height, width) by method.
+        size: Pixels across the square.
+
+    Returns:
+        The square, within the image.
+    """
+    total = np.sum(list(errors.values()), axis=0, dtype=np.float64)
+    size = min(size, *total.shape)
+    start, (height, width) = size // 2, total.shape
+    means = uniform_filter(total, size, mode="constant")
+    # where the window lies within the image
+    means = means[start : height - size + start + 1, start : width - size + start + 1]
+    row, column = np.unravel_index(int(np.argmax(means)), means.shape)
+    return Box(int(row), int(column), size)
+
+
+def _show(axis: Axes, image: npt.NDArray[np.float32], zoom: Box | None, **options: Any) -> Any:
+    """Show an image without ticks, a part of it enlarged in the lower right corner."""
+    axis.set(xticks=[], yticks=[])
+    shown = axis.imshow(image, **options)
+    if zoom is not None:
+        inset = axis.inset_axes((0.58, 0.0, 0.42, 0.42), xticks=[], yticks=[])
+        rows = slice(zoom.row, zoom.row + zoom.size)
+        inset.imshow(image[rows, zoom.column : zoom.column + zoom.size], **options)
+        axis.add_patch(
+            Rectangle(
+                (zoom.column - 0.5, zoom.row - 0.5), zoom.size, zoom.size, fill=False, color="cyan"
+            )
+        )
+        for spine in inset.spines.values():
+            spine.set_color("cyan")
+    return shown
 
 
 def save_comparison(
@@ -19,6 +75,7 @@ def save_comparison(
     target: npt.NDArray[np.float32],
     max_value: float,
     title: str = "",
+    zoom: Box | None = None,
 ) -> None:
     """Save one slice: every reconstruction and the target above, absolute errors below.
 
@@ -32,6 +89,7 @@ def save_comparison(
         target: The reference, (height, width).
         max_value: Largest value of the volume, which PSNR and SSIM are relative to.
         title: A line above.
+        zoom: A part to show enlarged in each image's corner, as in the paper's Fig. 4 and 5.
     """
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
     white = float(np.percentile(target, 99.5))
@@ -41,19 +99,18 @@ def save_comparison(
     axes = figure.subplots(2, n_columns, squeeze=False)
     for column, (name, image) in enumerate([*reconstructions.items(), ("target", target)]):
         above, below = axes[:, column]
-        above.imshow(image, cmap="gray", vmin=0, vmax=white)
+        _show(above, image, zoom, cmap="gray", vmin=0, vmax=white)
         above.set_title(name)
         if name in errors:
             psnr = float(evaluate.psnr(target, image, maxval=max_value))
             ssim = float(evaluate.ssim(target[None], image[None], maxval=max_value)[0])
             above.set_xlabel(f"{psnr:.2f} dB, SSIM {ssim:.3f}")
-            shown = below.imshow(errors[name], cmap="inferno", vmin=0, vmax=scale)
+            shown = _show(below, errors[name], zoom, cmap="inferno", vmin=0, vmax=scale)
             below.set_xlabel(f"error of {name}")
         else:
-            below.set_visible(False)
-        for axis in (above, below):
-            axis.set(xticks=[], yticks=[])
-    figure.colorbar(shown, ax=axes[1, :-1], location="right", shrink=0.8, label="absolute error")
+            below.axis("off")
+    scale_bar = axes[1, -1].inset_axes((0.05, 0.05, 0.07, 0.9))
+    figure.colorbar(shown, cax=scale_bar, label="absolute error")
     figure.suptitle(title, fontsize="medium")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lstrip("."))

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 
 from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.fastmri_file import atomic_path
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.training.arguments import (
     DEFAULT_MODEL,
@@ -27,16 +27,18 @@ from fastmri_clgnet.training.arguments import (
 from fastmri_clgnet.training.checkpoint import (
     BEST,
     LAST,
+    NameModel,
     SaveOnInterrupt,
     check_checkpoint,
-    checkpoint_callback,
+    checkpoint_callbacks,
     checkpoint_dir,
     find_checkpoint,
     weights_only,
 )
 from fastmri_clgnet.training.components import make_loss, make_module, make_trainer
 from fastmri_clgnet.training.data import check_data, make_data_module
-from fastmri_clgnet.training.masks import make_mask
+from fastmri_clgnet.training.distributed import say
+from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
 
@@ -108,24 +110,25 @@ def run(args: Namespace) -> int:
     demo = args.data_path is None
     training = args.mode == "train" and args.model != ZERO_FILLED
     module = make_module(args)
-    mask_funcs = [make_mask(args) for _ in range(2)]
+    masks = train_mask(args), val_mask(args)
+    mask_funcs = [make_mask(settings, args.seed) for settings in masks]
     checkpoint = None
     if args.model != ZERO_FILLED:
         checkpoint = find_checkpoint(args.ckpt_path, args.mode, root)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     if demo:
-        print(
+        say(
             "\n*** DEMO: simulated heads, not patients, since there is no --data_path. ***\n"
-            f"*** The demo data set is in {args.demo_dir} ***\n",
-            flush=True,
+            f"*** The demo data set is in {args.demo_dir} ***\n"
         )
         args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
-    test = check_data(args)
+    evaluator = make_trainer(args)
+    mask_funcs[0].rng.seed(args.seed + evaluator.global_rank)  # each process draws its own masks
+    test = check_data(args, evaluator.world_size)
     if training and args.model == DEFAULT_MODEL:
         module.loss = make_loss(args, demo)
     root.mkdir(parents=True, exist_ok=True)
-    evaluator = make_trainer(args)
     distributed, on_kspace = evaluator.world_size > 1, MODELS[args.model].on_kspace
     data = make_data_module(args, mask_funcs, distributed, on_kspace)
 
@@ -158,9 +161,11 @@ def train(
         The exit status.
     """
     root: Path = args.default_root_dir
-    logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None
+    logger = None
+    if args.logger:
+        logger = TensorBoardLogger(root, name=None, version=TENSORBOARD, default_hp_metric=False)
     saver = SaveOnInterrupt(checkpoint_dir(root) / f"{LAST}.ckpt")
-    callbacks: list[Callback] = [checkpoint_callback(root), saver]
+    callbacks: list[Callback] = [*checkpoint_callbacks(root), NameModel(args.model), saver]
     if logger is not None:
         callbacks.append(LearningRateMonitor("epoch"))
     trainer = make_trainer(args, callbacks, logger)
@@ -202,7 +207,7 @@ def fit(
         if not saver.interrupted:
             raise
     if saver.interrupted:
-        print(f"\nStopped. The same command continues from {saver.path}", flush=True)
+        say(f"\nStopped. The same command continues from {saver.path}")
         return status or 130
     return 0
 
@@ -239,7 +244,7 @@ def summarise(args: Namespace, evaluator: pl.Trainer, methods: Methods, test: bo
     picture = root / "comparison.png"
     save_metrics(root / "metrics.json", metrics)
     save_validation_picture(picture, methods)
-    print(f"\nValidation volumes, mask {args.mask_type}, {words(args.accelerations)}x:\n")
+    print(f"\nValidation volumes, {val_mask(args)}:\n")
     print(format_table(metrics))
     places = {
         "checkpoint": best if best.is_file() else "(none)",

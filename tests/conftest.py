@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers import make_small_dataset
+from fastmri_clgnet.train_clgnet import main
+from tests.helpers import QUIET, SMALL, make_small_dataset
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,16 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("small")
     for challenge in ("singlecoil", "multicoil"):
         make_small_dataset(root, challenge)
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_run(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of train_clgnet on single-coil data; not to be changed."""
+    root = tmp_path_factory.mktemp("run") / "small_run"
+    flags = ["--data_path", str(small_dataset), "--default_root_dir", str(root)]
+    flags += ["--batch_size", "2", "--max_epochs", "2", "--lr", "0.001", "--log_every_n_steps", "1"]
+    assert main([*SMALL, *QUIET, *flags]) == 0
     return root
 
 

@@ -10,23 +10,11 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.models import SpatialFourierLayer
 
 COLUMNS, ROWS, SIZE = 40, 64, 32  # of the small data set's k-space and images
 SMALL = ["--chans", "4", "--num_groups", "1", "--num_blocks", "1", "--alpha", "0"]
 QUIET = ["--accelerator", "cpu", "--num_workers", "0", "--enable_progress_bar", "false"]
-
-
-def plain_spatial_fourier(layer: SpatialFourierLayer, features: torch.Tensor) -> torch.Tensor:
-    """Eq. 6 to 8 as they are written: FFT, three convolutions, inverse FFT."""
-    spectrum = torch.fft.rfft2(features, norm="ortho")
-    mixed = layer.spectral(torch.cat([spectrum.real, spectrum.imag], dim=1))
-    real, imaginary = mixed.chunk(2, dim=1)
-    spectrum = torch.complex(real, imaginary)
-    size = (features.shape[-2], features.shape[-1])
-    spectral = torch.fft.irfft2(spectrum, s=size, norm="ortho")
-    output: torch.Tensor = layer.fuse(torch.cat([layer.local(features), spectral], dim=1))
-    return output
+MASK = ["--mask_type", "random", "--accelerations", "4", "--center_fractions", "0.08"]
 
 
 def assert_gradients_reach_all(module: nn.Module) -> None:

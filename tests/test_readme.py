@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import fastmri.pl_modules
 import pytest
+import torch
 
-from fastmri_clgnet.training.arguments import build_parser
+from fastmri_clgnet import Lightning2Mixin
+from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
+from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
+from fastmri_clgnet.convert.sources import SOURCES
+from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"python -m (fastmri_clgnet\.train_clgnet|fastmri\.evaluate)\b(.*)", README)
+COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
 
 
 def command(text: str) -> str:
@@ -35,11 +44,79 @@ def test_both_commands_set_up_their_environment() -> None:
 def test_flags_exist() -> None:
     trained = [flags for name, flags in COMMANDS if name == "fastmri_clgnet.train_clgnet"]
     assert len(trained) >= 5
-    parser = build_parser()
-    known = {option for action in parser._actions for option in action.option_strings}
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
+        parser = build_parser(chosen_model(words))
+        known = {option for action in parser._actions for option in action.option_strings}
         assert {word for word in words if word.startswith("--")} <= known, flags
+
+
+def test_commands_for_own_data_are_understood() -> None:
+    """The parsers take them as they stand; what they do is tested beside the code."""
+    commands = re.findall(r"^python -m fastmri_clgnet\.(convert|check) (.*)$", README, re.M)
+    formats = set()
+    for name, flags in commands:
+        words = shlex.split(flags)
+        if name == "check":
+            build_check_parser().parse_args(words)
+        else:
+            source_format = words[words.index("--from") + 1]
+            formats.add(source_format)
+            build_convert_parser(source_format).parse_args(words)
+    assert formats == set(SOURCES)
+
+
+@pytest.mark.parametrize("name", ["reconstruct", "export", "evaluate", "report"])
+def test_other_commands_parse(name: str) -> None:
+    """The commands of "Reconstruct, evaluate, look", word for word."""
+    module = f"fastmri_clgnet.{name}" + (".__main__" if name == "report" else "")
+    parser = importlib.import_module(module).build_parser()
+    lines = [flags for found, flags in COMMANDS if found == f"fastmri_clgnet.{name}" and flags]
+    assert lines
+    for flags in lines:
+        parser.parse_args(shlex.split(flags))
+
+
+def python_block(name: str) -> str:
+    """The Python block of the README behind the comment of this name."""
+    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def test_script_after_the_hosts_train_unet_demo(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It trains and tests on a small data set, and leaves nothing but its logs."""
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "script.py"
+    script.write_text(python_block("script"))
+    flags = ["--data_path", str(small_dataset), "--challenge", "singlecoil", "--max_epochs", "1"]
+    size = ["--chans", "4", "--num_groups", "1", "--num_workers", "0"]
+    monkeypatch.setattr(sys, "argv", [str(script), *flags, *size])
+    runpy.run_path(str(script), run_name="__main__")
+    assert (tmp_path / "logs" / "reconstructions" / "e.h5").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"script.py", "logs"}
+
+
+@pytest.mark.parametrize("name", ["UnetModule", "VarNetModule"])
+def test_bridge_in_one_line_each(name: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(python_block("bridge"), namespace)
+    module = namespace[name]
+    assert issubclass(module, Lightning2Mixin)
+    assert module.__mro__[2] is getattr(fastmri.pl_modules, name)
+    assert module.validation_epoch_end is None
+
+
+def test_drop_ins() -> None:
+    namespace: dict[str, Any] = {}
+    exec(python_block("drop-in"), namespace)
+    assert namespace["network"](torch.zeros(1, 2, 16, 18)).shape == (1, 2, 16, 18)
+    kspace, mask = torch.zeros(1, 1, 32, 32, 2), torch.ones(1, 1, 1, 32, 1, dtype=torch.bool)
+    maps = torch.ones_like(kspace)
+    assert namespace["block"](kspace, kspace, mask, maps).shape == kspace.shape
+    assert namespace["model"](kspace.expand(1, 2, 32, 32, 2), mask, 4).shape == (1, 32, 32)
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])

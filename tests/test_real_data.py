@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
+from fastmri_clgnet.check.__main__ import main as check
+from fastmri_clgnet.convert.__main__ import main as convert
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL
@@ -73,17 +77,36 @@ def test_half_an_hour_beats_zero_filling_by_1_5_db(
 def test_real_raw_kspace_trains_as_multicoil(
     test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One slice of raw 4-coil k-space, as a data set of its own."""
+    """One slice of raw 4-coil k-space: converted, checked, trained, evaluated by fastMRI."""
     monkeypatch.chdir(tmp_path)
-    kspace = np.load(test_data / "brain_raw_4ch" / "t2_tse_slice.npz")["kspace"]
+    raw = test_data / "brain_raw_4ch" / "t2_tse_slice.npz"
+    # two volumes to evaluate: fastMRI's evaluation prints a spread
+    for name in ("train/a", "val/b", "val/c"):
+        Path("raw", name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(raw, Path("raw", f"{name}.npz"))
+    axes = ["--axes", "slice", "coil", "row", "column", "--recon_size", "256", "256"]
+    flags = ["--from", "numpy", *axes, "--acquisition", "AXT2", "--num_workers", "1"]
+    assert convert(["raw", "data", *flags]) == 0
+    assert check(["data", "--challenge", "multicoil", "--num_workers", "1"]) == 0
+    axes_2d = (-2, -1)
+    kspace = np.load(raw)["kspace"]
     assert kspace.shape == (1, 4, 512, 256)
-    axes = (-2, -1)
-    image = np.fft.ifft2(np.fft.ifftshift(kspace, axes=axes), norm="ortho")
-    rss = np.linalg.norm(np.fft.fftshift(image, axes=axes), axis=1)[:, 128:384]
-    for split in ("train", "val"):
-        Path(f"multicoil_{split}").mkdir()
-        write_fastmri_file(f"multicoil_{split}/raw.h5", kspace, rss.astype(np.float32))
-    assert main(["--challenge", "multicoil", "--data_path", ".", *SMALL, *QUIET,
-                 "--batch_size", "1", "--max_epochs", "1"]) == 0  # fmt: skip
+    image = np.fft.ifft2(np.fft.ifftshift(kspace, axes=axes_2d), norm="ortho")
+    rss = np.linalg.norm(np.fft.fftshift(image, axes=axes_2d), axis=1)[:, 128:384]
+    with h5py.File("data/multicoil_val/b.h5") as file:
+        np.testing.assert_allclose(file["reconstruction_rss"], rss, atol=1e-6 * rss.max())
+    training = ["--challenge", "multicoil", "--data_path", "data", *SMALL, *QUIET]
+    training += ["--batch_size", "1"]
+    assert main([*training, "--max_epochs", "1"]) == 0
     metrics = json.loads(Path("clgnet/multicoil/metrics.json").read_text())
     assert 20 < metrics["zero-filled"]["psnr"] < 45
+    assert main([*training, "--mode", "test", "--test_split", "val"]) == 0
+    command = [
+        sys.executable, "-m", "fastmri.evaluate", "--target-path", "data/multicoil_val",
+        "--predictions-path", "clgnet/multicoil/reconstructions", "--challenge", "multicoil",
+        "--acquisition", "AXT2",
+    ]  # fmt: skip
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    psnr = re.search(r"PSNR = (\S+)", printed)
+    assert psnr is not None
+    assert float(psnr[1]) == pytest.approx(metrics["CLGNet"]["psnr"], rel=1e-3)

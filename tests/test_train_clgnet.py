@@ -263,7 +263,15 @@ def test_the_objective_and_what_happens_without_its_weights(
     assert "trained with --variant sa" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("model", ["unet", "dccnn", "ista", "cddn", "pd", "dudor", "octconv"])
+# a tiny network of each model whose size the command line sets
+SIZES = {
+    "unet": ["--chans", "4", "--num_pool_layers", "2"],
+    "clgnet_dc": SMALL[:-2],
+    "clgvarnet": [*SMALL[:-2], "--num_cascades", "2", "--checkpoint_activations", "true"],
+}
+
+
+@pytest.mark.parametrize("model", [*SIZES, "dccnn", "ista", "cddn", "pd", "dudor", "octconv"])
 def test_other_models_train_resume_and_test(
     model: str,
     small_dataset: Path,
@@ -273,9 +281,7 @@ def test_other_models_train_resume_and_test(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     command = ["--model", model, *QUIET, "--batch_size", "2", "--data_path", str(small_dataset)]
-    if model == "unet":
-        command += ["--chans", "4", "--num_pool_layers", "2"]
-    command += ["--limit_train_batches", "1"]
+    command += [*SIZES.get(model, []), "--limit_train_batches", "1"]
     assert main([*command, "--max_epochs", "1"]) == 0
     root = Path(model) / "singlecoil"
     assert steps(root / "checkpoints" / "last.ckpt") == 1
@@ -314,7 +320,29 @@ def test_comparison_methods_refuse_multicoil_data(
 ) -> None:
     flags = ["--model", "dccnn", "--challenge", "multicoil", "--data_path", str(small_dataset)]
     assert main(flags) == 1
-    assert "takes single-coil data alone; clgnet, unet, zero_filled" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "takes single-coil data alone; clgnet, clgnet_dc, clgvarnet, unet, zero_filled" in error
+
+
+@pytest.mark.parametrize("model", ["clgnet_dc", "clgvarnet"])
+def test_data_consistency_on_multicoil_data(
+    model: str, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both train with mixed accelerations in a batch, and see the test volume's own mask."""
+    flags = [*QUIET, *SIZES[model], "--challenge", "multicoil", "--data_path", str(small_dataset)]
+    flags += ["--accelerations", "4", "2", "--center_fractions", "0.1", "0.2", "--batch_size", "3"]
+    if model == "clgvarnet":
+        flags += ["--sens_chans", "2", "--sens_pools", "2"]
+    root = ["--default_root_dir", str(tmp_path)]
+    assert main(["--model", model, *flags, *root, "--max_epochs", "2"]) == 0
+    assert steps(tmp_path / "checkpoints" / "last.ckpt") == 4
+    with h5py.File(tmp_path / "reconstructions" / "e.h5") as file:
+        assert np.isfinite(file["reconstruction"][()]).all()
+    flags[flags.index("multicoil")] = "singlecoil"
+    if model == "clgvarnet":
+        capsys.readouterr()
+        assert main(["--model", model, *flags, *root]) == 1
+        assert "trained with --challenge multicoil" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("run_dir")

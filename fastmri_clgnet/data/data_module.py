@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from fastmri.data import VolumeSampler
 from fastmri.data.subsample import MaskFunc
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, default_collate
 
 from fastmri_clgnet.data.file_checks import check_kspace_values
+from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.errors import InputError
 
 
@@ -82,7 +84,14 @@ class CheckedDataModule(FastMriDataModule):
     """
 
     def _create_data_loader(self, *args: Any, **kwargs: Any) -> DataLoader:
-        """Make the host's loader, batching by `collate_one_size`."""
+        """Make the host's loader, batching by `collate_one_size` and `VolumeBatches`."""
         loader: DataLoader = super()._create_data_loader(*args, **kwargs)
+        if isinstance(loader.sampler, VolumeSampler):
+            loader = DataLoader(
+                loader.dataset,
+                batch_sampler=VolumeBatches(loader.sampler, self.batch_size),
+                num_workers=loader.num_workers,
+                worker_init_fn=loader.worker_init_fn,
+            )
         loader.collate_fn = collate_one_size
         return loader

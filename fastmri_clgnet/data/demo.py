@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 from fastmri.data.subsample import RandomMaskFunc
+from filelock import FileLock
 from tqdm import tqdm
 
 from fastmri_clgnet.data.fastmri_file import write_fastmri_file
@@ -111,7 +112,7 @@ def make_demo_dataset(
     """Return the folder of the demo data set, making it where it is missing.
 
     It is made under a temporary name and renamed when complete, so that an interrupted call leaves
-    nothing that looks like a data set, and of several calls at once one wins and all agree.
+    nothing that looks like a data set. Of several processes at once one makes it, the others wait.
 
     Args:
         challenge: "singlecoil" or "multicoil".
@@ -125,6 +126,14 @@ def make_demo_dataset(
     if root.is_dir():
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(root.parent / f".{root.name}.lock"):
+        if not root.is_dir():
+            _make_dataset(challenge, root, progress_bar)
+    return root
+
+
+def _make_dataset(challenge: str, root: Path, progress_bar: bool) -> None:
+    """Make the data set under a temporary name, then rename it."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     temporary.chmod(0o755)  # mkdtemp gives the folder to its user alone
     try:
@@ -149,8 +158,7 @@ def make_demo_dataset(
         try:
             temporary.rename(root)
         except OSError:
-            if not root.is_dir():  # another process was faster otherwise
+            if not root.is_dir():  # another process was faster, where the lock has no effect
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return root

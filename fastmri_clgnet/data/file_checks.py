@@ -22,6 +22,21 @@ _HEADER_SIZES = [("encodedSpace", "x"), ("encodedSpace", "y"), ("encodedSpace", 
                  ("reconSpace", "x"), ("reconSpace", "y"), ("reconSpace", "z")]  # fmt: skip
 
 
+class HeaderInfo(NamedTuple):
+    """What the host reads from an ISMRMRD header.
+
+    Args:
+        encoded: Rows and columns of k-space.
+        recon: Height and width of the image.
+        acquired: First measured column and the one behind the last, the host's padding_left and
+            padding_right.
+    """
+
+    encoded: tuple[int, int]
+    recon: tuple[int, int]
+    acquired: tuple[int, int]
+
+
 class VolumeInfo(NamedTuple):
     """What a file holds.
 
@@ -29,11 +44,13 @@ class VolumeInfo(NamedTuple):
         path: The file.
         kspace_shape: (slices, [coils,] rows, columns).
         image_size: Height and width of the target, or of the header's image where there is none.
+        header: What the ISMRMRD header says.
     """
 
     path: Path
     kspace_shape: tuple[int, ...]
     image_size: tuple[int, int]
+    header: HeaderInfo
 
 
 def check_kspace_values(kspace: np.ndarray, name: str) -> None:
@@ -53,8 +70,8 @@ def check_kspace_values(kspace: np.ndarray, name: str) -> None:
         )
 
 
-def _header_numbers(header: bytes, path: Path) -> tuple[int, int]:
-    """Height and width of the image from the ISMRMRD header, which has all that the host reads."""
+def _read_header(header: bytes, path: Path) -> HeaderInfo:
+    """All that the host reads of the ISMRMRD header, or one error."""
     if b"<!DOCTYPE" in header or b"<!ENTITY" in header:
         raise InputError(f"{path}: the ismrmrd_header declares XML entities, which are refused")
     try:
@@ -63,14 +80,17 @@ def _header_numbers(header: bytes, path: Path) -> tuple[int, int]:
             int(et_query(root, ["encoding", space, "matrixSize", axis]))
             for space, axis in _HEADER_SIZES
         ]
-        for limit in ("center", "maximum"):
+        center, maximum = (
             int(et_query(root, ["encoding", "encodingLimits", "kspace_encoding_step_1", limit]))
+            for limit in ("center", "maximum")
+        )
     except (ElementTree.ParseError, RuntimeError, ValueError) as error:
         raise InputError(
             f"{path}: the ismrmrd_header cannot be used ({error}); expected ISMRMRD XML with "
             "encoded and recon matrix sizes and the limits of kspace_encoding_step_1"
         ) from error
-    return sizes[3], sizes[4]
+    first = sizes[1] // 2 - center
+    return HeaderInfo((sizes[0], sizes[1]), (sizes[3], sizes[4]), (first, first + maximum + 1))
 
 
 def _dataset(file: h5py.File, key: str, path: Path, hint: str) -> h5py.Dataset:
@@ -82,7 +102,7 @@ def _dataset(file: h5py.File, key: str, path: Path, hint: str) -> h5py.Dataset:
     return item
 
 
-def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
+def inspect_volume(path: Path, challenge: str, masked: bool, reference: bool = True) -> VolumeInfo:
     """Open one file and check what fastMRI's data set and transforms will ask of it.
 
     Args:
@@ -90,6 +110,8 @@ def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
         challenge: "singlecoil" or "multicoil".
         masked: Whether it is an undersampled test volume with a mask, or a fully sampled one with a
             reference image.
+        reference: Whether a fully sampled volume needs that image; without, the header's size is
+            that of the image.
 
     Returns:
         Its shapes.
@@ -104,14 +126,16 @@ def inspect_volume(path: Path, challenge: str, masked: bool) -> VolumeInfo:
         )
     try:
         with h5py.File(path, "r") as file:
-            return _inspect_open_file(file, path, challenge, masked)
+            return _inspect_open_file(file, path, challenge, masked, reference)
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(
             f"{path}: damaged or truncated HDF5 file ({error}); copy or download it again"
         ) from error
 
 
-def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool) -> VolumeInfo:
+def _inspect_open_file(
+    file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool
+) -> VolumeInfo:
     kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
     axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
@@ -134,7 +158,8 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
     text = value.encode() if isinstance(value, str) else value
     if not isinstance(text, bytes):
         raise InputError(f"{path}: the ismrmrd_header is not a text")
-    image_size = _header_numbers(text, path)
+    info = _read_header(text, path)
+    image_size = info.recon
     if masked:
         mask = _dataset(
             file, "mask", path, "expected an undersampled test volume; fully sampled ones go to "
@@ -144,7 +169,7 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
             raise InputError(
                 f"{path}: expected a mask of {kspace.shape[-1]} columns, got {mask.shape}"
             )
-    else:
+    elif reference or TARGET_KEYS[challenge] in file:
         target = _dataset(
             file, TARGET_KEYS[challenge], path, f"the reference images of {challenge} data; is "
             "--challenge right, and the volume fully sampled?",
@@ -160,12 +185,15 @@ def _inspect_open_file(file: h5py.File, path: Path, challenge: str, masked: bool
                 f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
                 "are relative to"
             )
-    if image_size[0] > kspace.shape[-2] or min(image_size) < 1:
+    rows, columns = kspace.shape[-2:]
+    # the host cuts the image to a square where its width does not fit into the rows (FLAIR 203)
+    cut = (rows, rows) if rows < image_size[1] else image_size
+    if not (0 < cut[0] <= rows and 0 < cut[1] <= columns):
         raise InputError(
             f"{path}: an image of {image_size[0]} x {image_size[1]} pixels does not fit into "
-            f"k-space of {kspace.shape[-2]} x {kspace.shape[-1]}"
+            f"k-space of {rows} x {columns}"
         )
-    return VolumeInfo(path, tuple(kspace.shape), image_size)
+    return VolumeInfo(path, tuple(kspace.shape), image_size, info)
 
 
 def check_values(volume: VolumeInfo, whole: bool) -> None:

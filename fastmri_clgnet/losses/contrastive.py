@@ -71,8 +71,8 @@ class ContrastiveLoss(nn.Module):
         num_negatives: K. A smaller batch gives all its images, with one warning. 0 leaves the
             denominator away (the paper's ablation "w/o negative").
         eps: Added to the denominator; keeps the gradient finite where the output equals its
-        negatives. seed: Seed of the drawing; by default it follows torch's, at the first call.
-        Under
+            negatives.
+        seed: Seed of the drawing; by default it follows torch's, at the first call. Under
             distributed training each process draws from its own batch.
 
     Raises:

@@ -1,6 +1,8 @@
-"""Networks: CLGNet, its parts and its ablations."""
+"""Networks: CLGNet, its parts, its ablations, and CLGNet with data consistency."""
 
 from fastmri_clgnet.models.clgnet import CLGNet
+from fastmri_clgnet.models.clgnet_dc import CLGNetDC
+from fastmri_clgnet.models.clgvarnet import CLGVarNet, NormCLGNet
 from fastmri_clgnet.models.spatial_fourier import (
     SpatialFourierLayer,
     SpatialFourierResidualBlock,
@@ -15,8 +17,11 @@ from fastmri_clgnet.models.wavelet import (
 __all__ = [
     "VARIANTS",
     "CLGNet",
+    "CLGNetDC",
+    "CLGVarNet",
     "DiscreteWaveletTransform2d",
     "InverseDiscreteWaveletTransform2d",
+    "NormCLGNet",
     "SpatialFourierLayer",
     "SpatialFourierResidualBlock",
     "SpatialFourierResidualGroup",

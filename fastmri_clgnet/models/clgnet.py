@@ -93,6 +93,8 @@ class CLGNet(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(2 * chans, out_chans, kernel_size=3, padding=1),
         )
+        # features become channels-last with the first convolution, and stay so
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruct.

@@ -17,15 +17,13 @@ zero and at the Nyquist frequency). With real P, Q, R, T mixing channels alone,
 
     IFFT(M S) = P f + Q mirror(f) + H (R f + T mirror(f))
 
-which is exact for every even and odd size. The fusing weights and P go into the 3x3 kernel, the
-others into one pointwise product; H is one matrix product along the rows. Only f is kept for
-backward. The spectral bias b = b_r + i b_i is an impulse at the origin: it reaches the first row
-alone.
+which is exact for every even and odd size. The fusing weights and P go into the 3x3 kernel;
+`spatial_fourier_op` evaluates the rest. The spectral bias b = b_r + i b_i is an impulse at the
+origin: it reaches the first row alone.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from contextlib import AbstractContextManager, nullcontext
 
@@ -33,48 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-
-def _half_spectrum_times_i(width: int) -> torch.Tensor:
-    """The float64 matrix H with H f = irfft(i * rfft(f)), zero frequency left out."""
-    spectrum = 1j * torch.fft.rfft(torch.eye(width, dtype=torch.float64), dim=0)
-    spectrum[0] = 0
-    if width % 2 == 0:
-        spectrum[-1] = 0
-    return torch.fft.irfft(spectrum, n=width, dim=0)
-
-
-@functools.lru_cache(maxsize=64)
-def _cached_hilbert_matrix(width: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    return _half_spectrum_times_i(width).to(device, dtype)
-
-
-def hilbert_matrix(width: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Matrix of the Hilbert transform along the width, H f = irfft(i * rfft(f)).
-
-    Args:
-        width: Number of columns of the image.
-        dtype: Real floating point type of the result.
-        device: Where it is needed.
-
-    Returns:
-        (width, width), antisymmetric and circulant. Kept for the next call, except while compiling.
-    """
-    if torch.compiler.is_compiling():  # a traced tensor must not outlive its trace
-        return _half_spectrum_times_i(width).to(device, dtype)
-    with torch.inference_mode(False), torch.no_grad():
-        return _cached_hilbert_matrix(width, dtype, device)
-
-
-def mirror(features: torch.Tensor) -> torch.Tensor:
-    """Mirror at the origin with periodic borders: the spectrum becomes its complex conjugate.
-
-    Args:
-        features: (batch, height, width, chans).
-
-    Returns:
-        The same shape; pixel (y, x) holds what (-y mod height, -x mod width) held.
-    """
-    return features.flip(1, 2).roll((1, 1), (1, 2))
+from fastmri_clgnet.models.spatial_fourier_op import spatial_fourier
 
 
 class SpatialFourierLayer(nn.Module):
@@ -110,8 +67,8 @@ class SpatialFourierLayer(nn.Module):
         """Collapse the three convolutions.
 
         Returns:
-            3x3 kernel (chans, chans, 3, 3), its bias (chans), pointwise weights (3 * chans, chans)
-            for Q, R and T, and the spectral bias after fusing (2, chans): real and imaginary part.
+            3x3 kernel (chans, chans, 3, 3), its bias (chans), R, Q and T (3, chans, chans), and the
+            spectral bias after fusing (2, chans): real and imaginary part.
         """
         fuse_local, fuse_global = self.fuse.weight.flatten(1).chunk(2, dim=1)
         kernel = torch.einsum("oc,cihw->oihw", fuse_local, self.local.weight)
@@ -120,7 +77,7 @@ class SpatialFourierLayer(nn.Module):
         real, imaginary = (fuse_global @ m for m in self.spectral.weight.flatten(1).chunk(2, dim=0))
         (a, b), (c, d) = real.chunk(2, dim=1), imaginary.chunk(2, dim=1)
         kernel = kernel + F.pad(((a + d) / 2)[:, :, None, None], (1, 1, 1, 1))
-        pointwise = torch.cat([(a - d) / 2, (c - b) / 2, (c + b) / 2])
+        pointwise = torch.stack([(c - b) / 2, (a - d) / 2, (c + b) / 2])
         impulse = _bias(self.spectral).view(2, self.chans) @ fuse_global.T
         return kernel, bias, pointwise, impulse
 
@@ -134,25 +91,27 @@ class SpatialFourierLayer(nn.Module):
             The same shape.
         """
         height, width = features.shape[-2:]
+        dtype = _autocast_dtype(features)
         with _full_precision(features.device):
             kernel, bias, pointwise, impulse = self._folded()
-        local = F.conv2d(features, kernel, bias, padding=1)
-
-        pixels = features.permute(0, 2, 3, 1)  # channels-last features need no copy from here on
-        mirrored, transformed, mirrored_transformed = F.linear(pixels, pointwise).chunk(3, dim=-1)
-        hilbert = hilbert_matrix(width, local.dtype, features.device)
-        spectral = mirror(mirrored) + hilbert @ (transformed + mirror(mirrored_transformed))
-
-        # the orthonormal inverse FFT of a constant is an impulse of this height
-        impulse = (impulse * math.sqrt(height * width)).to(local.dtype)
-        first_row = F.pad(impulse[None, 0], (0, 0, 0, width - 1)) + hilbert[:, :1] * impulse[1]
-        spectral = spectral + F.pad(first_row[None], (0, 0, 0, 0, 0, height - 1))
-        return local + spectral.permute(0, 3, 1, 2)
+            # the orthonormal inverse FFT of a constant is an impulse of this height
+            impulse = impulse * math.sqrt(height * width)
+        arguments = (features, kernel, bias, pointwise, impulse)
+        output: torch.Tensor = spatial_fourier(*(each.to(dtype) for each in arguments))
+        return output
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
     """No autocast; a meta device, which counts shapes alone, has none."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
+def _autocast_dtype(features: torch.Tensor) -> torch.dtype:
+    """The type to compute in."""
+    device = features.device.type
+    if device != "meta" and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return features.dtype
 
 
 def _bias(convolution: nn.Conv2d) -> torch.Tensor:
@@ -178,7 +137,8 @@ class SpatialFourierResidualBlock(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the block to (batch, chans, height, width); the shape stays."""
-        return features + self.layers(features)
+        output: torch.Tensor = self.layers(features)
+        return output.add_(features)
 
 
 class SpatialFourierResidualGroup(nn.Module):
@@ -199,4 +159,5 @@ class SpatialFourierResidualGroup(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the group to (batch, chans, height, width); the shape stays."""
-        return features + self.blocks(features)
+        output: torch.Tensor = self.blocks(features)
+        return output.add_(features)

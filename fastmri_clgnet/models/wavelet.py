@@ -48,7 +48,7 @@ def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> to
     total: torch.Tensor | None = None
     for term, weight in zip(terms, weights, strict=True):
         if weight != 0.0:
-            total = term * weight if total is None else total.add(term, alpha=weight)
+            total = term * weight if total is None else total.add_(term, alpha=weight)
     if total is None:
         raise ValueError("a wavelet filter of zeros alone")
     return total
@@ -146,19 +146,18 @@ class DiscreteWaveletTransform2d(nn.Module):
             (batch, 4 * chans, ceil(height / 2), ceil(width / 2)): all channels' approximations,
             then their horizontal, vertical and diagonal details.
         """
-        rows_low, rows_high = _analyse(image, self.low, self.high, dim=-2 % image.ndim)
+        # channels-last features are neither copied nor changed in layout
+        pixels = image.permute(0, 2, 3, 1)
+        rows_low, rows_high = _analyse(pixels, self.low, self.high, dim=1)
         bands = [
             band
             for along_columns in zip(
-                *(
-                    _analyse(rows, self.low, self.high, dim=-1 % image.ndim)
-                    for rows in (rows_low, rows_high)
-                ),
+                *(_analyse(rows, self.low, self.high, dim=2) for rows in (rows_low, rows_high)),
                 strict=True,
             )
             for band in along_columns
         ]
-        return torch.cat(bands, dim=1)
+        return torch.cat(bands, dim=-1).permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         """Name the wavelet when the module is printed."""
@@ -213,12 +212,13 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
                 f"coefficients of {tuple(coefficients.shape[-2:])} give {(height, width)}, or one "
                 f"less where the image was odd; size={size} is neither"
             )
-        approximation, horizontal, vertical, diagonal = coefficients.chunk(SUBBANDS, dim=1)
-        columns, rows = -1 % coefficients.ndim, -2 % coefficients.ndim
+        pixels = coefficients.permute(0, 2, 3, 1)
+        approximation, horizontal, vertical, diagonal = pixels.chunk(SUBBANDS, dim=-1)
+        rows, columns = 1, 2
         # PyWavelets' names: cH is high-pass along the rows' axis (-2), cV along the columns' (-1)
         rows_low = _synthesise(approximation, vertical, self.low, self.high, columns)
         rows_high = _synthesise(horizontal, diagonal, self.low, self.high, columns)
-        image = _synthesise(rows_low, rows_high, self.low, self.high, rows)
+        image = _synthesise(rows_low, rows_high, self.low, self.high, rows).permute(0, 3, 1, 2)
         return image if size is None else image[..., : size[0], : size[1]]
 
     def extra_repr(self) -> str:

@@ -13,6 +13,7 @@ from fastmri.data.transforms import UnetSample
 from fastmri_clgnet.losses import CLGNetLoss, ReconstructionLoss
 from fastmri_clgnet.models import CLGNet, Variant, make_variant
 from fastmri_clgnet.pl_modules.image_module import ImageModule
+from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 
 
 class CLGNetModule(ImageModule):
@@ -88,11 +89,9 @@ class CLGNetModule(ImageModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, with a step decay where lr_step_size is given."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        if self.lr_step_size is None:
-            return optimizer
-        schedule = torch.optim.lr_scheduler.StepLR(optimizer, self.lr_step_size, self.lr_gamma)
-        return [optimizer], [schedule]
+        return adam_with_step_decay(
+            self, self.lr, self.lr_step_size, self.lr_gamma, self.weight_decay
+        )
 
     @staticmethod
     def add_model_specific_args(parent_parser: ArgumentParser) -> ArgumentParser:

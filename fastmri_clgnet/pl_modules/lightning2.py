@@ -44,7 +44,9 @@ class Lightning2Mixin(_Host):
     fastMRI 0.3.0 was written for Lightning 1: Lightning 2 refuses its `validation_epoch_end` and
     `test_epoch_end` and never calls its `validation_step_end`. The mixin hides the three from
     Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so
-    that metrics and submission files are computed and written by fastMRI.
+    that metrics and submission files are computed and written by fastMRI. validation_loss is the
+    mean over slices, each counted once, so that it depends neither on how they are batched nor on
+    how many processes share them (see `fastmri_clgnet.data.VolumeBatches`).
 
     Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger,
     or, without one, to PNG files under `default_root_dir`/images. Reconstructions are written under
@@ -76,6 +78,7 @@ class Lightning2Mixin(_Host):
         """Start collecting; choose the batches whose images are logged, evenly spread."""
         super().on_validation_epoch_start()
         self._validation_outputs: list[dict[str, Any]] = []
+        self._validated: set[tuple[str, int]] = set()
         # the host would choose by trainer.val_dataloaders[0], which Lightning 2 does not offer
         n_batches, n_images = self.trainer.num_val_batches[0], self.num_log_images
         self.val_log_indices = []
@@ -89,7 +92,11 @@ class Lightning2Mixin(_Host):
     ) -> None:
         """Let the host log images and compute the batch's metrics."""
         super().on_validation_batch_end(outputs, batch, batch_idx, dataloader_idx)
-        self._validation_outputs.append(super().validation_step_end(outputs))
+        metrics = super().validation_step_end(outputs)
+        slices = set(zip(outputs["fname"], outputs["slice_num"].tolist(), strict=True))
+        # the host averages the losses over what it is given: give it a batch once for each slice
+        self._validation_outputs += [metrics] * len(slices - self._validated)
+        self._validated |= slices
 
     def on_validation_epoch_end(self) -> None:
         """Let the host aggregate over volumes and log validation_loss and val_metrics/*."""

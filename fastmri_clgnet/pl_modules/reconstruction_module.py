@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from fastmri.data import transforms
 from fastmri.data.transforms import VarNetSample
-from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
-from fastmri_clgnet.models.comparison.kspace_network import to_image
-from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+from fastmri_clgnet.pl_modules.kspace_module import KspaceModule, zero_filled_scale
 
 ComparisonMethod = Literal["dccnn", "ista", "cddn", "pd", "dudor", "octconv"]
-# below every image that is not zero, above what a float32 quotient can bear
-_SMALLEST_SCALE = 1e-30
 
 
-class ReconstructionModule(Lightning2Mixin, MriModule):
+class ReconstructionModule(KspaceModule):
     """Any of the comparison methods, with its own loss and optimizer.
 
     Takes batches of `fastmri.data.transforms.VarNetDataTransform` samples of single-coil data.
@@ -54,8 +49,7 @@ class ReconstructionModule(Lightning2Mixin, MriModule):
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Give the normalised magnitude image, its scale (batch, 1, 1) and the network's losses."""
         kspace, mask = _single_coil(masked_kspace), _single_coil(mask)
-        scale = _magnitude(to_image(kspace)).amax(dim=(1, 2), keepdim=True)
-        scale = scale.clamp_min(_SMALLEST_SCALE)
+        scale = zero_filled_scale(kspace)
         image, auxiliary = self.network(kspace / scale[..., None], mask)
         return _magnitude(image), scale, auxiliary
 
@@ -85,30 +79,6 @@ class ReconstructionModule(Lightning2Mixin, MriModule):
             loss = loss + term
         self.log("train_loss", loss.detach(), prog_bar=True)
         return loss
-
-    def validation_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
-        """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
-        image, scale, _ = self._reconstruct(batch.masked_kspace, batch.mask)
-        output, target = transforms.center_crop_to_smallest(image, batch.target)
-        return {
-            "batch_idx": batch_idx,
-            "fname": batch.fname,
-            "slice_num": batch.slice_num,
-            "max_value": batch.max_value,
-            "output": output * scale,
-            "target": target,
-            "val_loss": F.l1_loss(output, target / scale),
-        }
-
-    def test_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
-        """Reconstruct one batch for fastMRI's submission writer, cropped as the header asks."""
-        image = self(batch.masked_kspace, batch.mask)
-        # sizes come as tensors from a batch; the host's exception for a volume that is too narrow
-        height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in batch.crop_size)
-        if image.shape[-1] < width:
-            height = width = image.shape[-1]
-        output = transforms.center_crop(image, (height, width))
-        return {"fname": batch.fname, "slice": batch.slice_num, "output": output.cpu().numpy()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam as the method's paper has it."""

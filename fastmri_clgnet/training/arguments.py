@@ -34,15 +34,12 @@ DEMO_PRESET: dict[str, Any] = {
     "log_every_n_steps": 8,
     "num_sanity_val_steps": 0,
 }
-DEMO_CLGNET: dict[str, Any] = {
-    "chans": 16,
-    "num_groups": 1,
-    "num_blocks": 2,
-    "lr": 2e-3,
-    "lr_step_size": 18,
+_DEMO_NETWORK = {"chans": 16, "num_groups": 1, "num_blocks": 2, "lr": 2e-3, "lr_step_size": 18}
+DEMO_MODELS: dict[str, dict[str, Any]] = {
     # VGG19's first layers at this size cost no more than the network; all images are negatives
-    "vgg_layers": [1, 3, 5],
-    "num_negatives": 2,
+    DEFAULT_MODEL: {**_DEMO_NETWORK, "vgg_layers": [1, 3, 5], "num_negatives": 2},
+    "clgnet_dc": _DEMO_NETWORK,
+    "clgvarnet": {**_DEMO_NETWORK, "chans": 8, "num_cascades": 4},
 }
 
 # Trainer arguments that take objects, or that the command sets itself
@@ -104,9 +101,10 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
         "--model",
         choices=tuple(MODELS),
         default=DEFAULT_MODEL,
-        help="What to train: CLGNet, fastMRI's U-Net, or a comparison method on single-coil "
-        "k-space; zero_filled is tested without training. The flags of its constructor are shown "
-        "by --model MODEL --help.",
+        help="What to train: CLGNet, clgnet_dc (one hard data consistency behind it), clgvarnet "
+        "(in fastMRI's variational network), fastMRI's U-Net, or a comparison method on "
+        "single-coil k-space; zero_filled is tested without training. The flags of its constructor "
+        "are shown by --model MODEL --help.",
     )
     run.add_argument("--seed", type=int, default=42, help="Seed of weights, data order and masks.")
     run.add_argument(
@@ -130,7 +128,7 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     add_data_arguments(parser)
 
     choice = MODELS[model]
-    parser.add_class_arguments(choice.module, None, skip={"loss", *choice.fixed})
+    parser.add_class_arguments(choice.module, None, skip={"loss", "challenge", *choice.fixed})
     if model == DEFAULT_MODEL:
         add_loss_arguments(parser)
 
@@ -189,6 +187,27 @@ def add_data_arguments(parser: ArgumentParser) -> None:
         type=int,
         default=[4],
         help="Acceleration factors; one is drawn for each slice.",
+    )
+    data.add_argument(
+        "--val_mask_type",
+        choices=(*MASK_TYPES, None),
+        default=None,
+        help="Type of mask of validation and --test_split val. Default: mask_type.",
+    )
+    data.add_argument(
+        "--val_center_fractions",
+        nargs="+",
+        type=float,
+        default=None,
+        help="Centre fractions of validation and --test_split val. Default: center_fractions.",
+    )
+    data.add_argument(
+        "--val_accelerations",
+        nargs="+",
+        type=int,
+        default=None,
+        help="Accelerations of validation and --test_split val; one is drawn for each volume by "
+        "its file name. Default: accelerations.",
     )
     parser.add_class_arguments(FastMriDataModule, None, skip=_OWN_DATA)
     # The host's default is a pickle in the working folder, which is unpickled and goes stale
@@ -280,7 +299,7 @@ def parse_arguments(argv: list[str] | None = None) -> Namespace:
     args.data_path = find_data(args)
     demo = args.data_path is None
     if demo:
-        parser.set_defaults({**DEMO_PRESET, **(DEMO_CLGNET if model == DEFAULT_MODEL else {})})
+        parser.set_defaults({**DEMO_PRESET, **DEMO_MODELS.get(model, {})})
         args = parser.parse_args(argv)
         args.demo_dir = default_demo_dir() if args.demo_dir is None else args.demo_dir
     if args.default_root_dir is None:

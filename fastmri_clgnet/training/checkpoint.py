@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.training.distributed import say
 
 LAST, BEST = "last", "best"
+MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
 
 
 def checkpoint_dir(root: Path) -> Path:
@@ -21,23 +24,41 @@ def checkpoint_dir(root: Path) -> Path:
     return root / "checkpoints"
 
 
-def checkpoint_callback(root: Path) -> ModelCheckpoint:
-    """Keep last.ckpt and best.ckpt (lowest validation_loss); Lightning writes them atomically."""
-    return ModelCheckpoint(
-        dirpath=checkpoint_dir(root),
-        filename=BEST,
-        monitor="validation_loss",
-        mode="min",
-        save_last=True,
-        enable_version_counter=False,
-    )
+def checkpoint_callbacks(root: Path) -> list[Callback]:
+    """Keep best.ckpt (lowest validation_loss) and last.ckpt; Lightning writes them atomically.
+
+    They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
+    """
+    folder = checkpoint_dir(root)
+    return [
+        ModelCheckpoint(folder, BEST, monitor="validation_loss", enable_version_counter=False),
+        ModelCheckpoint(folder, LAST, enable_version_counter=False),
+    ]
+
+
+class NameModel(Callback):
+    """Writes into every checkpoint which --model it is of, so that it can be rebuilt from the file.
+
+    Args:
+        model: The choice of --model.
+    """
+
+    def __init__(self, model: str) -> None:
+        """Take the name."""
+        self.model = model
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the name, beside the constructor's arguments that Lightning saves."""
+        checkpoint[MODEL_KEY] = self.model
 
 
 class SaveOnInterrupt(Callback):
-    """Writes last.ckpt when Ctrl-C or SIGTERM stops the training.
+    """Writes last.ckpt when Ctrl-C, SIGTERM or the death of another process stops the training.
 
     Attributes:
-        interrupted: Whether that happened.
+        interrupted: Whether Ctrl-C or SIGTERM happened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +73,13 @@ class SaveOnInterrupt(Callback):
         if isinstance(exception, KeyboardInterrupt | SIGTERMException):
             self.interrupted = True
             if trainer.training and trainer.global_step > 0:
-                trainer.save_checkpoint(self.path)
+                trainer.save_checkpoint(self.path, weights_only=False)
+        elif trainer.world_size > 1 and trainer.training and trainer.global_step > 0:
+            # a dead process is an error of communication in the others, as is, after the file is
+            # written, Lightning's wait for all of them; the exception itself ends the run
+            with contextlib.suppress(Exception):
+                trainer.save_checkpoint(self.path, weights_only=False)
+            say(f"\nStopped by an error. The same command continues from {self.path}")
 
 
 def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
@@ -124,7 +151,8 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
 
 def _architecture(module: pl.LightningModule) -> set[str]:
     """The constructor's arguments that change no optimizer or logging setting."""
-    training = {"lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images"}
+    optimizer = {"lr", "lr_step_size", "lr_gamma", "weight_decay"}
+    training = {*optimizer, "num_log_images", "checkpoint_activations"}
     return set(inspect.signature(type(module)).parameters) - training
 
 

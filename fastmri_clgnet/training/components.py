@@ -18,6 +18,7 @@ from fastmri_clgnet.losses import (
     VGG19Features,
 )
 from fastmri_clgnet.losses.vgg19_features import IMAGENET
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.models import MODELS
 
 
@@ -34,10 +35,10 @@ def make_module(args: Namespace) -> MriModule:
         InputError: If a flag does not fit, or the model does not take the challenge's data.
     """
     choice = MODELS[args.model]
-    if choice.on_kspace and args.challenge != "singlecoil":
-        images = ", ".join(name for name, each in MODELS.items() if not each.on_kspace)
+    if not choice.multicoil and args.challenge == "multicoil":
+        others = ", ".join(name for name, each in MODELS.items() if each.multicoil)
         raise InputError(
-            f"--model {args.model} takes single-coil data alone; {images} take multicoil data"
+            f"--model {args.model} takes single-coil data alone; {others} take multicoil data"
         )
     names = {*inspect.signature(choice.module).parameters, "num_log_images"}
     arguments = {name: args[name] for name in names if name in args and name not in choice.fixed}
@@ -66,7 +67,7 @@ def make_loss(args: Namespace, demo: bool) -> CLGNetLoss:
     if unknown or not args.vgg_layers:
         raise InputError(f"--vgg_layers: expected some of {words(LAYER_WEIGHTS)}")
     if alpha == 0:
-        print("Loss: L1 alone (alpha 0)", flush=True)
+        say("Loss: L1 alone (alpha 0)")
         return CLGNetLoss(alpha=0)
     try:
         features = VGG19Features(args.vgg_layers, args.vgg_weights)
@@ -76,18 +77,16 @@ def make_loss(args: Namespace, demo: bool) -> CLGNetLoss:
     except InputError:
         if not demo or args.vgg_weights != IMAGENET:
             raise
-        print(
+        say(
             "Loss: L1 alone, since VGG19's weights could not be downloaded; for the whole "
-            "objective give --vgg_weights FILE (torchvision's vgg19, see the README)",
-            flush=True,
+            "objective give --vgg_weights FILE (torchvision's vgg19, see the README)"
         )
         return CLGNetLoss(alpha=0)
     except ValueError as error:
         raise InputError(str(error)) from error
-    print(
+    say(
         f"Loss: L1 + {alpha:g} x contrastive (VGG19, convolutions {words(args.vgg_layers)}; "
-        f"{num_negatives} negatives)",
-        flush=True,
+        f"{num_negatives} negatives)"
     )
     return loss
 

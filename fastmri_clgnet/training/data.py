@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,29 +13,40 @@ from jsonargparse import Namespace
 
 from fastmri_clgnet.data import CheckedDataModule, CheckedTransform, check_split
 from fastmri_clgnet.data.file_checks import check_one_size
+from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.training.masks import MaskSettings, check_mask, train_mask, val_mask
 
 
-def check_data(args: Namespace) -> bool:
-    """Check the files that the run will read, before it starts.
+def check_data(args: Namespace, n_processes: int = 1) -> bool:
+    """Check the files that the run will read, and that they can be masked, before it starts.
 
     Args:
         args: With data_path set.
+        n_processes: That share the run.
 
     Returns:
         Whether there is a test split (training can do without).
     """
-    masked = args.test_split != "val"
+
+    def check(folder: Path, mask: MaskSettings | None, n_volumes: int) -> None:
+        volumes = check_split(folder, args.challenge, masked=mask is None)
+        check_one_size(volumes, args.batch_size)
+        check_enough_volumes(len(volumes), n_volumes, str(folder))
+        if mask is not None:
+            check_mask(mask, (volume.kspace_shape[-1] for volume in volumes))
+
+    test_mask = val_mask(args) if args.test_split == "val" else None
     test_folder = args.test_path or args.data_path / f"{args.challenge}_{args.test_split}"
     if args.mode == "test":
-        check_one_size(check_split(test_folder, args.challenge, masked), args.batch_size)
+        check(test_folder, test_mask, n_processes)
         return True
-    for split in ("train", "val"):
-        folder = args.data_path / f"{args.challenge}_{split}"
-        check_one_size(check_split(folder, args.challenge, masked=False), args.batch_size)
+    # slices of the training are shared out one by one, the other splits' volumes stay whole
+    check(args.data_path / f"{args.challenge}_train", train_mask(args), 1)
+    check(args.data_path / f"{args.challenge}_val", val_mask(args), n_processes)
     if args.test_path is None and not test_folder.is_dir():
         return False
-    check_one_size(check_split(test_folder, args.challenge, masked), args.batch_size)
+    check(test_folder, test_mask, n_processes)
     return True
 
 
@@ -50,6 +62,28 @@ class _OneCoil:
 
     def __call__(self, kspace: np.ndarray, *sample: Any) -> VarNetSample:
         return self.transform(kspace[None], *sample)
+
+
+def make_transform(
+    challenge: str, mask_func: MaskFunc | None, on_kspace: bool, use_seed: bool = True
+) -> CheckedTransform:
+    """Make the transform that gives a model its samples.
+
+    Args:
+        challenge: "singlecoil" or "multicoil".
+        mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
+        on_kspace: Whether to deliver k-space and mask, or magnitude images.
+        use_seed: Whether a volume's name settles its mask.
+
+    Returns:
+        The host's transform, which refuses NaN and Inf.
+    """
+    if on_kspace:
+        kspace_transform = VarNetDataTransform(mask_func, use_seed)
+        if challenge == "singlecoil":
+            return CheckedTransform(_OneCoil(kspace_transform))
+        return CheckedTransform(kspace_transform)
+    return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed))
 
 
 def make_data_module(
@@ -77,9 +111,7 @@ def make_data_module(
     )  # fmt: skip
 
     def transform(mask_func: MaskFunc | None, use_seed: bool = True) -> CheckedTransform:
-        if on_kspace:
-            return CheckedTransform(_OneCoil(VarNetDataTransform(mask_func, use_seed)))
-        return CheckedTransform(UnetDataTransform(args.challenge, mask_func, use_seed))
+        return make_transform(args.challenge, mask_func, on_kspace, use_seed)
 
     try:
         return CheckedDataModule(

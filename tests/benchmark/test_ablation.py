@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import ablation
+from fastmri_clgnet.benchmark import ablation, costs
 from fastmri_clgnet.benchmark.__main__ import main
 from fastmri_clgnet.models import VARIANTS
 from tests.helpers import QUIET
@@ -46,9 +46,12 @@ def test_trains_every_variant_once(
     assert "0.05 x contrastive (VGG19, convolutions 1; 6 negatives)" in printed
     assert "0.05 x contrastive (VGG19, convolutions 1; 0 negatives)" in printed
     table = json.loads((tmp_path / "out" / "ablation.json").read_text())["training"]
-    assert table.keys() == {"zero-filled", "clgnet", "wo_negative", "tran"}
-    assert all(0 < row["SSIM"] <= 1 for row in table.values())
-    assert "| CLGNet_Tran " in printed
+    rows = table["rows"]
+    assert rows.keys() == {"zero_filled", "clgnet", "wo_negative", "tran"}
+    assert all(0 < row["SSIM"] <= 1 for row in rows.values())
+    assert [row.get("steps") for row in rows.values()] == [None, 2, 2, 2]
+    assert "| CLGNet_Tran " in (tmp_path / "out" / "ablation.md").read_text()
+    assert "\nCLGNet_Tran " in printed
     for variant in ("clgnet", "tran"):
         checkpoint = torch.load(
             tmp_path / "out" / variant / "checkpoints" / "last.ckpt", weights_only=True
@@ -60,13 +63,13 @@ def test_trains_every_variant_once(
 
 
 def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "forward_peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr(costs, "peak_mb", lambda *args: 1.0)
     monkeypatch.setattr(ablation, "VARIANTS", ("clgnet", "wo_sfl"))
     rows = ablation.network_rows(32, torch.device("cpu"), rounds=1)
     assert rows["wo_sfl"]["parameters (M)"] == pytest.approx(0.815041)
     assert isinstance(rows["clgnet"]["time (s)"], float)
     assert rows["clgnet"]["time (s)"] > 0
-    assert ablation.PAPER.keys() == set(VARIANTS)
+    assert ablation.NAMES.keys() == set(VARIANTS)
     assert rows["wo_cl"]["GMac"] == rows["clgnet"]["GMac"]
     assert rows["wo_cl"]["paper: GMac"] is None
 

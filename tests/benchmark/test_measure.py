@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 import pytest
 import torch
 from torch import nn
 
-from fastmri_clgnet.benchmark.measure import forward_peak_mb, forward_times
+from fastmri_clgnet.benchmark.actions import forward_pass
+from fastmri_clgnet.benchmark.measure import median_times, peak_mb
+
+CPU = torch.device("cpu")
 
 
 class Widen(nn.Module):
@@ -21,13 +25,14 @@ class Widen(nn.Module):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 def test_peak_memory_of_a_known_network() -> None:
-    peak = forward_peak_mb(Widen, 512, torch.device("cpu"))
+    peak = peak_mb(functools.partial(forward_pass, Widen, 512, 1, CPU), CPU)
     expected = 101 * 512 * 512 * 4 / 1e6
     assert expected <= peak + 1
     assert peak < 1.3 * expected
 
 
 def test_times_are_measured() -> None:
-    times = forward_times({"a": Widen, "b": Widen}, 16, torch.device("cpu"), rounds=2)
+    action = forward_pass(Widen, 16, 1, CPU)
+    times = median_times({"a": action, "b": action}, CPU, rounds=2)
     assert times.keys() == {"a", "b"}
     assert min(times.values()) > 0

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import table2
+from fastmri_clgnet.benchmark import costs, table2
 from fastmri_clgnet.benchmark.__main__ import main
 from fastmri_clgnet.benchmark.inputs import example_inputs
-from fastmri_clgnet.benchmark.tables import Row, format_markdown
+from fastmri_clgnet.benchmark.tables import Row, Table, format_markdown, format_text, publish
 from fastmri_clgnet.models.comparison import CDDN
 
 
@@ -25,14 +25,36 @@ def test_markdown() -> None:
     ]
 
 
+def test_text() -> None:
+    rows: dict[str, Row] = {"a": {"NMSE": 1.23456, "steps": 20}, "long name": {"NMSE": None}}
+    assert format_text(rows, {"a": "first"}).splitlines() == [
+        "             NMSE  steps",
+        "first      1.2346     20",
+        "long name       -      -",
+    ]
+
+
+def test_tables_are_written_as_markdown_and_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Table("What it is", {"a": {"x": 1.5}}, {"a": "first"})
+    publish(tmp_path / "new", "name", {"key": table}, {"size": 8})
+    assert "What it is" in capsys.readouterr().out
+    assert (tmp_path / "new" / "name.md").read_text().splitlines()[0] == "What it is"
+    assert json.loads((tmp_path / "new" / "name.json").read_text()) == {
+        "settings": {"size": 8},
+        "key": {"title": "What it is", "rows": {"a": {"x": 1.5}}},
+    }
+
+
 def test_table_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(table2, "forward_peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr(costs, "peak_mb", lambda *args: 1.0)
     command = ["table2", "--size", "32", "--rounds", "1", "--output_path", str(tmp_path)]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    rows = json.loads((tmp_path / "table2.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "table2.json").read_text())["table2"]["rows"]
     assert rows.keys() == table2.PAPER.keys()
     for name, row in rows.items():
         assert row["parameters (M)"] == pytest.approx(row["paper: parameters (M)"], abs=0.0051)
@@ -40,7 +62,8 @@ def test_table_2(
             assert row["GMac"] == pytest.approx(row["paper: GMac"], rel=0.005)
         assert row["ratio to U-Net"] > 0
     assert rows["unet"]["ratio to U-Net"] == 1
-    assert "| Dual-OctConv " in printed
+    assert "\nDual-OctConv " in printed
+    assert "| Dual-OctConv " in (tmp_path / "table2.md").read_text()
     assert "not reproduced" in printed
 
 

@@ -13,6 +13,8 @@ from fastmri_clgnet.data import check_split, make_demo_dataset
 from fastmri_clgnet.data import demo as demo_module
 from fastmri_clgnet.data.demo import SIZE, Split, simulate_volume
 
+LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in
+
 TINY = {"train": Split(1, 1), "val": Split(1, 1), "test": Split(1, 2)}
 
 
@@ -61,7 +63,7 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(demo_module, "_write_volume", fail)
         with pytest.raises(KeyboardInterrupt):
             make_demo_dataset("singlecoil", tmp_path, progress_bar=False)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
     assert make_demo_dataset("singlecoil", tmp_path, progress_bar=False).is_dir()
 
 
@@ -79,4 +81,4 @@ def test_concurrent_making_gives_one_data_set(tmp_path: Path) -> None:
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["singlecoil_v1"]
+    assert {path.name for path in tmp_path.iterdir()} == {"singlecoil_v1", LOCK}

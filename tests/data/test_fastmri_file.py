@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from fastmri.data import SliceDataset
@@ -32,6 +33,30 @@ def test_host_reads_what_was_written(challenge: str, tmp_path: Path) -> None:
     assert np.isclose(attributes["norm"], np.linalg.norm(target))
 
 
+def test_masked_volume_has_what_the_host_asks_for(tmp_path: Path) -> None:
+    """Zero-filled edges in the header; acceleration and centre from the mask."""
+    kspace, target = small_volume("multicoil", 0)
+    mask = np.zeros(COLUMNS, bool)
+    mask[18:24] = mask[4:32:4] = True
+    kspace = kspace * mask
+    path = tmp_path / "a.h5"
+    write_fastmri_file(
+        path, kspace, target, mask, acquired=(2, 34), attributes={"acceleration": 8, "simulated": 1}
+    )
+    _, read_mask, _, attributes, _, _ = SliceDataset(tmp_path, "multicoil")[0]
+    assert np.array_equal(read_mask, mask)
+    assert (attributes["padding_left"], attributes["padding_right"]) == (2, 34)
+    # what is given wins over what is derived: 32 / 12 columns
+    assert (attributes["acceleration"], attributes["num_low_frequency"]) == (8, 7)
+    assert attributes["simulated"] == 1
+    write_fastmri_file(path, kspace, target, mask, acquired=(2, 34))
+    with h5py.File(path) as file:
+        assert file.attrs["acceleration"] == 3
+    first = path.read_bytes()
+    write_fastmri_file(path, kspace, target, mask, acquired=(2, 34))
+    assert path.read_bytes() == first
+
+
 def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> None:
     kspace, target = small_volume("singlecoil", 0)
     path = tmp_path / "a.h5"
@@ -44,7 +69,17 @@ def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> No
         ((kspace.real.astype(np.float32), target), {}, "complex64"),
         ((kspace[0], None), {}, "expected k-space"),
         ((kspace, target[:1]), {}, "target"),
+        ((kspace, target.astype(complex)), {}, "real target"),
+        ((kspace, target * 0), {}, "largest value above 0"),
+        ((kspace, target.astype(np.float64) * 1e50), {}, "within float32"),
+        ((kspace, target), {"recon_size": (30, 32)}, "is not the target's size"),
+        ((kspace, None), {"recon_size": (SIZE, COLUMNS + 1)}, "does not fit into k-space"),
+        ((kspace * 0, None), {}, "zero everywhere"),
         ((kspace, None), {"mask": np.ones(3, bool)}, "mask of"),
+        ((kspace, None), {"mask": np.arange(COLUMNS)}, "1 where sampled"),
+        ((kspace, None), {"mask": np.arange(COLUMNS) > 3}, "outside the mask is not zero"),
+        ((kspace, None), {"acquired": (25, COLUMNS)}, "around the centre 20"),
+        ((kspace, None), {"acquired": (2, COLUMNS)}, "acquired columns 2 to 40 not zero"),
     ]
     for arrays, options, message in cases:
         with pytest.raises(InputError, match=message):

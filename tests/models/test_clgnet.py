@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from fastmri_clgnet.benchmark import count_macs
+from fastmri_clgnet.benchmark.plain import PlainSpatialFourierLayer
 from fastmri_clgnet.models import CLGNet, SpatialFourierLayer
 from tests.helpers import (
     assert_batch_equals_single,
     assert_gradients_reach_all,
-    plain_spatial_fourier,
 )
 
 
@@ -57,7 +57,7 @@ def test_whole_network_equals_plain_evaluation(monkeypatch: pytest.MonkeyPatch) 
     model = small_clgnet().double()
     image = torch.randn(1, 1, 33, 40, dtype=torch.float64)
     folded = model(image)
-    monkeypatch.setattr(SpatialFourierLayer, "forward", plain_spatial_fourier)
+    monkeypatch.setattr(SpatialFourierLayer, "forward", PlainSpatialFourierLayer.forward)
     torch.testing.assert_close(folded, model(image), rtol=1e-10, atol=1e-10)
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.benchmark.measure import forward_peak_mb
+from fastmri_clgnet.benchmark.actions import forward_pass
+from fastmri_clgnet.benchmark.measure import peak_mb
 from fastmri_clgnet.models import VARIANTS, CLGNet, SpatialFourierLayer, Variant, make_variant
 from fastmri_clgnet.models.variants import SelfAttention
 from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all
@@ -62,9 +63,9 @@ def test_self_attention_equals_its_formula() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 def test_self_attention_needs_no_memory_for_pairs_of_pixels() -> None:
-    make = functools.partial(SelfAttention, 1, 8)
+    cpu, make = torch.device("cpu"), functools.partial(SelfAttention, 1, 8)
     pairs = 128**4 * 4 / 1e6
-    assert forward_peak_mb(make, 128, torch.device("cpu")) < 0.1 * pairs
+    assert peak_mb(functools.partial(forward_pass, make, 128, 1, cpu), cpu) < 0.1 * pairs
 
 
 def test_errors() -> None:

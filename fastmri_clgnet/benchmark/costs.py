@@ -1,0 +1,71 @@
+"""Rows of what networks cost: parameters, operations, time, memory, beside the paper's figures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+
+from fastmri_clgnet.benchmark.actions import MakeNetwork, forward_pass
+from fastmri_clgnet.benchmark.macs import count_macs
+from fastmri_clgnet.benchmark.measure import median_times, peak_mb
+from fastmri_clgnet.benchmark.tables import Row
+
+TABLE_SIZE = 512  # pixels across the images that the paper's operations are of
+
+
+class PaperCost(NamedTuple):
+    """What the paper gives for a network; None where it gives nothing.
+
+    Args:
+        parameters: Millions.
+        gmacs: Operations at 512 x 512, in 10^9.
+    """
+
+    parameters: float | None = None
+    gmacs: float | None = None
+
+
+def cost_rows(
+    networks: Mapping[str, MakeNetwork],
+    paper: Mapping[str, PaperCost],
+    size: int,
+    device: torch.device,
+    rounds: int,
+) -> dict[str, Row]:
+    """Count and measure every network.
+
+    Args:
+        networks: Makers of networks that `example_inputs` knows, by name.
+        paper: The paper's figures by the same names.
+        size: Height and width of the images that time and memory are measured on, in pixels.
+        device: Where they are measured.
+        rounds: Measurements of each, in alternating order after one that warms up.
+
+    Returns:
+        Columns by name.
+    """
+    actions = {name: forward_pass(make, size, 1, device) for name, make in networks.items()}
+    times = median_times(actions, device, rounds)
+    rows: dict[str, Row] = {}
+    for name, make in networks.items():
+        model = make()
+        rows[name] = {
+            "parameters (M)": sum(p.numel() for p in model.parameters()) / 1e6,
+            "paper: parameters (M)": paper[name].parameters,
+            "GMac": count_macs(model, (TABLE_SIZE, TABLE_SIZE)) / 1e9,
+            "paper: GMac": paper[name].gmacs,
+            "time (s)": times[name],
+            "peak (MB)": peak_mb(functools.partial(forward_pass, make, size, 1, device), device),
+        }
+    return rows
+
+
+def describe_measurement(size: int, device: torch.device) -> str:
+    """Say what the rows were measured on."""
+    return (
+        f"Forward pass, one image of {size} x {size}, {device}, float32, "
+        f"{torch.get_num_threads()} threads; GMac at {TABLE_SIZE} x {TABLE_SIZE}"
+    )

@@ -1,0 +1,82 @@
+"""Trains several models through the training command, one after the other, under one budget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastmri_clgnet.benchmark.tables import Row
+from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.train_clgnet import main as train
+from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
+from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
+
+_NEVER = str(10**9)
+
+
+def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
+    """Flags of train_clgnet that end each training after as many steps or minutes.
+
+    Args:
+        steps: Optimizer steps, or None.
+        minutes: Wall time without the final validation, or None; one of the two is given.
+
+    Returns:
+        The flags. There is one validation, at the end.
+    """
+    flags = ["--max_epochs", "-1", "--check_val_every_n_epoch", "null", "--val_check_interval"]
+    if steps is not None:
+        return [*flags, str(steps), "--max_steps", str(steps)]
+    if minutes is None:
+        raise ValueError("expected steps or minutes")
+    seconds = round(60 * minutes)
+    time = f"{seconds // 86400:02}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:"
+    return [*flags, _NEVER, "--max_time", f"{time}{seconds % 60:02}"]
+
+
+def train_all(runs: Mapping[str, list[str]], folder: Path) -> dict[str, Row]:
+    """Train every run, or continue it; skip what is done and go on where one fails.
+
+    Args:
+        runs: All flags of train_clgnet but --default_root_dir, by name.
+        folder: Each run's own folder, named as the run, stands in it.
+
+    Returns:
+        NMSE, PSNR, SSIM on the validation volumes and the steps taken by run, and, first,
+        those of zero-filling.
+    """
+    rows: dict[str, Row] = {}
+    for name, flags in runs.items():
+        root = folder / name
+        results = root / "metrics.json"
+        if not results.is_file():
+            print(f"\n=== {name}: train_clgnet {' '.join(flags)} ===", flush=True)
+            try:
+                status = train([*flags, "--default_root_dir", str(root)])
+            except SystemExit as error:  # flags that do not exist
+                status = int(error.code or 0)
+            except Exception as error:
+                print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+                status = 1
+            if status in (130, 143):  # stopped by Ctrl-C or SIGTERM, and saved
+                raise KeyboardInterrupt
+            if status or not results.is_file():
+                rows[name] = {"failed": "yes"}
+                continue
+        metrics = json.loads(results.read_text(encoding="utf-8"))
+        zero_filled = metrics.pop(MODELS[ZERO_FILLED].label)
+        rows = {ZERO_FILLED: _quality(zero_filled), **rows}
+        for values in metrics.values():
+            rows[name] = {**_quality(values), "steps": _steps(root)}
+    return rows
+
+
+def _quality(values: Mapping[str, float]) -> Row:
+    return {"NMSE": values["nmse"], "PSNR (dB)": values["psnr"], "SSIM": values["ssim"]}
+
+
+def _steps(root: Path) -> int | None:
+    path = checkpoint_dir(root) / f"{LAST}.ckpt"
+    return load_tensors(path, "a checkpoint")["global_step"] if path.is_file() else None

@@ -1,0 +1,181 @@
+"""Reads a whole volume, and says what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.data.file_checks import VolumeInfo, inspect_volume
+from fastmri_clgnet.data.reference import reference_image
+from fastmri_clgnet.errors import InputError, words
+
+CENTER_TOLERANCE = 1 / 16  # of rows and columns, that the peak of k-space may be off the middle
+TARGET_TOLERANCE = 0.01  # squared error of a slice's target, relative to its image's energy
+
+
+class Job(NamedTuple):
+    """A file to check.
+
+    Args:
+        path: The file.
+        challenge: "singlecoil" or "multicoil".
+        masked: Whether it is an undersampled test volume.
+    """
+
+    path: Path
+    challenge: str
+    masked: bool
+
+
+class Finding(NamedTuple):
+    """What was found in a file.
+
+    Args:
+        path: The file.
+        kspace_shape: (slices, [coils,] rows, columns), empty if it cannot be read.
+        image_size: Height and width, empty if it cannot be read.
+        errors: What is wrong.
+        warnings: What is worth knowing.
+    """
+
+    path: Path
+    kspace_shape: tuple[int, ...]
+    image_size: tuple[int, ...]
+    errors: list[str]
+    warnings: list[str]
+
+
+def check_volume(job: Job) -> Finding:
+    """Check one file: all that the host's data set and transforms will ask of it, and its values.
+
+    Args:
+        job: Which.
+
+    Returns:
+        What was found; a file whose structure is wrong is not read further.
+    """
+    path = job.path
+    try:
+        info = inspect_volume(path, job.challenge, job.masked)
+        errors = list(_header_problems(info))
+        with h5py.File(path, "r") as file:
+            warnings = list(_remarks(file, info))
+            errors += _value_problems(file, info, job)
+    except InputError as error:
+        return Finding(path, (), (), [str(error).removeprefix(f"{path}: ")], [])
+    except (OSError, RuntimeError) as error:
+        return Finding(path, (), (), [f"damaged or truncated HDF5 file ({error})"], [])
+    return Finding(path, info.kspace_shape, info.image_size, errors, warnings)
+
+
+def _header_problems(info: VolumeInfo) -> Iterator[str]:
+    rows, columns = info.kspace_shape[-2:]
+    header = info.header
+    if header.encoded != (rows, columns):
+        yield (
+            f"header: encoded matrix of {header.encoded[0]} x {header.encoded[1]}, but the k-space "
+            f"has {rows} rows and {columns} columns"
+        )
+    first, end = header.acquired
+    if not 0 <= first < end <= columns:
+        yield f"header: acquired columns {first} to {end} of {columns} (padding of masks)"
+
+
+def _remarks(file: h5py.File, info: VolumeInfo) -> Iterator[str]:
+    if info.header.recon != info.image_size:
+        yield (
+            f"header: image of {info.header.recon[0]} x {info.header.recon[1]}, but the target has "
+            f"{info.image_size[0]} x {info.image_size[1]}"
+        )
+    if "acquisition" not in file.attrs:
+        yield "no attribute 'acquisition', which fastmri.evaluate --acquisition asks for"
+
+
+def _value_problems(file: h5py.File, info: VolumeInfo, job: Job) -> Iterator[str]:
+    """Read slice by slice, and say what is wrong with k-space, mask and target."""
+    kspace, target = file["kspace"], file.get(TARGET_KEYS[job.challenge])
+    columns = kspace.shape[-1]
+    first, end = info.header.acquired
+    outside = np.ones(columns, bool)
+    outside[max(first, 0) : max(end, 0)] = False
+    unsampled = np.zeros(columns, bool)
+    if job.masked:
+        mask = file["mask"][()]
+        if not np.isin(mask, (0, 1)).all() or not mask.any():
+            yield "mask: expected 1 where sampled and 0 elsewhere, and some that are sampled"
+        unsampled = mask == 0
+
+    slices: dict[str, list[int]] = {}  # problem: slices that have it
+    energy = np.zeros(kspace.shape[-2:])
+    largest, mismatch = -np.inf, 0.0
+    for i in range(len(kspace)):
+        values = kspace[i]
+        if not np.isfinite(values).all():
+            slices.setdefault("k-space: NaN or Inf", []).append(i)
+            continue
+        if not values.any():
+            slices.setdefault("k-space: zero everywhere", []).append(i)
+        energy += (np.abs(values.astype(np.complex128)) ** 2).reshape(-1, *energy.shape).sum(axis=0)
+        if values[..., outside].any():
+            text = "k-space: signal outside the header's acquired columns"
+            slices.setdefault(text, []).append(i)
+        if values[..., unsampled].any():
+            slices.setdefault("k-space: signal outside the mask", []).append(i)
+        if target is None or target.shape[0] != len(kspace):
+            continue
+        reference = target[i]
+        if not np.isfinite(reference).all():
+            slices.setdefault("target: NaN or Inf", []).append(i)
+            continue
+        largest = max(largest, float(reference.max()))
+        if not job.masked:
+            error = _target_error(values, reference)
+            if error > TARGET_TOLERANCE:
+                slices.setdefault("target: does not match the k-space", []).append(i)
+                mismatch = max(mismatch, error)
+    for problem, found in slices.items():
+        detail = f", NMSE up to {mismatch:.3g}" if problem.startswith("target: does") else ""
+        shown = words(found[:8]) + (" ..." if len(found) > 8 else "")
+        yield f"{problem} (slices {shown}{detail})"
+    yield from _center_problem(energy)
+    maximum = file.attrs.get("max")
+    if np.isfinite(largest) and maximum is not None and not np.isclose(maximum, largest, rtol=1e-3):
+        yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
+
+
+def _target_error(values: npt.NDArray[np.complex64], reference: npt.NDArray) -> float:
+    """Squared error of a target against the image of its k-space, relative to that image.
+
+    Both are cut to what they share, as the host does with volumes of too few rows.
+    """
+    size = (
+        min(reference.shape[0], values.shape[-2]),
+        min(reference.shape[1], values.shape[-1]),
+    )
+    top, left = (reference.shape[0] - size[0]) // 2, (reference.shape[1] - size[1]) // 2
+    reference = reference[top : top + size[0], left : left + size[1]].astype(np.float64)
+    image = reference_image(values, size).astype(np.float64)
+    energy = float((image**2).sum())
+    difference = float(((image - reference) ** 2).sum())
+    return difference / energy if energy > 0 else float(difference > 0)
+
+
+def _center_problem(energy: npt.NDArray[np.float64]) -> Iterator[str]:
+    """Say where the largest energy is, if that is far from the middle."""
+    if not energy.any():
+        return
+    peak = np.unravel_index(np.argmax(energy), energy.shape)
+    for p, n in zip(peak, energy.shape, strict=True):
+        if abs(p - n // 2) > max(2, CENTER_TOLERANCE * n):
+            rows, columns = energy.shape
+            yield (
+                f"k-space: its largest values are at row {peak[0]}, column {peak[1]}, not in the "
+                f"middle ({rows // 2}, {columns // 2}); it is to be centred, np.fft.fftshift"
+            )
+            return

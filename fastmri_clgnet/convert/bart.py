@@ -1,0 +1,106 @@
+"""BART's files: `.cfl` beside `.hdr`.
+
+The header is text: a line '# Dimensions', then the sizes of up to 16 dimensions; the data is
+complex64, the first dimension running fastest. BART's k-space is centred. Dimensions here: 0
+readout, 1 and 2 phase encodings, 3 coils, 13 slices.
+
+References:
+    https://mrirecon.github.io/bart/ (Uecker et al., Berkeley Advanced Reconstruction Toolbox)
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.convert import kspace_arguments
+from fastmri_clgnet.convert.conventions import to_fastmri
+from fastmri_clgnet.convert.volume import Source, Volume, sampled_columns
+from fastmri_clgnet.errors import InputError
+
+COILS, SLICES = 3, 13  # dimensions
+N_DIMENSIONS = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this source."""
+    kspace_arguments.add_arguments(parser)
+
+
+def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
+    """Read one volume of two-dimensional k-space.
+
+    The two of the first three dimensions that are larger than 1 are rows and columns.
+
+    Args:
+        path: The `.cfl` file.
+        name: The volume's name.
+        args: All flags.
+
+    Returns:
+        Single-coil data where there is one coil, else multicoil data.
+
+    Raises:
+        InputError: If it cannot be read, is three-dimensional, or has more dimensions.
+    """
+    array = read_cfl(path)
+    plane = [axis for axis in range(3) if array.shape[axis] > 1]
+    if len(plane) != 2:
+        raise InputError(
+            f"{path}: dimensions {array.shape[:3]} of readout and phase encodings; expected two "
+            "larger than 1 (of three-dimensional k-space, transform the readout first: "
+            "bart fft -u -i 1)"
+        )
+    for axis in range(3, N_DIMENSIONS):
+        if axis not in (COILS, SLICES) and array.shape[axis] > 1:
+            raise InputError(
+                f"{path}: dimension {axis} has {array.shape[axis]} entries; expected coils "
+                f"({COILS}) and slices ({SLICES}) alone: choose one with bart slice {axis} INDEX"
+            )
+    order = [SLICES, COILS, *plane]
+    rest = [axis for axis in range(N_DIMENSIONS) if axis not in order]
+    array = array.transpose(*order, *rest).reshape([array.shape[axis] for axis in order])
+    kspace = to_fastmri(np.ascontiguousarray(array), "centred", args.norm)
+    if kspace.shape[1] == 1:
+        kspace = kspace[:, 0]
+    size = kspace_arguments.chosen_size(path, args, *kspace.shape[-2:])
+    return Volume(kspace, size, sampled_columns(path, kspace))
+
+
+def read_cfl(path: Path) -> npt.NDArray[np.complex64]:
+    """Read a `.cfl` file as its header says.
+
+    Args:
+        path: The `.cfl` file; the `.hdr` file stands beside it.
+
+    Returns:
+        An array of 16 dimensions.
+
+    Raises:
+        InputError: If the header is missing or does not fit the data.
+    """
+    header = path.with_suffix(".hdr")
+    try:
+        lines = header.read_text(encoding="utf-8").splitlines()
+        place = [line.strip() for line in lines].index("# Dimensions")
+        sizes = [int(word) for word in lines[place + 1].split()]
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{header}: expected the header of {path.name}, with a line '# Dimensions' and the "
+            f"sizes behind it ({error})"
+        ) from error
+    n_bytes = 8 * math.prod(sizes)
+    if not sizes or len(sizes) > N_DIMENSIONS or n_bytes != path.stat().st_size:
+        raise InputError(
+            f"{path}: {path.stat().st_size} bytes, but dimensions {sizes} of complex64 are "
+            f"{n_bytes}; is it complete?"
+        )
+    sizes += [1] * (N_DIMENSIONS - len(sizes))
+    return np.fromfile(path, "<c8").reshape(sizes, order="F")
+
+
+SOURCE = Source("BART's .cfl and .hdr files of k-space", (".cfl",), add_arguments, read)

@@ -1,0 +1,105 @@
+"""The raw data of Calgary-Campinas-359 (CC-359).
+
+Single-channel: `.npy`, (slices, 256, 256, 2), real and imaginary part last. Multi-channel: HDF5
+with `kspace` (256, 218, 170 to 180, 24), real and imaginary parts of 12 channels in turn. Both were
+transformed along the readout already: their first axis is a slice of the image, and each slice is a
+plane of two phase-encoding directions, (ky, kz); here kz are the columns, which fastMRI's masks
+leave out. The last 15 % of kz were not acquired and are zero; zeros at the edge of the columns go
+into the header, so that masks keep out of them. Nothing is set to zero here.
+
+The data set's tools make their image by `np.fft.ifft2` of a slice, without shifts, and their
+reference by its magnitude or root sum of squares; so is the reference here, to the same scale. They
+do not say where the centre of k-space lies, and the magnitude of the image does not depend on it:
+in the single-channel data it is in the corner; that the multi-channel data's kz are cut at both
+ends, and zero at one, has it in the middle. It is looked up in each volume, by its energy.
+
+References:
+    Souza et al. An open, multi-vendor, multi-field-strength brain MR dataset and analysis of
+    publicly available skull stripping methods agreement. NeuroImage 170, 2018.
+    https://github.com/rmsouza01/MC-MRI-Rec (how the data is loaded and its reference computed)
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.convert.conventions import Convention, center_is_in_the_middle, to_fastmri
+from fastmri_clgnet.convert.numpy_arrays import load_array
+from fastmri_clgnet.convert.volume import Source, Volume, refuse_2d_undersampling
+from fastmri_clgnet.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """CC-359 needs no flags of its own."""
+
+
+def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
+    """Read one volume, of either kind.
+
+    Args:
+        path: `.npy` (single-channel) or HDF5 (multi-channel).
+        name: The volume's name.
+        args: All flags.
+
+    Returns:
+        All slices, in the order of the file.
+
+    Raises:
+        InputError: If the file is none of CC-359, or undersampled.
+    """
+    kspace = _single_channel(path) if path.suffix == ".npy" else _multi_channel(path)
+    refuse_2d_undersampling(path, kspace[len(kspace) // 2])
+    energy = np.zeros(kspace.shape[-2:])
+    for one in kspace:
+        energy += (np.abs(one) ** 2).reshape(-1, *energy.shape).sum(axis=0)
+    convention: Convention = "shifted" if center_is_in_the_middle(energy) else "plain"
+    for i, one in enumerate(kspace):
+        kspace[i] = to_fastmri(one, convention, "backward")
+    return Volume(
+        kspace,
+        (kspace.shape[-2], kspace.shape[-1]),
+        acquisition="T1",
+        attributes={"source": "Calgary-Campinas-359"},
+    )
+
+
+def _single_channel(path: Path) -> npt.NDArray[np.complex64]:
+    parts = load_array(path)
+    if parts.ndim != 4 or parts.shape[-1] != 2 or np.iscomplexobj(parts):
+        raise InputError(
+            f"{path}: expected single-channel k-space (slices, 256, 256, 2), real and imaginary "
+            f"part last, got {parts.shape} {parts.dtype}"
+        )
+    kspace = np.empty(parts.shape[:3], np.complex64)
+    kspace.real, kspace.imag = parts[..., 0], parts[..., 1]
+    return kspace
+
+
+def _multi_channel(path: Path) -> npt.NDArray[np.complex64]:
+    with h5py.File(path, "r") as file:
+        parts = file.get("kspace")
+        if not isinstance(parts, h5py.Dataset) or parts.ndim != 4 or parts.shape[-1] % 2:
+            found = getattr(parts, "shape", "no such array")
+            raise InputError(
+                f"{path}: expected multi-channel 'kspace' (256, 218, nz, 24), real and imaginary "
+                f"parts in turn, got {found}"
+            )
+        slices, rows, columns, twice = parts.shape
+        kspace = np.empty((slices, twice // 2, rows, columns), np.complex64)
+        for i in range(slices):
+            one = parts[i].transpose(2, 0, 1)
+            kspace[i].real, kspace[i].imag = one[::2], one[1::2]
+    return kspace
+
+
+SOURCE = Source(
+    "Calgary-Campinas-359, single-channel (.npy) or multi-channel (.h5)",
+    (".npy", ".h5", ".hdf5"),
+    add_arguments,
+    read,
+)

@@ -1,0 +1,64 @@
+"""From the Fourier conventions of other software to fastMRI's: centred and orthonormal."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Convention = Literal["centred", "plain", "shifted"]
+Norm = Literal["ortho", "backward", "forward"]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+NORMS: tuple[Norm, ...] = get_args(Norm)
+
+
+def to_fastmri(
+    kspace: npt.NDArray[np.complexfloating], convention: Convention, norm: Norm
+) -> npt.NDArray[np.complex64]:
+    """Give k-space such that `fastmri.ifft2c` makes the same image of it, to the same scale.
+
+    Args:
+        kspace: (..., rows, columns), in one of these conventions of the image, in NumPy's words:
+            centred: fftshift(fft2(ifftshift(image))), fastMRI's and BART's;
+            plain: fft2(image), the centre of k-space in the corner;
+            shifted: fftshift(fft2(image)), the centre of k-space in the middle, but the image's
+            origin in the corner, so that every second sample has the other sign.
+        convention: Which.
+        norm: The FFT's normalisation, in NumPy's words; fastMRI's is "ortho".
+
+    Returns:
+        (..., rows, columns) complex64, centred and orthonormal.
+    """
+    axes = (-2, -1)
+    rows, columns = kspace.shape[-2:]
+    power = {"ortho": 0.0, "backward": -0.5, "forward": 0.5}[norm]
+    factor: npt.NDArray = np.array((rows * columns) ** power)
+    if convention != "centred":
+        # shift theorem: ifftshift of an image of n pixels moves it by -(n // 2)
+        row_phase, column_phase = (
+            np.exp(2j * np.pi * np.fft.fftshift(np.fft.fftfreq(n)) * (n // 2))
+            for n in (rows, columns)
+        )
+        factor = factor * np.multiply.outer(row_phase, column_phase)
+    if convention == "plain":
+        kspace = np.fft.fftshift(kspace, axes=axes)
+    elif convention not in CONVENTIONS:
+        raise ValueError(f"expected a convention of {CONVENTIONS}, got {convention!r}")
+    dtype = np.complex64 if np.iscomplexobj(factor) else np.float32
+    return kspace.astype(np.complex64, copy=False) * factor.astype(dtype)
+
+
+def center_is_in_the_middle(energy: npt.NDArray[np.floating]) -> bool:
+    """Whether k-space has its centre in the middle, not in the corner.
+
+    Args:
+        energy: (rows, columns), squared magnitude of k-space, summed over slices and coils.
+
+    Returns:
+        Whether the largest value is nearer to the middle, counted around the edges.
+    """
+    peak = np.unravel_index(np.argmax(energy), energy.shape)
+    to_middle = sum(abs(p - n // 2) / n for p, n in zip(peak, energy.shape, strict=True))
+    to_corner = sum(min(p, n - p) / n for p, n in zip(peak, energy.shape, strict=True))
+    return bool(to_middle < to_corner)

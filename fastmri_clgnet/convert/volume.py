@@ -1,0 +1,109 @@
+"""What a source reads: one volume in fastMRI's convention; and what its zeros say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.errors import InputError
+
+
+class Volume(NamedTuple):
+    """One volume, ready to be written.
+
+    Args:
+        kspace: (slices, [coils,] rows, columns) complex64, centred and orthonormal.
+        recon_size: Height and width of the image, within rows and columns.
+        mask: Sampled columns, (columns,) bool, if it was acquired undersampled; else None.
+        acquisition: Name of the sequence, where the file says it.
+        pixel_mm: Height and width of a pixel.
+        attributes: What else to write beside it, such as what was simulated.
+    """
+
+    kspace: npt.NDArray[np.complex64]
+    recon_size: tuple[int, int]
+    mask: npt.NDArray[np.bool_] | None = None
+    acquisition: str = "unknown"
+    pixel_mm: tuple[float, float] = (1.0, 1.0)
+    attributes: dict[str, str | int | float] = {}  # noqa: RUF012
+
+
+class Source(NamedTuple):
+    """A choice of --from.
+
+    Args:
+        description: What it reads, for the help.
+        suffixes: Endings of its files, lower case.
+        add_arguments: Adds its flags.
+        read: Reads the volume of a file, given the file, the volume's name and all flags.
+    """
+
+    description: str
+    suffixes: tuple[str, ...]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    read: Callable[[Path, str, argparse.Namespace], Volume]
+
+
+def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
+    """The first column that holds a signal, and the one behind the last.
+
+    They leave out the zero filling of k-space whose columns were measured in part at its edges.
+    Where a column of the middle has none, all count as acquired.
+    """
+    filled = np.flatnonzero(_filled_columns(kspace))
+    first, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+    columns = kspace.shape[-1]
+    return (first, end) if first <= columns // 2 < end else (0, columns)
+
+
+def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_] | None:
+    """The mask of k-space that was acquired undersampled, from its zeros.
+
+    Args:
+        path: The file, for the error.
+        kspace: (slices, [coils,] rows, columns) complex64, centred.
+
+    Returns:
+        (columns,) bool where columns between others are zero; None where none are.
+
+    Raises:
+        InputError: If it is undersampled along rows and columns, for which fastMRI has no masks.
+    """
+    refuse_2d_undersampling(path, kspace[len(kspace) // 2])
+    filled = _filled_columns(kspace)
+    first, end = acquired_columns(kspace)
+    return None if filled[first:end].all() else filled
+
+
+def refuse_2d_undersampling(path: Path, kspace: npt.NDArray[np.complex64]) -> None:
+    """Refuse k-space that is mostly zero even in rows and columns with samples.
+
+    Elliptical sampling leaves out a fifth of them, sampling patterns of factor 2 and more half.
+
+    Args:
+        path: The file, for the error.
+        kspace: (..., rows, columns) complex64, some slices of the volume.
+
+    Raises:
+        InputError: Saying so.
+    """
+    filled = np.asarray((kspace != 0).reshape(-1, *kspace.shape[-2:]).any(axis=0))
+    inside = filled[filled.any(axis=1)][:, filled.any(axis=0)]
+    if inside.size and np.mean(inside) < 0.6:
+        raise InputError(
+            f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions; "
+            "fastMRI's masks are columns: convert the fully sampled volumes"
+        )
+
+
+def _filled_columns(kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_]:
+    """The columns with a value other than zero anywhere, (columns,) bool."""
+    filled = np.zeros(kspace.shape[-1], bool)
+    for one in kspace:  # by slice, to hold no mask of the whole volume
+        filled |= (one != 0).reshape(-1, len(filled)).any(axis=0)
+    return filled

@@ -1,0 +1,1 @@
+"""What the evaluate command is made of: metrics, statistics, tables."""

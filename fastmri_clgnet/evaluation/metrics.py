@@ -1,0 +1,229 @@
+"""fastMRI's metrics of every volume of prediction folders, by fastMRI's functions."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from fastmri.data.transforms import center_crop
+from fastmri.evaluate import METRIC_FUNCS
+from tqdm import tqdm
+
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.errors import InputError
+
+METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
+
+
+class Target(NamedTuple):
+    """A volume of references.
+
+    Args:
+        path: The file.
+        acquisition: Its attribute of that name, or "unknown".
+    """
+
+    path: Path
+    acquisition: str
+
+
+class VolumeMetrics(NamedTuple):
+    """One reconstructed volume beside its reference.
+
+    Args:
+        method: The prediction folder's label.
+        file: The file's name.
+        acquisition: Name of the sequence.
+        values: By the host's names: MSE, NMSE, PSNR (dB), SSIM.
+        slice_ssim: SSIM of every slice, relative to the volume's largest value; its mean is SSIM.
+    """
+
+    method: str
+    file: str
+    acquisition: str
+    values: dict[str, float]
+    slice_ssim: list[float]
+
+
+def find_targets(
+    folder: Path, acquisition: str | None = None, acceleration: int | None = None
+) -> list[Target]:
+    """List the references, as fastMRI's evaluation chooses them.
+
+    Args:
+        folder: fastMRI's files.
+        acquisition: Only volumes with this attribute.
+        acceleration: Only volumes with this attribute.
+
+    Returns:
+        The files, sorted by name.
+
+    Raises:
+        InputError: If there are none, or one cannot be opened.
+    """
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not paths:
+        raise InputError(f"{folder}: expected a folder of fastMRI's files, found nothing there")
+    targets, seen = [], set()
+    for path in paths:
+        with _open(path) as file:
+            attributes = dict(file.attrs)
+        name = str(attributes.get("acquisition", "unknown"))
+        seen.add(f"{name}, acceleration {attributes.get('acceleration', 'unknown')}")
+        if acquisition in (None, name) and acceleration in (None, attributes.get("acceleration")):
+            targets.append(Target(path, name))
+    if not targets:
+        raise InputError(
+            f"{folder}: no volume of that acquisition and acceleration; there are: "
+            f"{'; '.join(sorted(seen))}"
+        )
+    return targets
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file; errors of opening and reading name it."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected one of that name for every reference")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
+
+
+def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
+    with _open(path) as file:
+        if not isinstance(file.get(key), h5py.Dataset):
+            keys = ", ".join(sorted(file)) or "nothing"
+            raise InputError(f"{path}: no '{key}' (the file holds: {keys})")
+        images: npt.NDArray[np.float32] = file[key][()]
+    if images.ndim != 3 or 0 in images.shape:
+        raise InputError(f"{path}: expected {key} (slices, height, width), got {images.shape}")
+    if not np.isfinite(images).all():
+        raise InputError(f"{path}: {key} holds NaN or Inf")
+    return images
+
+
+def read_pair(
+    target_path: Path, prediction_path: Path, challenge: str
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Read a reference and its reconstruction, cropped as fastMRI's evaluation crops them.
+
+    Args:
+        target_path: fastMRI's file.
+        prediction_path: The submission file.
+        challenge: "singlecoil" or "multicoil".
+
+    Returns:
+        Both (slices, width, width), width being the reference's.
+
+    Raises:
+        InputError: If one is missing, unreadable or of another shape; names the file.
+    """
+    target = _images(target_path, TARGET_KEYS[challenge])
+    prediction = _images(prediction_path, "reconstruction")
+    width = target.shape[-1]
+    if target.shape[-2] < width:
+        raise InputError(
+            f"{target_path}: images of {target.shape[-2]} x {width} pixels cannot be cropped to "
+            "squares as wide as they are, which fastMRI's evaluation does"
+        )
+    if len(prediction) != len(target) or min(prediction.shape[-2:]) < width:
+        raise InputError(
+            f"{prediction_path}: reconstruction {prediction.shape} does not fit the reference "
+            f"{target.shape}: expected {len(target)} slices of {width} x {width} pixels or more"
+        )
+    return center_crop(target, (width, width)), center_crop(prediction, (width, width))
+
+
+def volume_metrics(
+    target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
+) -> tuple[dict[str, float], list[float]]:
+    """All of the host's metrics of a volume, and the SSIM of its slices.
+
+    The host's SSIM of a volume is the mean of its slices'; each slice is handed to the host once.
+
+    Args:
+        target: (slices, height, width).
+        prediction: The same shape.
+
+    Returns:
+        Values by the host's names, and the SSIM of each slice.
+    """
+    ssim = [
+        float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
+        for one, other in zip(target, prediction, strict=True)
+    ]
+    values = {
+        name: float(np.mean(ssim)) if name == "SSIM" else float(function(target, prediction))
+        for name, function in METRIC_FUNCS.items()
+    }
+    return values, ssim
+
+
+def _evaluate_one(job: tuple[Target, str, Path, str]) -> VolumeMetrics | str:
+    """Metrics of one file, or what is wrong with it."""
+    target, method, folder, challenge = job
+    try:
+        pair = read_pair(target.path, folder / target.path.name, challenge)
+    except InputError as error:
+        return str(error)
+    return VolumeMetrics(method, target.path.name, target.acquisition, *volume_metrics(*pair))
+
+
+def evaluate_folders(
+    targets: Sequence[Target],
+    predictions: Mapping[str, Path],
+    challenge: str,
+    num_processes: int = 1,
+    progress_bar: bool = True,
+) -> tuple[list[VolumeMetrics], list[str]]:
+    """Compare prediction folders with the references.
+
+    Args:
+        targets: The references.
+        predictions: Folders of submission files by label.
+        challenge: "singlecoil" or "multicoil".
+        num_processes: Processes that share the files.
+        progress_bar: Whether to show one.
+
+    Returns:
+        What could be evaluated, in the order of predictions and targets; and what is wrong with
+        the rest, file by file.
+    """
+    jobs = [
+        (target, method, folder, challenge)
+        for method, folder in predictions.items()
+        for target in targets
+    ]
+    with _mapping(min(num_processes, len(jobs))) as apply:
+        results = list(
+            tqdm(
+                apply(_evaluate_one, jobs),
+                "Evaluating",
+                len(jobs),
+                unit="volume",
+                disable=not progress_bar,
+            )
+        )
+    volumes = [result for result in results if isinstance(result, VolumeMetrics)]
+    return volumes, list(dict.fromkeys(result for result in results if isinstance(result, str)))
+
+
+@contextmanager
+def _mapping(num_processes: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map`, in this process or in several."""
+    if num_processes <= 1:
+        yield map
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_processes, context) as pool:
+        yield pool.map

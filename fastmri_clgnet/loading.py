@@ -1,0 +1,165 @@
+"""Trained models from files: training checkpoints, and the weights that `export` writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from fastmri.pl_modules import MriModule
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.training.checkpoint import MODEL_KEY
+from fastmri_clgnet.training.models import MODELS
+
+WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
+_EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
+
+
+class StoredModel(NamedTuple):
+    """What a file says of a model.
+
+    Args:
+        path: The file.
+        model: Which one: a choice of train_clgnet's --model.
+        arguments: Of its Lightning module's constructor.
+        state: Its parameters and buffers by name, on the CPU.
+    """
+
+    path: Path
+    model: str
+    arguments: dict[str, Any]
+    state: dict[str, torch.Tensor]
+
+
+def load(
+    path: Path | str, device: torch.device | str = "cpu", model: str | None = None
+) -> MriModule:
+    """Load a trained model, ready for use; no code that the file may hold is run.
+
+    Args:
+        path: A checkpoint of train_clgnet, or either file of `python -m fastmri_clgnet.export`.
+        device: Where to put it.
+        model: The choice of train_clgnet's --model, for checkpoints that do not say it.
+
+    Returns:
+        The model in evaluation mode. Image models (clgnet, unet) map normalised zero-filled
+        magnitude images (batch, height, width), as `fastmri.data.transforms.UnetDataTransform`
+        gives them, to such images; k-space models take masked_kspace and mask of
+        `VarNetDataTransform` with a batch axis, and give magnitude images (batch, height, width).
+        The bare network is its attribute (`.clgnet`, `.unet`, `.network`).
+
+    Raises:
+        InputError: If the file cannot be used; says why.
+    """
+    return build(read_model(Path(path), model)).to(device)
+
+
+def read_model(path: Path, model: str | None = None) -> StoredModel:
+    """Read a file without making the model.
+
+    Args:
+        path: As for `load`.
+        model: As for `load`.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        InputError: If it cannot be read, or says neither model nor arguments.
+    """
+    if path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
+        contents = _read_json(path.with_suffix(ARGUMENTS_SUFFIX))
+        name, arguments = contents.get("model"), contents.get("arguments")
+        state: Any = _read_safetensors(path.with_suffix(WEIGHTS_SUFFIX))
+    else:
+        contents = load_tensors(path, _EXPECTED)
+        name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
+        state = contents.get("state_dict")
+    if not isinstance(state, dict) or not isinstance(arguments, dict):
+        raise InputError(
+            f"{path}: holds no weights with their model's arguments; expected {_EXPECTED}"
+        )
+    if name is not None and model not in (None, name):
+        raise InputError(f"{path}: of the model {name}, not of {model}")
+    name = model if name is None else name
+    if name is None:
+        raise InputError(
+            f"{path}: does not say which model it is of; name it, one of {', '.join(MODELS)} "
+            "(--model on the command line, model= in Python)"
+        )
+    if name not in MODELS:
+        raise InputError(
+            f"{path}: of a model {name!r} that this version does not know; expected one of "
+            f"{', '.join(MODELS)}"
+        )
+    return StoredModel(path, name, arguments, state)
+
+
+def build(stored: StoredModel) -> MriModule:
+    """Make the Lightning module, in evaluation mode, with the stored weights.
+
+    Args:
+        stored: What `read_model` returned.
+
+    Returns:
+        The module, on the CPU.
+
+    Raises:
+        InputError: If arguments or weights do not fit the model.
+    """
+    choice = MODELS[stored.model]
+    try:
+        module = choice.module(**{**stored.arguments, **choice.fixed})
+        module.load_state_dict(stored.state)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{stored.path}: does not fit the model {stored.model} ({reason})"
+        ) from error
+    return module.eval()
+
+
+def weights_digest(state: dict[str, torch.Tensor]) -> str:
+    """A name of the weights: the same for a checkpoint and for what `export` makes of it.
+
+    Args:
+        state: Tensors by name.
+
+    Returns:
+        The first 16 hexadecimal digits of a SHA-256 of names, types, shapes and values.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected it beside the {WEIGHTS_SUFFIX} of export")
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); expected what export wrote") from error
+    if not isinstance(contents, dict):
+        raise InputError(f"{path}: expected model and arguments, as export writes them")
+    return contents
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; expected it beside the {ARGUMENTS_SUFFIX} of export"
+        )
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); export it again") from error

@@ -1,0 +1,232 @@
+"""CLGNet as the regulariser of fastMRI's end-to-end variational network."""
+
+from __future__ import annotations
+
+import torch
+from fastmri.models.varnet import NormUnet, SensitivityModel, VarNetBlock
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from fastmri_clgnet.models.clgnet import CLGNet
+from fastmri_clgnet.models.comparison.kspace_network import replace_measured, to_image
+
+EPS = 1e-12  # far below the standard deviation of fastMRI's images, about 1e-6 to 1e-4
+
+
+class StableNormUnet(NormUnet):
+    """The host's `NormUnet` with an eps: a slice without signal gives zeros where it gives NaN."""
+
+    def norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalise real and imaginary part, each over all coils, to mean 0 and deviation 1.
+
+        Args:
+            x: (batch, 2 * coils, height, width), all real parts before all imaginary ones; the
+                host's own code can do one coil alone.
+
+        Returns:
+            The normalised values, and mean and standard deviation plus eps, (batch, 2 * coils, 1,
+            1).
+        """
+        parts = x.unflatten(1, (2, -1))
+        like_coils = parts[..., :1, :1]
+        mean = parts.mean(dim=(2, 3, 4), keepdim=True).expand_as(like_coils).flatten(1, 2)
+        std = parts.std(dim=(2, 3, 4), keepdim=True).expand_as(like_coils).flatten(1, 2) + EPS
+        return (x - mean) / std, mean, std
+
+
+class NormCLGNet(StableNormUnet):
+    """CLGNet on complex images: a drop-in for `fastmri.models.varnet.NormUnet`.
+
+    Takes and gives (batch, coils, height, width, 2). Real and imaginary part become the channels of
+    a `CLGNet`, each normalised by its mean and standard deviation over the slice and scaled back
+    behind it, by the host's own code. Any height and width from 16 up work, without padding.
+
+    Args:
+        chans: Width of both branches of CLGNet.
+        num_groups: Residual groups in each branch.
+        num_blocks: Residual blocks in each group.
+        in_chans: Channels of the input, 2 for each coil.
+        out_chans: Channels of the output, 2 for each coil.
+        wavelet: PyWavelets name.
+        correction: Whether the output is what `VarNetBlock` subtracts from an image, not an image:
+            the mean is not added back, and the last convolution starts at zero, so that an
+            untrained network changes nothing. Without it the contract is `NormUnet`'s.
+    """
+
+    def __init__(
+        self,
+        chans: int = 16,
+        num_groups: int = 2,
+        num_blocks: int = 2,
+        in_chans: int = 2,
+        out_chans: int = 2,
+        wavelet: str = "haar",
+        correction: bool = False,
+    ) -> None:
+        """Make the network, in the place of the host's U-Net."""
+        super().__init__(chans=1, num_pools=1)
+        self.unet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+        self.correction = correction
+        if correction:
+            for parameter in self.unet.out[-1].parameters():
+                nn.init.zeros_(parameter)
+
+    def unnorm(self, x: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+        """Undo `norm`; a correction is only scaled.
+
+        Args:
+            x: (batch, 2 * coils, height, width).
+            mean: (batch, 2 * coils, 1, 1).
+            std: (batch, 2 * coils, 1, 1).
+
+        Returns:
+            As x.
+        """
+        output: torch.Tensor = x * std if self.correction else super().unnorm(x, mean, std)
+        return output
+
+    def pad(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[list[int], list[int], int, int]]:
+        """Leave the image as it is, where the host pads to multiples of 16."""
+        return x, ([0, 0], [0, 0], x.shape[-2], x.shape[-1])
+
+
+class CLGVarNet(nn.Module):
+    """fastMRI's end-to-end variational network with CLGNet as its regulariser.
+
+        k_0     = y
+        k_(t+1) = k_t - eta_t M (k_t - y) - F S R_t(S^H F^-1 k_t)        the host's `VarNetBlock`
+        output  = root sum of squares of F^-1 k_T
+
+    y is the measured k-space, M the mask, S the sensitivity maps that the host's
+    `SensitivityModel` estimates from the centre of k-space, eta_t learned, R_t a `NormCLGNet`.
+    Single-coil data has one coil with S = 1, and no sensitivity is estimated.
+
+    What is kept of the measurement: R_t starts at zero, so that an untrained network, as one
+    without cascades, gives the zero-filled image and holds every measured sample exactly. Training
+    moves R_t, and the measured samples are then held softly, with the weights eta_t, as in the
+    host's network; with hard_dc they replace the estimate's at the end, and are always held
+    exactly.
+
+    Args:
+        num_cascades: Number of cascades T; 0 gives the zero-filled image.
+        chans: Width of both branches of each CLGNet.
+        num_groups: Residual groups in each branch.
+        num_blocks: Residual blocks in each group.
+        wavelet: PyWavelets name.
+        share_weights: Whether all cascades share one R and eta.
+        hard_dc: Whether to end with hard data consistency.
+        checkpoint_activations: Whether to compute each cascade again in the backward pass instead
+            of keeping its activations: memory for time, the same gradients.
+        estimate_sensitivities: Whether the data has several coils.
+        sens_chans: First width of the sensitivity model's U-Net.
+        sens_pools: Poolings of the sensitivity model's U-Net.
+        mask_center: Whether sensitivities are estimated from the centre of k-space alone.
+
+    Raises:
+        ValueError: If a count is negative, or one of CLGNet's is not positive.
+
+    References:
+        Sriram et al. End-to-End Variational Networks for Accelerated MRI Reconstruction. MICCAI
+        2020, arXiv:2004.06688, eq. 10. The regulariser is not theirs.
+    """
+
+    def __init__(
+        self,
+        num_cascades: int = 8,
+        chans: int = 16,
+        num_groups: int = 2,
+        num_blocks: int = 2,
+        wavelet: str = "haar",
+        share_weights: bool = False,
+        hard_dc: bool = False,
+        checkpoint_activations: bool = False,
+        estimate_sensitivities: bool = True,
+        sens_chans: int = 8,
+        sens_pools: int = 4,
+        mask_center: bool = True,
+    ) -> None:
+        """Make the cascades and the sensitivity model."""
+        super().__init__()
+        if num_cascades < 0:
+            raise ValueError(f"num_cascades={num_cascades}: expected 0 or more")
+        self.num_cascades = num_cascades
+        self.hard_dc = hard_dc
+        self.checkpoint_activations = checkpoint_activations
+        self.sens_net: SensitivityModel | None = None
+        if estimate_sensitivities:
+            self.sens_net = SensitivityModel(sens_chans, sens_pools, mask_center=mask_center)
+            self.sens_net.norm_unet = StableNormUnet(sens_chans, sens_pools)
+        self.cascades = nn.ModuleList(
+            VarNetBlock(NormCLGNet(chans, num_groups, num_blocks, wavelet=wavelet, correction=True))
+            for _ in range(min(num_cascades, 1) if share_weights else num_cascades)
+        )
+
+    def forward(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Reconstruct.
+
+        Args:
+            masked_kspace: y, (batch, coils, height, width, 2), centred, zero where nothing was
+                measured; height and width from 16.
+            mask: M, (batch, 1, 1, width, 1), bool or 0 and 1.
+            num_low_frequencies: Columns in the fully sampled centre, one number or (batch,); 0 or
+                None finds them in the mask.
+
+        Returns:
+            Root-sum-of-squares image, (batch, height, width), in the data's units.
+
+        Raises:
+            ValueError: If there are several coils and sensitivities are not estimated.
+        """
+        kspace = self.predict_kspace(masked_kspace, mask, num_low_frequencies)
+        # the host's rss of complex_abs, with a gradient of 0 at 0 where it has NaN
+        return torch.linalg.vector_norm(to_image(kspace), dim=(1, -1))
+
+    def predict_kspace(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Estimate the whole k-space k_T, of masked_kspace's shape; arguments as of `forward`."""
+        mask = mask.bool()
+        sens_maps = self._sensitivities(masked_kspace, mask, num_low_frequencies)
+        kspace = masked_kspace
+        for index in range(self.num_cascades):
+            cascade = self.cascades[index % len(self.cascades)]
+            arguments = (kspace, masked_kspace, mask, sens_maps)
+            if self.checkpoint_activations and torch.is_grad_enabled():
+                kspace = checkpoint(cascade, *arguments, use_reentrant=False)
+            else:
+                kspace = cascade(*arguments)
+        return replace_measured(kspace, masked_kspace, mask) if self.hard_dc else kspace
+
+    def _sensitivities(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None,
+    ) -> torch.Tensor:
+        """Estimate the sensitivity maps, (batch, coils, height, width, 2); for one coil 1 + 0i."""
+        if self.sens_net is None:
+            if masked_kspace.ndim != 5 or masked_kspace.shape[1] != 1:
+                raise ValueError(
+                    "CLGVarNet without sensitivity estimation takes one coil, (batch, 1, height, "
+                    f"width, 2), got {tuple(masked_kspace.shape)}; for several coils make it with "
+                    "estimate_sensitivities=True"
+                )
+            return masked_kspace.new_tensor([1.0, 0.0]).expand(1, 1, 1, 1, 2)
+        if not isinstance(num_low_frequencies, torch.Tensor):
+            maps: torch.Tensor = self.sens_net(masked_kspace, mask, num_low_frequencies)
+            return maps
+        numbers = num_low_frequencies.reshape(-1).tolist()
+        if len(set(numbers)) == 1:
+            maps = self.sens_net(masked_kspace, mask, numbers[0])
+            return maps
+        # the host takes one number for a batch: mixed accelerations go slice by slice
+        slices = zip(masked_kspace.split(1), mask.split(1), numbers, strict=True)
+        return torch.cat([self.sens_net(kspace, each, n) for kspace, each, n in slices])

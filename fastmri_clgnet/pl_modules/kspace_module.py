@@ -1,0 +1,85 @@
+"""What modules on k-space and mask share: steps on `VarNetDataTransform` samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from fastmri.data import transforms
+from fastmri.data.transforms import VarNetSample
+from fastmri.pl_modules import MriModule
+
+from fastmri_clgnet.models.comparison.kspace_network import to_image
+from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+
+# below every image that is not zero, above what a float32 quotient can bear
+_SMALLEST_SCALE = 1e-30
+
+
+class KspaceModule(Lightning2Mixin, MriModule):
+    """Training, validation and test of a network that maps masked k-space to magnitude images.
+
+    A subclass defines `forward`, from masked k-space (batch, [coils,] height, width, 2) and mask to
+    the magnitude image of the whole field of view, (batch, height, width), in the data's units.
+    Batches are those of `fastmri.data.transforms.VarNetDataTransform`.
+    """
+
+    def reconstruct(self, batch: VarNetSample) -> torch.Tensor:
+        """Reconstruct a batch, (batch, height, width)."""
+        output: torch.Tensor = self(batch.masked_kspace, batch.mask)
+        return output
+
+    def image_loss(
+        self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
+    ) -> torch.Tensor:
+        """Compare images (batch, height, width): here, mean absolute error in normalised units."""
+        scale = zero_filled_scale(batch.masked_kspace)
+        return F.l1_loss(output / scale, target / scale)
+
+    def training_step(self, batch: VarNetSample, batch_idx: int) -> torch.Tensor:
+        """Compute and log the loss of one batch."""
+        image = self.reconstruct(batch)
+        output, target = transforms.center_crop_to_smallest(image, batch.target)
+        loss = self.image_loss(output, target, batch)
+        self.log("train_loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
+        """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
+        image = self.reconstruct(batch)
+        output, target = transforms.center_crop_to_smallest(image, batch.target)
+        return {
+            "batch_idx": batch_idx,
+            "fname": batch.fname,
+            "slice_num": batch.slice_num,
+            "max_value": batch.max_value,
+            "output": output,
+            "target": target,
+            "val_loss": self.image_loss(output, target, batch),
+        }
+
+    def test_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
+        """Reconstruct one batch for fastMRI's submission writer, cropped as the header asks."""
+        image = self.reconstruct(batch)
+        # sizes come as tensors from a batch; the host's exception for a volume that is too narrow
+        height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in batch.crop_size)
+        if image.shape[-1] < width:
+            height = width = image.shape[-1]
+        output = transforms.center_crop(image, (height, width))
+        return {"fname": batch.fname, "slice": batch.slice_num, "output": output.cpu().numpy()}
+
+
+def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
+    """The largest value of each zero-filled root-sum-of-squares image, at least 1e-30.
+
+    Args:
+        masked_kspace: (batch, [coils,] height, width, 2).
+
+    Returns:
+        (batch, 1, 1).
+    """
+    magnitude = torch.linalg.vector_norm(to_image(masked_kspace), dim=-1)
+    if magnitude.ndim == 4:
+        magnitude = torch.linalg.vector_norm(magnitude, dim=1)
+    return magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(_SMALLEST_SCALE)

@@ -1,0 +1,1 @@
+"""What the reconstruct command is made of: its files, and the work of one process."""

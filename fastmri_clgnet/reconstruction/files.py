@@ -1,0 +1,141 @@
+"""The files of a reconstruction: which volumes there are, and submission files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fastmri
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.data.file_checks import VolumeInfo, inspect_volume
+from fastmri_clgnet.errors import InputError
+
+SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
+
+
+def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
+    """Check all volumes of a folder, without reading their values.
+
+    Args:
+        folder: Holds HDF5 files in fastMRI's format and nothing else.
+        challenge: "singlecoil" or "multicoil".
+        undersample: Whether a mask is applied to them, which they must be fully sampled for;
+            otherwise each must hold its own.
+
+    Returns:
+        What the files hold, sorted by name.
+
+    Raises:
+        InputError: On the first problem, naming the file.
+    """
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    folders = [path.name for path in paths if path.is_dir()]
+    if not paths or folders:
+        found = f"the folders {', '.join(folders[:4])}" if folders else "no files"
+        raise InputError(
+            f"{folder}: expected a folder of fastMRI's HDF5 files, such as "
+            f"DATA/singlecoil_test, but there are {found}"
+        )
+    volumes = []
+    for path in paths:
+        volumes.append(inspect_volume(path, challenge, masked=False, reference=False))
+        with h5py.File(path, "r") as file:
+            masked = "mask" in file
+        if masked and undersample:
+            raise InputError(
+                f"{path}: is undersampled already (it holds a 'mask'); leave --mask_type, "
+                "--accelerations and --center_fractions away, or give fully sampled volumes"
+            )
+        if not masked and not undersample:
+            raise InputError(
+                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by --mask_type, "
+                "--accelerations and --center_fractions, such as random, 4 and 0.08"
+            )
+        if masked:
+            inspect_volume(path, challenge, masked=True)
+    return volumes
+
+
+def challenge_of(folder: Path) -> str:
+    """Whether a folder's first file holds single-coil or multicoil k-space, by its axes."""
+    path = min(folder.iterdir(), default=None) if folder.is_dir() else None
+    if path is not None and path.is_file() and h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            return "multicoil" if getattr(file.get("kspace"), "ndim", 3) == 4 else "singlecoil"
+    return "singlecoil"  # whose check says what is wrong
+
+
+def missing(
+    volumes: list[VolumeInfo], output_path: Path, settings: Mapping[str, Any], overwrite: bool
+) -> list[VolumeInfo]:
+    """Decide which volumes are still to be reconstructed.
+
+    Args:
+        volumes: All of them.
+        output_path: Where the reconstructions go.
+        settings: How they are made; what is there must have been made the same way.
+        overwrite: Whether to make all of them again.
+
+    Returns:
+        Those that are not there.
+
+    Raises:
+        InputError: If one is there that was made in another way.
+    """
+    todo = []
+    for volume in volumes:
+        path = output_path / volume.path.name
+        if overwrite or not path.exists():
+            todo.append(volume)
+            continue
+        theirs = read_settings(path)
+        if theirs is None:
+            raise InputError(
+                f"{path}: was not written by this command; give another --output_path, or "
+                "--overwrite to replace it"
+            )
+        # the weights say which checkpoint it is, wherever it lies now
+        different = [
+            key for key in settings if key != "checkpoint" and theirs.get(key) != settings[key]
+        ]
+        if different:
+            differences = "; ".join(
+                f"{key} was {theirs.get(key)}, is {settings[key]}" for key in different
+            )
+            raise InputError(
+                f"{path}: was made with other settings ({differences}); give another "
+                "--output_path, or --overwrite to replace it"
+            )
+    return todo
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """How a submission file was made; None if it does not say or is none."""
+    try:
+        with h5py.File(path, "r") as file:
+            settings = json.loads(file.attrs[SETTINGS_ATTRIBUTE])
+    except (OSError, KeyError, ValueError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def save_reconstruction(
+    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any]
+) -> None:
+    """Write one volume by fastMRI's writer, whole or not at all, and note how it was made.
+
+    Args:
+        path: The submission file; an existing one is replaced.
+        images: (slices, height, width).
+        settings: Plain values, written as an attribute, which fastMRI does not look at.
+    """
+    with atomic_path(path) as temporary:
+        fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
+        with h5py.File(temporary, "r+") as file:
+            file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)

@@ -1,0 +1,156 @@
+"""What one process does: reconstruct volume after volume and write each as it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fastmri.data import SliceDataset
+from fastmri.pl_modules import MriModule
+from torch.utils.data import DataLoader
+
+from fastmri_clgnet.data import collate_one_size
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.loading import build, read_model, weights_digest
+from fastmri_clgnet.reconstruction.files import save_reconstruction
+from fastmri_clgnet.training.data import make_transform
+from fastmri_clgnet.training.masks import MaskSettings, make_mask
+from fastmri_clgnet.training.models import MODELS
+
+PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to reconstruct, and how; plain values, to be handed to other processes.
+
+    Args:
+        checkpoint: A file that `fastmri_clgnet.loading.read_model` reads; None for a model that is
+            not trained.
+        model: The choice of --model, where the checkpoint does not say it.
+        data_path: Folder of fastMRI's files.
+        challenge: "singlecoil" or "multicoil".
+        output_path: Folder of submission files.
+        mask: mask_type, accelerations and center_fractions, for fully sampled files.
+        batch_size: Slices at a time.
+        precision: A key of `PRECISIONS`.
+        num_workers: Loader processes.
+    """
+
+    checkpoint: Path | None
+    model: str | None
+    data_path: Path
+    challenge: str
+    output_path: Path
+    mask: dict[str, Any] | None = None
+    batch_size: int = 1
+    precision: str = "32-true"
+    num_workers: int = 0
+
+    def load(self) -> tuple[MriModule, str, dict[str, Any]]:
+        """Load the model.
+
+        Returns:
+            The module, in evaluation mode on the CPU; its choice of --model; and how the
+            reconstructions are made, which every submission file says.
+
+        Raises:
+            InputError: If it cannot be loaded.
+        """
+        if self.checkpoint is not None:
+            stored = read_model(self.checkpoint, self.model)
+            name, module = stored.model, build(stored)
+        elif self.model is not None:
+            choice = MODELS[self.model]
+            name, module = self.model, choice.module(**choice.fixed).eval()
+            if any(True for _ in module.parameters()):
+                raise InputError(f"--model {name} is trained: give a --checkpoint of it")
+        else:
+            raise InputError("give a --checkpoint")
+        settings = {
+            "model": name,
+            "checkpoint": str(self.checkpoint),
+            "weights": weights_digest(module.state_dict()),
+            "mask": self.mask,
+            "precision": self.precision,
+        }
+        return module, name, settings
+
+    def dataset(self, names: Sequence[str], on_kspace: bool) -> SliceDataset:
+        """The host's data set of some of the files."""
+        mask = None if self.mask is None else make_mask(MaskSettings(**self.mask), seed=0)
+        chosen = set(names)
+        return SliceDataset(
+            self.data_path,
+            self.challenge,
+            make_transform(self.challenge, mask, on_kspace),
+            raw_sample_filter=lambda sample: sample.fname.name in chosen,
+        )
+
+
+class Reconstructor:
+    """A job's model on a device.
+
+    Args:
+        job: What to do.
+        device: Where the model runs.
+
+    Raises:
+        InputError: If the model cannot be loaded.
+    """
+
+    def __init__(self, job: Job, device: torch.device) -> None:
+        """Load the model."""
+        self.job = job
+        self.device = device
+        self.module, self.model, self.settings = job.load()
+        self.module.to(device)
+
+    @torch.inference_mode()
+    def run(self, names: Sequence[str], progress: Callable[[int], object]) -> None:
+        """Reconstruct volumes and write them one by one.
+
+        The model's own test step does it, as in `train_clgnet --mode test`. Batches do not reach
+        over the end of a volume, so that memory holds one volume at a time.
+
+        Args:
+            names: File names in job.data_path.
+            progress: Is told the number of slices after each batch.
+
+        Raises:
+            InputError: If a file cannot be used; what is complete by then is written.
+        """
+        job = self.job
+        dataset = job.dataset(names, MODELS[self.model].on_kspace)
+        volumes: dict[str, list[int]] = {}
+        for index, sample in enumerate(dataset.raw_samples):
+            volumes.setdefault(sample.fname.name, []).append(index)
+        batches = [
+            indices[start : start + job.batch_size]
+            for indices in volumes.values()
+            for start in range(0, len(indices), job.batch_size)
+        ]
+        loader = DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=job.num_workers,
+            collate_fn=collate_one_size,
+            pin_memory=self.device.type == "cuda",
+        )
+        dtype = PRECISIONS[job.precision]
+        images: dict[int, np.ndarray] = {}
+        for batch in loader:
+            moved = self.module.transfer_batch_to_device(batch, self.device, 0)
+            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+                result = self.module.test_step(moved, 0)
+            images.update(zip(map(int, result["slice"]), result["output"], strict=True))
+            name = result["fname"][0]
+            if len(images) == len(volumes[name]):
+                stacked = np.stack([images[index] for index in sorted(images)])
+                save_reconstruction(job.output_path / name, stacked, self.settings)
+                images = {}
+            progress(len(result["output"]))

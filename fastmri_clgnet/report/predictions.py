@@ -1,0 +1,91 @@
+"""The reconstructions of a report: those that are there, and those that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.evaluation.metrics import Target
+from fastmri_clgnet.reconstruction.job import Job
+from fastmri_clgnet.reconstruction.run import reconstruct
+from fastmri_clgnet.report.sources import MADE, Source
+from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
+
+
+def _prediction_folder(
+    source: Source, targets: Sequence[Target], challenge: str, device: str
+) -> Path:
+    """The folder of a source's reconstructions, made where a run has none of these volumes.
+
+    Args:
+        source: A run or a folder of reconstructions.
+        targets: The references.
+        challenge: "singlecoil" or "multicoil".
+        device: Where to reconstruct.
+
+    Returns:
+        The folder. A run's own reconstructions/ is taken if it has all volumes; otherwise its best
+        checkpoint reconstructs them with the run's mask.
+
+    Raises:
+        InputError: If a run has neither.
+    """
+    if not source.is_run:
+        return source.path
+    own = source.path / "reconstructions"
+    if all((own / target.path.name).is_file() for target in targets):
+        return own
+    model = source.settings.get("model")
+    if source.checkpoint is None and model != ZERO_FILLED:
+        raise InputError(
+            f"{source.path}: neither reconstructions of {targets[0].path.parent} nor a checkpoint "
+            "to make them with"
+        )
+    folder = source.path / MADE
+    data = targets[0].path.parent
+    reconstruct(Job(source.checkpoint, model, data, challenge, folder, source.mask), device)
+    return folder
+
+
+def find_predictions(
+    sources: Sequence[Source],
+    targets: Sequence[Target],
+    challenge: str,
+    zero_filled: Path | None,
+    device: str,
+) -> tuple[dict[str, Path], list[str]]:
+    """The folders to compare, zero-filled images first.
+
+    Args:
+        sources: Of the report.
+        targets: The references.
+        challenge: "singlecoil" or "multicoil".
+        zero_filled: Where to make zero-filled images, with the first mask that is known; None
+            does without.
+        device: Where to reconstruct.
+
+    Returns:
+        Folders by label, and notes on what is left out.
+
+    Raises:
+        InputError: If a run has neither reconstructions nor a checkpoint.
+    """
+    found = {
+        source.label: _prediction_folder(source, targets, challenge, device) for source in sources
+    }
+    label = MODELS[ZERO_FILLED].label
+    if zero_filled is None or label in found:
+        return found, []
+    mask = next((source.mask for source in sources if source.mask is not None), None)
+    if mask is None:
+        return found, [
+            "No zero-filled images: the reconstructions do not say their mask (those of "
+            "fastmri_clgnet.reconstruct do)."
+        ]
+    data = targets[0].path.parent
+    try:
+        reconstruct(Job(None, ZERO_FILLED, data, challenge, zero_filled, mask), device)
+    except InputError as error:
+        return found, [f"No zero-filled images: {error}"]
+    return {label: zero_filled, **found}, []

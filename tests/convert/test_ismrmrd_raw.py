@@ -1,0 +1,124 @@
+"""ISMRMRD raw files, made with the `ismrmrd` library, through the command and the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import h5py
+import ismrmrd
+import numpy as np
+import pytest
+
+from fastmri_clgnet.convert.__main__ import main
+from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
+from tests.convert.host import assert_good, assert_host_gives, blobs, fft2c
+
+ROWS, COLUMNS, SIZE = 32, 20, 16
+TRAIN = ["--split", "1", "0", "0", "--num_workers", "1", "--from", "ismrmrd"]
+
+
+def _write(
+    path: Path,
+    kspace: np.ndarray,
+    lines: Iterable[int],
+    acquired: tuple[int, int] = (0, COLUMNS),
+    echo: int = 0,
+    averages: int = 1,
+) -> None:
+    """Write readouts in reversed order, after a noise measurement; `echo` rows were not sampled."""
+    path.parent.mkdir(exist_ok=True)
+    header = ismrmrd_header((ROWS, COLUMNS), (SIZE, COLUMNS), acquired, (2.0, 1.5))
+    document = ismrmrd.xsd.CreateFromDocument(header)
+    document.measurementInformation = ismrmrd.xsd.measurementInformationType(
+        patientPosition="HFS", protocolName="t2_tse"
+    )
+    with ismrmrd.Dataset(str(path), mode="w") as dataset:
+        dataset.write_xml_header(document.toXML("utf-8").encode())
+        noise = ismrmrd.Acquisition.from_array(np.ones((kspace.shape[1], 7), np.complex64))
+        noise.set_flag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+        dataset.append_acquisition(noise)
+        for i in reversed(range(len(kspace))):
+            for column in reversed(list(lines)):
+                for average in range(averages):
+                    sign = 1 + 0.5 * (-1) ** average * (averages > 1)
+                    samples = (sign * kspace[i, :, echo:, column]).astype(np.complex64)
+                    readout = ismrmrd.Acquisition.from_array(samples)
+                    readout.center_sample = ROWS // 2 - echo
+                    readout.idx.slice = i
+                    readout.idx.average = average
+                    readout.idx.kspace_encode_step_1 = column - acquired[0]
+                    dataset.append_acquisition(readout)
+
+
+@pytest.mark.parametrize("n_coils", [1, 2])
+def test_readouts_become_slices(n_coils: int, tmp_path: Path) -> None:
+    """Averages, zero-filled edges; the readout stays oversampled and the image is cut."""
+    kspace = fft2c(blobs(0, 2, n_coils, ROWS, COLUMNS))
+    kspace[..., 18:] = kspace[..., :3] = 0
+    _write(tmp_path / "in" / "a.h5", kspace, range(3, 18), (3, 18), averages=2)
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]) == 0
+    axes = (-2, -1)
+    image = np.fft.fftshift(
+        np.fft.ifft2(np.fft.ifftshift(kspace, axes=axes), norm="ortho"), axes=axes
+    )
+    rss = np.sqrt((np.abs(image) ** 2).sum(axis=1))[:, 8:24]
+    folder = tmp_path / "out" / ("singlecoil_train" if n_coils == 1 else "multicoil_train")
+    assert_host_gives(folder, {"a.h5": rss}, 2e-6)
+    assert_good(tmp_path / "out")
+    with h5py.File(folder / "a.h5") as file:
+        assert file["kspace"].shape[-2:] == (ROWS, COLUMNS)
+        assert file.attrs["acquisition"] == "t2_tse"
+        header = ismrmrd.xsd.CreateFromDocument(file["ismrmrd_header"][()])
+    space = header.encoding[0].reconSpace
+    assert (space.matrixSize.x, space.fieldOfView_mm.x, space.fieldOfView_mm.y) == (16, 32, 30)
+    limit = header.encoding[0].encodingLimits.kspace_encoding_step_1
+    assert (limit.maximum, limit.center) == (14, 7)
+
+
+def test_partial_echo_and_undersampling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kspace = fft2c(blobs(0, 2, 2, ROWS, COLUMNS))
+    lines = [0, 3, 6, 8, 9, 10, 11, 12, 15, 18, 19]
+    _write(tmp_path / "in" / "a.h5", kspace, lines, echo=4)
+    command = [str(tmp_path / "in"), str(tmp_path / "out")]
+    assert main([*command, *TRAIN]) == 1
+    assert "acquired undersampled (11 of 20 columns)" in capsys.readouterr().err
+    assert main([*command[:1], str(tmp_path / "b"), *TRAIN, "--split", "0", "0", "1"]) == 0
+    assert_good(tmp_path / "b")
+    with h5py.File(tmp_path / "b" / "multicoil_test" / "a.h5") as file:
+        read = file["kspace"][()]
+        assert np.flatnonzero(file["mask"]).tolist() == lines
+    np.testing.assert_array_equal(read[..., 4:, lines], kspace[..., 4:, lines].astype("c8"))
+    assert not read[..., :4, :].any()
+
+
+def _change(path: Path, **values: int) -> None:
+    """Change counters of the last acquisition."""
+    with ismrmrd.Dataset(str(path), mode="r+") as dataset:
+        last = dataset.number_of_acquisitions() - 1
+        readout = dataset.read_acquisition(last)
+        for name, value in values.items():
+            setattr(readout.idx, name, value)
+        dataset.write_acquisition(readout, last)
+
+
+def test_what_is_ambiguous_or_other_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in" / "a.h5"
+    kspace = fft2c(blobs(0, 1, 2, ROWS, COLUMNS))
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]
+    cases = [
+        ({"contrast": 1}, "a.h5: holds several of contrast (0 1); choose one, such as --contrast"),
+        ({"kspace_encode_step_2": 1}, "a.h5: three-dimensional"),
+        ({"kspace_encode_step_1": 40}, "in column 40 does not fit"),
+        ({"slice": 1}, "different phase encodings"),
+    ]
+    for change, message in cases:
+        _write(path, kspace, range(COLUMNS))
+        _change(path, **change)
+        assert main(command) == 1
+        assert message in capsys.readouterr().err
+    path.write_bytes(b"no HDF5")
+    assert main(command) == 1
+    assert "a.h5: not an ISMRMRD raw file" in capsys.readouterr().err

@@ -1,0 +1,54 @@
+"""Splits: proportions, groups, seeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fastmri_clgnet.convert.splitting import assign_splits, group_of, own_splits
+from fastmri_clgnet.errors import InputError
+
+NAMES = [Path(f"p{p}/p{p}_s{s}.npy") for p in range(10) for s in range(3)]
+
+
+def test_proportions_and_seed() -> None:
+    drawn = assign_splits(NAMES, (0.8, 0.1, 0.1), "volume", 0)
+    assert Counter(drawn.values()) == {"train": 24, "val": 3, "test": 3}
+    assert drawn == assign_splits(NAMES, (0.8, 0.1, 0.1), "volume", 0)
+    assert drawn != assign_splits(NAMES, (0.8, 0.1, 0.1), "volume", 1)
+    # every split that is asked for has something
+    few = assign_splits(NAMES[:3], (0.9, 0.05, 0.05), "volume", 0)
+    assert sorted(few.values()) == ["test", "train", "val"]
+    assert set(assign_splits(NAMES, (0, 1, 0), "volume", 0).values()) == {"val"}
+
+
+@pytest.mark.parametrize("by", ["folder", "prefix"])
+def test_groups_stay_together(by: str) -> None:
+    drawn = assign_splits(NAMES, (0.5, 0.3, 0.2), by, 0)  # type: ignore[arg-type]
+    for p in range(10):
+        assert len({drawn[name] for name in NAMES if name.parts[0] == f"p{p}"}) == 1
+    assert Counter(drawn.values()) == {"train": 15, "val": 9, "test": 6}
+    assert group_of(Path("sub-01_T1w.nii.gz"), "prefix") == "sub-01"
+    assert group_of(Path("a.npy"), "folder") == "a.npy"
+
+
+def test_what_cannot_be_met_is_refused() -> None:
+    with pytest.raises(InputError, match="add up to 1"):
+        assign_splits(NAMES, (0.8, 0.1, 0.2), "volume", 0)
+    with pytest.raises(InputError, match=r"1 volume\(s\) cannot fill train val test"):
+        assign_splits(NAMES[:1], (0.8, 0.1, 0.1), "volume", 0)
+
+
+def test_own_splits(tmp_path: Path) -> None:
+    for name in ("Train", "Validation", "TEST", "other"):
+        (tmp_path / name).mkdir()
+    assert own_splits(tmp_path) == {
+        "train": tmp_path / "Train",
+        "val": tmp_path / "Validation",
+        "test": tmp_path / "TEST",
+    }
+    (tmp_path / "val").mkdir()
+    with pytest.raises(InputError, match="a second folder of the val split"):
+        own_splits(tmp_path)

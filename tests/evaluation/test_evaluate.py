@@ -1,0 +1,213 @@
+"""The evaluate command: the host's numbers, intervals, differences, files, errors."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import fastmri
+import h5py
+import numpy as np
+import pytest
+from fastmri import evaluate as host
+
+from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.evaluate import main
+from fastmri_clgnet.evaluation.labels import labels
+from fastmri_clgnet.evaluation.statistics import Bootstrap, summarise
+from tests.helpers import small_volume
+
+ACQUISITIONS = {"a.h5": "AXT1", "b.h5": "AXT2", "c.h5": "AXT2", "d.h5": "AXT2"}
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """References, higher than wide, and two folders of predictions, wider than the references."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    Path("targets").mkdir()
+    for seed, (name, acquisition) in enumerate(ACQUISITIONS.items()):
+        kspace, _ = small_volume("singlecoil", seed)
+        image = np.fft.fftshift(
+            np.abs(np.fft.ifft2(kspace, norm="ortho")).astype(np.float32), axes=(1, 2)
+        )
+        write_fastmri_file(
+            Path("targets") / name, kspace, image[:, 12:52, 4:36], acquisition=acquisition,
+            attributes={"acceleration": 4 if name < "c" else 8},
+        )  # fmt: skip
+        for method, noise in (("one", 0.1), ("two", 0.2)):
+            noisy = image + noise * image.max() * rng.standard_normal(image.shape)
+            fastmri.save_reconstructions(
+                {name: noisy[:, 10:54, 2:38].astype(np.float32)}, Path("predictions") / method
+            )
+    return tmp_path
+
+
+def command(*more: str, predictions: tuple[str, ...] = ("predictions/one",)) -> list[str]:
+    return [
+        "--target-path", "targets", "--predictions-path", *predictions,
+        "--challenge", "singlecoil", "--json", "out/e.json", "--resamples", "200", *more,
+    ]  # fmt: skip
+
+
+def results() -> dict[str, Any]:
+    contents: dict[str, Any] = json.loads(Path("out/e.json").read_text())
+    return contents
+
+
+@pytest.mark.usefixtures("folders")
+@pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")  # in runstats
+@pytest.mark.parametrize("more", [[], ["--acquisition", "AXT2"], ["--acceleration", "4"]])
+def test_same_numbers_as_the_host(
+    more: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(command(*more, predictions=("predictions/two",))) == 0
+    found = results()["summaries"]["all"]["two"]
+    capsys.readouterr()
+    # the host's own command, with enough digits
+    monkeypatch.setattr(
+        sys, "argv", ["evaluate", "--target-path", "targets", "--predictions-path",
+                      "predictions/two", "--challenge", "singlecoil", *more]
+    )  # fmt: skip
+    monkeypatch.delitem(sys.modules, "fastmri.evaluate")
+    names = runpy.run_module("fastmri.evaluate", run_name="__main__")
+    means, stds = names["metrics"].means(), names["metrics"].stddevs()
+    printed = capsys.readouterr().out
+    for name, value in found.items():
+        assert value["mean"] == pytest.approx(float(means[name]), rel=1e-6)
+        assert value["std"] == pytest.approx(float(stds[name]), rel=1e-6)
+        shown = re.search(rf"\b{name} = (\S+)", printed)
+        assert shown is not None
+        assert float(shown[1]) == pytest.approx(value["mean"], rel=1e-3)
+
+
+@pytest.mark.usefixtures("folders")
+def test_volumes_acquisitions_and_differences(capsys: pytest.CaptureFixture[str]) -> None:
+    both = ("predictions/one", "predictions/two")
+    assert main(command("--csv", "out/e.csv", predictions=both)) == 0
+    found = results()
+    volumes = {(v["method"], v["file"]): v for v in found["volumes"]}
+    assert len(volumes) == 8
+    for (method, name), volume in volumes.items():
+        with h5py.File(f"targets/{name}") as file, h5py.File(f"predictions/{method}/{name}") as p:
+            target = file["reconstruction_esc"][:, 4:36]  # 40 x 32, cropped to 32 x 32
+            prediction = p["reconstruction"][:, 6:38, 2:34]
+        assert volume["values"]["NMSE"] == pytest.approx(float(host.nmse(target, prediction)))
+        assert volume["values"]["PSNR"] == pytest.approx(float(host.psnr(target, prediction)))
+        assert volume["values"]["SSIM"] == pytest.approx(float(host.ssim(target, prediction)[0]))
+        assert volume["acquisition"] == ACQUISITIONS[name]
+        assert len(volume["slice_ssim"]) == 3
+    assert found["summaries"].keys() == {"all", "AXT1", "AXT2"}
+    assert found["summaries"]["AXT1"]["one"]["SSIM"]["n"] == 1
+    assert found["summaries"]["AXT1"]["one"]["SSIM"]["low"] is None
+    difference = found["differences"]["all"]["two"]["PSNR"]
+    pairs = [
+        volumes["two", name]["values"]["PSNR"] - volumes["one", name]["values"]["PSNR"]
+        for name in ACQUISITIONS
+    ]
+    assert difference["mean"] == pytest.approx(np.mean(pairs))
+    assert min(pairs) <= difference["low"] <= difference["mean"] <= difference["high"] <= max(pairs)
+    assert difference["high"] < 0  # twice the noise is worse in every volume
+    printed = capsys.readouterr().out
+    assert "Paired differences: method - one" in printed
+    assert f"{difference['mean']:+.2f} [{difference['low']:+.2f}" in printed
+    with Path("out/e.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    for row in rows:
+        values = volumes[row["method"], row["file"]]["values"]
+        assert all(float(row[name]) == value for name, value in values.items())
+
+
+@pytest.mark.usefixtures("folders")
+def test_what_is_wrong_is_named_and_the_rest_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("predictions/one")
+    (folder / "a.h5").unlink()
+    with h5py.File(folder / "b.h5", "w") as file:
+        file["reconstruction"] = np.zeros((3, 20, 20), np.float32)
+    (folder / "c.h5").write_bytes(b"noise")
+    assert main(command("--csv", "out/e.csv")) == 1
+    captured = capsys.readouterr()
+    errors = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 3
+    assert "predictions/one/a.h5: no such file" in errors[0]
+    assert "predictions/one/b.h5: reconstruction (3, 20, 20) does not fit" in errors[1]
+    assert "expected 3 slices of 32 x 32 pixels or more" in errors[1]
+    assert "predictions/one/c.h5: not a readable HDF5 file" in errors[2]
+    assert [volume["file"] for volume in results()["volumes"]] == ["d.h5"]
+    assert len(results()["failures"]) == 3
+    assert "all      one     1" in captured.out
+
+
+@pytest.mark.usefixtures("folders")
+def test_bad_predictions_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("predictions/one")
+    with h5py.File(folder / "a.h5", "r+") as file:
+        file["reconstruction"][0, 0, 0] = np.nan
+    with h5py.File(folder / "b.h5", "w") as file:
+        file["image"] = np.zeros((3, 32, 32), np.float32)
+    with h5py.File(folder / "c.h5", "w") as file:
+        file["reconstruction"] = np.zeros((2, 32, 32), np.float32)
+    assert main(command()) == 1
+    errors = capsys.readouterr().err
+    assert "a.h5: reconstruction holds NaN" in errors
+    assert "b.h5: no 'reconstruction' (the file holds: image)" in errors
+    assert "c.h5: reconstruction (2, 32, 32) does not fit the reference (3, 40, 32)" in errors
+
+
+ERRORS = {
+    "no targets": (["--target-path", "nowhere"], "nowhere: expected a folder"),
+    "no predictions": (["--predictions-path", "nowhere"], "nowhere: no such folder"),
+    "twice": (["--predictions-path", "predictions/one", "predictions/one"], "given twice"),
+    "acquisition": (["--acquisition", "T9"], "there are: AXT1, acceleration 4; AXT2"),
+    "labels": (["--labels", "a", "b"], "--labels: expected a name"),
+    "confidence": (["--confidence", "95"], "--confidence 95.0: expected a level such as 0.95"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.usefixtures("folders")
+def test_bad_flags(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    more, message = ERRORS[name]
+    assert main(command(*more)) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folders")
+def test_several_processes_give_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    both = ("predictions/one", "predictions/two")
+    found = []
+    for processes in ("1", "2"):
+        assert main(command("--num-processes", processes, predictions=both)) == 0
+        found.append(results())
+    assert found[0]["volumes"] == found[1]["volumes"]
+    assert found[0]["summaries"] == found[1]["summaries"]
+
+
+def test_interval_is_that_of_a_normal_mean() -> None:
+    """For many volumes the bootstrap's interval is mean +- 1.96 std / sqrt(n)."""
+    values = np.random.default_rng(0).normal(30, 2, size=400)
+    summary = summarise(list(values), Bootstrap(resamples=20_000))
+    half = 1.96 * values.std(ddof=1) / np.sqrt(400)
+    assert summary.mean == pytest.approx(values.mean())
+    assert summary.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert summary.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+    assert summarise(list(values), Bootstrap(resamples=20_000)) == summary
+    assert summarise([1.0, 1.0, 1.0], Bootstrap())[2:4] == (1.0, 1.0)
+
+
+def test_labels_tell_folders_apart(tmp_path: Path) -> None:
+    runs = [tmp_path / model / "singlecoil" / "reconstructions" for model in ("clgnet", "unet")]
+    assert labels(runs) == ["clgnet", "unet"]
+    assert labels(runs[:1]) == ["reconstructions"]
+    assert labels([tmp_path / "a", tmp_path / "a" / "b"]) == ["a", "b"]
+    with pytest.raises(InputError, match="given twice"):
+        labels([tmp_path / "a", tmp_path / "b" / ".." / "a"])

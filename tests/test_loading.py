@@ -1,0 +1,151 @@
+"""Models from checkpoints and exported weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastmri.data import SliceDataset
+from fastmri.data.subsample import RandomMaskFunc
+from fastmri.data.transforms import UnetDataTransform
+from safetensors.torch import save_file
+
+import fastmri_clgnet
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.export import main as export
+from fastmri_clgnet.loading import read_model, weights_digest
+from fastmri_clgnet.training.checkpoint import MODEL_KEY
+from fastmri_clgnet.training.models import MODELS
+from tests.test_readme import README
+
+
+def best(run: Path) -> Path:
+    return run / "checkpoints" / "best.ckpt"
+
+
+def test_checkpoint_and_export_give_the_same_network(
+    small_run: Path, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export([str(best(small_run)), str(tmp_path / "a" / "weights.v1")]) == 0
+    printed = capsys.readouterr().out
+    for suffix in (".safetensors", ".json"):
+        assert str(tmp_path / "a" / f"weights.v1{suffix}") in printed
+    exported = tmp_path / "a" / "weights.v1.safetensors"
+    models = [
+        fastmri_clgnet.load(path)
+        for path in (best(small_run), str(exported), exported.with_suffix(".json"))
+    ]
+    sample = SliceDataset(
+        small_dataset / "singlecoil_val",
+        "singlecoil",
+        UnetDataTransform("singlecoil", RandomMaskFunc([0.08], [4])),
+    )[0]
+    with torch.no_grad():
+        outputs = [model(sample.image[None]) for model in models]
+    assert outputs[0].shape == sample.image[None].shape
+    assert not torch.equal(outputs[0], sample.image[None])
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[0], outputs[2])
+    assert not any(model.training for model in models)
+    digests = {weights_digest(read_model(path).state) for path in (best(small_run), exported)}
+    assert len(digests) == 1
+    # the weights alone: no optimizer
+    assert exported.stat().st_size < best(small_run).stat().st_size / 2
+
+
+def test_digest_tells_weights_apart() -> None:
+    state = {"a": torch.arange(4.0)}
+    other = {"a": torch.tensor([0.0, 1, 2, 4])}
+    assert weights_digest(state) != weights_digest(other)
+    assert weights_digest(state) != weights_digest({"b": torch.arange(4.0)})
+    assert weights_digest(state) != weights_digest({"a": torch.arange(4.0).reshape(2, 2)})
+    assert weights_digest(state) == weights_digest({"a": torch.arange(4.0).clone()})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_rebuilt_from_a_checkpoint(model: str, tmp_path: Path) -> None:
+    """Also with arguments that are not the defaults; whatever --model offers."""
+    choice = MODELS[model]
+    small: dict[str, dict[str, Any]] = {
+        "clgnet": {"chans": 4, "variant": "wo_sfl"},
+        "unet": {"chans": 3},
+    }
+    module = choice.module(**choice.fixed, **small.get(model, {}))
+    path = tmp_path / "model.ckpt"
+    torch.save(
+        {
+            "state_dict": module.state_dict(),
+            "hyper_parameters": dict(module.hparams),
+            MODEL_KEY: model,
+        },
+        path,
+    )
+    loaded = fastmri_clgnet.load(path)
+    assert type(loaded) is choice.module
+    for name, values in module.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], values)
+    assert export([str(path), str(tmp_path / "out")]) == 0
+    assert weights_digest(fastmri_clgnet.load(tmp_path / "out.json").state_dict()) == (
+        weights_digest(module.state_dict())
+    )
+
+
+def test_checkpoint_says_its_model(small_run: Path, tmp_path: Path) -> None:
+    checkpoint = torch.load(best(small_run), weights_only=True)
+    assert checkpoint[MODEL_KEY] == "clgnet"
+    with pytest.raises(InputError, match="of the model clgnet, not of unet"):
+        fastmri_clgnet.load(best(small_run), model="unet")
+    del checkpoint[MODEL_KEY]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    with pytest.raises(InputError, match="does not say which model it is of; name it"):
+        fastmri_clgnet.load(tmp_path / "old.ckpt")
+    fastmri_clgnet.load(tmp_path / "old.ckpt", model="clgnet")
+    with pytest.raises(InputError, match="does not fit the model unet"):
+        fastmri_clgnet.load(tmp_path / "old.ckpt", model="unet")
+
+
+def test_bad_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, arguments = tmp_path / "a.safetensors", tmp_path / "a.json"
+    with pytest.raises(InputError, match=r"a\.json: no such file"):
+        fastmri_clgnet.load(weights)
+    arguments.write_text("[1]")
+    with pytest.raises(InputError, match=r"a\.json: expected model and arguments"):
+        fastmri_clgnet.load(weights)
+    arguments.write_text(json.dumps({"model": "gan", "arguments": {}}))
+    with pytest.raises(InputError, match=r"a\.safetensors: no such file"):
+        fastmri_clgnet.load(arguments)
+    weights.write_bytes(b"noise")
+    with pytest.raises(InputError, match=r"a\.safetensors: not a safetensors file"):
+        fastmri_clgnet.load(weights)
+    save_file({"a": torch.zeros(1)}, weights)
+    with pytest.raises(InputError, match="a model 'gan' that this version does not know"):
+        fastmri_clgnet.load(weights)
+    arguments.write_text(json.dumps({"model": "clgnet", "arguments": {"depth": 3}}))
+    with pytest.raises(InputError, match="does not fit the model clgnet"):
+        fastmri_clgnet.load(weights)
+    torch.save({"state_dict": {}}, tmp_path / "b.ckpt")
+    with pytest.raises(InputError, match=r"b\.ckpt: holds no weights with their model's arguments"):
+        fastmri_clgnet.load(tmp_path / "b.ckpt")
+    assert export([str(tmp_path / "b.ckpt"), str(tmp_path / "c")]) == 1
+    assert "error: " in capsys.readouterr().err
+    assert not list(tmp_path.glob("c*"))
+
+
+def test_readme_snippet(
+    small_run: Path, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's lines of Python, as they stand there, on the small data set."""
+    found = re.search(r"```python\n(import fastmri_clgnet\n[^`]*load\([^`]*)```", README)
+    assert found is not None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "DATA").symlink_to(small_dataset)
+    (tmp_path / "clgnet").mkdir()
+    (tmp_path / "clgnet" / "singlecoil").symlink_to(small_run)
+    names: dict[str, torch.Tensor] = {}
+    exec(found[1], names)
+    assert names["image"].shape == (32, 32)
+    assert torch.isfinite(names["image"]).all()
