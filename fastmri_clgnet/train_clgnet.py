@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -61,6 +62,19 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    return guarded(argv, lambda: run(parse_arguments(argv)))
+
+
+def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
+    """Run a training command; bad input becomes one line on stderr, not a traceback.
+
+    Args:
+        argv: Its arguments, by default the process's; --debug among them shows the traceback.
+        command: Parses the arguments, runs, returns the exit status.
+
+    Returns:
+        The exit status, as of `main`.
+    """
     # Lightning's remarks that a user of this command can do nothing about
     for message in _QUIET:
         warnings.filterwarnings("ignore", message=message)
@@ -69,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
     try:
-        args = parse_arguments(argv)
-        return run(args)
+        return command()
     except (InputError, MisconfigurationException) as error:
         if debug:
             raise
@@ -151,8 +164,7 @@ def train(
     logger = None
     if args.logger:
         logger = TensorBoardLogger(root, name=None, version=TENSORBOARD, default_hp_metric=False)
-    last = checkpoint_dir(root) / f"{LAST}.ckpt"
-    saver = SaveOnInterrupt(last)
+    saver = SaveOnInterrupt(checkpoint_dir(root) / f"{LAST}.ckpt")
     callbacks: list[Callback] = [*checkpoint_callbacks(root), NameModel(args.model), saver]
     if logger is not None:
         callbacks.append(LearningRateMonitor("epoch"))
@@ -164,6 +176,28 @@ def train(
             temporary.write_text(build_parser(args.model).dump(saved), encoding="utf-8")
         if checkpoint is not None:
             print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
+    return fit(trainer, module, data, checkpoint, saver)
+
+
+def fit(
+    trainer: pl.Trainer,
+    module: MriModule,
+    data: FastMriDataModule,
+    checkpoint: Path | None,
+    saver: SaveOnInterrupt,
+) -> int:
+    """Let the trainer fit; say how to go on if Ctrl-C or SIGTERM stops it.
+
+    Args:
+        trainer: The trainer.
+        module: The module.
+        data: The data.
+        checkpoint: What to continue from.
+        saver: The trainer's callback that saves a checkpoint then.
+
+    Returns:
+        The exit status.
+    """
     status = 0
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, **weights_only(trainer.fit))
@@ -173,7 +207,7 @@ def train(
         if not saver.interrupted:
             raise
     if saver.interrupted:
-        say(f"\nStopped. The same command continues from {last}")
+        say(f"\nStopped. The same command continues from {saver.path}")
         return status or 130
     return 0
 

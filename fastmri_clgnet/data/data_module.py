@@ -50,7 +50,7 @@ def collate_one_size(samples: list[Any]) -> Any:
     """Make a batch of slices of one size.
 
     Args:
-        samples: Samples of one of fastMRI's transforms.
+        samples: Samples of one of fastMRI's transforms, or named tuples that hold such samples.
 
     Returns:
         The same named tuple of tensors with a batch axis in front.
@@ -58,19 +58,23 @@ def collate_one_size(samples: list[Any]) -> Any:
     Raises:
         InputError: If the sizes differ.
     """
+    _refuse_mixed_sizes(samples)
+    return default_collate(samples)
+
+
+def _refuse_mixed_sizes(samples: list[Any]) -> None:
+    """Raise where tensors of one field differ in shape, also in named tuples inside the samples."""
     for field in samples[0]._fields:
-        shapes = {
-            tuple(value.shape)
-            for value in (getattr(sample, field) for sample in samples)
-            if isinstance(value, torch.Tensor)
-        }
+        values = [getattr(sample, field) for sample in samples]
+        if hasattr(values[0], "_fields"):
+            _refuse_mixed_sizes(values)
+        shapes = {tuple(value.shape) for value in values if isinstance(value, torch.Tensor)}
         if len(shapes) > 1:
             names = sorted({str(getattr(sample, "fname", "?")) for sample in samples})
             raise InputError(
                 f"slices of different sizes {sorted(shapes)} ({field} of {', '.join(names)}) "
                 "cannot share a batch; use batch size 1"
             )
-    return default_collate(samples)
 
 
 class CheckedDataModule(FastMriDataModule):

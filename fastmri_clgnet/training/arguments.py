@@ -125,7 +125,20 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     run.add_argument(
         "--debug", action="store_true", help="Show the traceback of an error in the input."
     )
+    add_data_arguments(parser)
 
+    choice = MODELS[model]
+    parser.add_class_arguments(choice.module, None, skip={"loss", "challenge", *choice.fixed})
+    if model == DEFAULT_MODEL:
+        add_loss_arguments(parser)
+
+    add_trainer_arguments(parser)
+    parser.set_defaults(batch_size=10, max_epochs=50)
+    return parser
+
+
+def add_data_arguments(parser: ArgumentParser) -> None:
+    """Add the flags that say which data to read, and how it is undersampled."""
     data = parser.add_argument_group("data (fastMRI's names)")
     data.add_argument(
         "--challenge",
@@ -200,12 +213,9 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     # The host's default is a pickle in the working folder, which is unpickled and goes stale
     parser.set_defaults(use_dataset_cache_file=False)
 
-    choice = MODELS[model]
-    parser.add_class_arguments(choice.module, None, skip={"loss", "challenge", *choice.fixed})
 
-    if model == DEFAULT_MODEL:
-        _add_loss_arguments(parser)
-
+def add_trainer_arguments(parser: ArgumentParser) -> None:
+    """Add the flags of Lightning's trainer."""
     trainer = parser.add_argument_group("trainer (Lightning's names)")
     trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, auto, ...")
     trainer.add_argument("--strategy", type=str, default="auto", help="auto, ddp, fsdp, ...")
@@ -232,11 +242,9 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
             help="How many batches to use (a whole number) or which part of them (such as 0.5).",
         )
     parser.add_class_arguments(pl.Trainer, None, skip=_OWN_TRAINER)
-    parser.set_defaults(batch_size=10, max_epochs=50)
-    return parser
 
 
-def _add_loss_arguments(parser: ArgumentParser) -> None:
+def add_loss_arguments(parser: ArgumentParser) -> None:
     """Add the flags of CLGNet's objective."""
     loss = parser.add_argument_group("loss (eq. 9 and 10 of the paper)")
     loss.add_argument(
@@ -295,10 +303,14 @@ def parse_arguments(argv: list[str] | None = None) -> Namespace:
         args = parser.parse_args(argv)
         args.demo_dir = default_demo_dir() if args.demo_dir is None else args.demo_dir
     if args.default_root_dir is None:
-        logs = fetch_dir("log_path", DIRS_FILE) if "log_path" in _read_dirs() else Path()
-        suffix = "_demo" if demo else ""
-        args.default_root_dir = logs / model / f"{args.challenge}{suffix}"
+        args.default_root_dir = default_root(model, args.challenge, demo)
     return args
+
+
+def default_root(name: str, challenge: str, demo: bool) -> Path:
+    """The folder of a run: NAME/CHALLENGE[_demo] under log_path of fastmri_dirs.yaml, or here."""
+    logs: Path = fetch_dir("log_path", DIRS_FILE) if "log_path" in _read_dirs() else Path()
+    return logs / name / (challenge + ("_demo" if demo else ""))
 
 
 def find_data(args: Namespace) -> Path | None:

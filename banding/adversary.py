@@ -1,0 +1,157 @@
+"""The adversary: small residual networks that guess from an image which way it was sampled."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+_KERNEL = 5
+_POOL = 4
+_CHANS_PER_GROUP = 32  # of the group norms
+
+
+class _ResidualBlock(nn.Module):
+    """x + conv(relu(norm(conv(relu(norm(x)))))), with a 1x1 convolution where the width grows."""
+
+    def __init__(self, in_chans: int, out_chans: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for chans, next_chans in ((in_chans, in_chans), (in_chans, out_chans)):
+            layers += [
+                nn.GroupNorm(max(chans // _CHANS_PER_GROUP, 1), chans),
+                nn.ReLU(),
+                nn.Conv2d(chans, next_chans, _KERNEL, padding=_KERNEL // 2, bias=False),
+            ]
+        self.residual = nn.Sequential(*layers)
+        self.shortcut = (
+            nn.Identity()
+            if in_chans == out_chans
+            else nn.Conv2d(in_chans, out_chans, 1, bias=False)
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, in_chans, height, width) to (batch, out_chans, height, width)."""
+        output: torch.Tensor = self.shortcut(features) + self.residual(features)
+        return output
+
+
+class OrientationDiscriminator(nn.Module):
+    """Guesses whether a magnitude image was undersampled along its rows instead of its columns.
+
+    Instance norm, a 5x5 convolution, two residual blocks, max-pooling by 4, two residual blocks of
+    twice the width, max-pooling by 4, global average, one logit. Convolutions start from Kaiming's
+    normal distribution.
+
+    Args:
+        chans: Width before the first pooling; it is twice that behind it.
+
+    References:
+        Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
+        arXiv:2001.08699 (the shallow ResNet; 64 channels).
+    """
+
+    def __init__(self, chans: int = 64) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.features = nn.Sequential(
+            # images come with a standard deviation of 1: see `standardise`
+            nn.InstanceNorm2d(1),
+            nn.Conv2d(1, chans, _KERNEL, padding=_KERNEL // 2),
+            _ResidualBlock(chans, chans),
+            _ResidualBlock(chans, chans),
+            nn.MaxPool2d(_POOL),
+            _ResidualBlock(chans, 2 * chans),
+            _ResidualBlock(2 * chans, 2 * chans),
+            nn.MaxPool2d(_POOL),
+        )
+        self.logit = nn.Linear(2 * chans, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Guess.
+
+        Args:
+            image: (batch, height, width), standardised, at least 16 x 16.
+
+        Returns:
+            Logits (batch, 1), positive for a sample that was transposed.
+        """
+        features = self.features(image.unsqueeze(1))
+        logit: torch.Tensor = self.logit(F.relu(features.mean(dim=(2, 3))))
+        return logit
+
+
+class OrientationAdversary(nn.Module):
+    """An ensemble of discriminators.
+
+    Args:
+        num_adversaries: How many.
+        chans: Width of each, see `OrientationDiscriminator`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+
+    def __init__(self, num_adversaries: int = 1, chans: int = 64) -> None:
+        """Make the members, each with weights of its own."""
+        super().__init__()
+        if num_adversaries < 1 or chans < 1:
+            raise ValueError(
+                f"num_adversaries={num_adversaries}, chans={chans}: expected at least 1 of each"
+            )
+        self.members = nn.ModuleList(
+            OrientationDiscriminator(chans) for _ in range(num_adversaries)
+        )
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Let all guess: (batch, height, width) to logits (batch, num_adversaries)."""
+        return torch.cat([member(image) for member in self.members], dim=1)
+
+
+def standardise(image: torch.Tensor) -> torch.Tensor:
+    """Give every image mean 0 and standard deviation 1; a constant one becomes 0.
+
+    The units of fastMRI's data are arbitrary (values of 1e-5 are usual), and the gradient penalty
+    below is a statement about the adversary only in units of its own.
+
+    Args:
+        image: (batch, height, width).
+
+    Returns:
+        The same shape.
+    """
+    centred = image - image.mean(dim=(1, 2), keepdim=True)
+    # the norm's gradient at 0 is 0, the square root's is not finite
+    scale = torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True)
+    scale = scale / (image.shape[1] * image.shape[2]) ** 0.5
+    return centred / scale.clamp_min(1e-30)
+
+
+def gradient_penalty(
+    adversary: nn.Module, image: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Guess, and penalise how steeply the guess depends on the image (R1).
+
+        R1 = mean_batch sum_j ||d logit_j / d image||^2
+
+    Args:
+        adversary: From images to logits (batch, members).
+        image: (batch, height, width); no gradient goes into what it was computed from.
+
+    Returns:
+        The logits and the penalty, both with gradients for the adversary's parameters.
+
+    References:
+        Mescheder, Geiger, Nowozin. Which Training Methods for GANs do actually Converge? ICML 2018,
+        arXiv:1801.04406, eq. 9 (there with a factor of 1/2, as here in the weight).
+    """
+    image = image.detach().requires_grad_()
+    logits = adversary(image)
+    penalty = image.new_zeros(())
+    for member in logits.unbind(dim=1):
+        (slope,) = torch.autograd.grad(member.sum(), image, create_graph=True)
+        penalty = penalty + slope.square().sum(dim=(1, 2)).mean()
+    return logits, penalty

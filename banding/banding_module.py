@@ -1,0 +1,247 @@
+"""The Lightning module that fine-tunes a reconstruction module against an orientation adversary."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from fastmri.losses import SSIMLoss
+from fastmri.pl_modules import MriModule
+from fastmri.pl_modules.mri_module import DistributedMetricSum
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import nn
+
+from banding.adversary import OrientationAdversary, gradient_penalty, standardise
+from banding.metrics import banding_energies, score_of_energies
+from banding.orientation import OrientedSample, turn_back
+from fastmri_clgnet.pl_modules import Lightning2Mixin
+
+L1_WEIGHT = 0.01  # beside SSIM, as in the paper
+
+
+class BandingModule(Lightning2Mixin, MriModule):
+    """A reconstruction module and an adversary that guesses how its samples had been turned.
+
+    Trains on batches of `OrientedSample`, validates and tests on the reconstruction module's own.
+    Of each training batch the reconstructions are turned back as the anatomy lies. Then
+
+        1. the reconstructor steps down  reconstruction loss + adversary_weight * BCE(guess, label),
+           where the label is 0.5, or the wrong orientation;
+        2. the adversary steps down      BCE(guess, truth) + penalty_weight * R1,
+
+    the adversary's guess being made on magnitude images of mean 0 and standard deviation 1. Neither
+    step leaves a gradient in the other's network. In the first warmup_epochs the reconstructor has
+    the reconstruction loss alone.
+
+    A module's way from sample to image is its `validation_step`, which gives output, target and
+    max_value in every `MriModule`, so that any of them can be fine-tuned.
+
+    Logs train_loss/reconstruction, train_loss/adversarial, train_loss/adversary, train_loss/penalty
+    and adversary_accuracy (the part of guesses that were right, 0.5 for none that it knows) in
+    training; banding_score (mean of the volumes'), validation_loss and val_metrics/* in validation.
+
+    References:
+        Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
+        arXiv:2001.08699.
+    """
+
+    def __init__(
+        self,
+        reconstructor: MriModule,
+        loss: Literal["ssim", "own"] = "ssim",
+        lr: float = 1e-4,
+        adversary_lr: float = 1e-4,
+        adversary_weight: float = 1.0,
+        adversary_label: Literal["uncertain", "flipped"] = "uncertain",
+        penalty_weight: float = 0.1,
+        warmup_epochs: int = 1,
+        num_adversaries: int = 1,
+        adversary_chans: int = 64,
+        num_log_images: int = 16,
+    ) -> None:
+        """Make the adversary.
+
+        Args:
+            reconstructor: What to fine-tune.
+            loss: Reconstruction loss: ssim is 1 - SSIM + 0.01 L1 relative to the volume's maximum,
+                own is the reconstruction module's own training loss (its network runs twice then).
+            lr: Adam's learning rate for the reconstructor.
+            adversary_lr: Adam's learning rate for the adversary.
+            adversary_weight: Weight of the adversarial loss of the reconstructor; 0 fine-tunes
+                on both orientations without an adversary's influence, for comparison.
+            adversary_label: What the reconstructor wants the adversary to say: uncertain is 0.5,
+                flipped is the wrong orientation.
+            penalty_weight: Weight of the R1 gradient penalty on the adversary.
+            warmup_epochs: Epochs in which the adversary learns without influence.
+            num_adversaries: Discriminators in the ensemble.
+            adversary_chans: Width of a discriminator; it is twice that behind its first pooling.
+            num_log_images: Validation batches whose first image is logged.
+
+        Raises:
+            ValueError: If a value is out of its range.
+        """
+        super().__init__(num_log_images=num_log_images)
+        self.save_hyperparameters(ignore=["reconstructor"])
+        if loss not in ("ssim", "own") or adversary_label not in ("uncertain", "flipped"):
+            raise ValueError(
+                f"loss={loss!r}, adversary_label={adversary_label!r}: expected ssim or own, and "
+                "uncertain or flipped"
+            )
+        for name in ("lr", "adversary_lr", "adversary_weight", "penalty_weight", "warmup_epochs"):
+            if self.hparams[name] < 0:
+                raise ValueError(f"{name}={self.hparams[name]}: expected 0 or more")
+        self.automatic_optimization = False
+        self.reconstructor = reconstructor
+        self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
+        self.ssim_loss = SSIMLoss()
+        self.score_sum = DistributedMetricSum()
+        self.num_volumes = DistributedMetricSum()
+
+    def on_fit_start(self) -> None:
+        """Let what the reconstruction module logs be logged here."""
+        self.reconstructor.log = self.log
+
+    def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
+        """Take one step with each network."""
+        for_reconstructor, for_adversary = self.optimizers()
+        result = self._step(for_reconstructor, self.reconstructor_loss, batch, batch_idx)
+        images = turn_back(result.detach(), batch.rotated)
+        self._step(for_adversary, self.adversary_loss, images, batch.rotated)
+
+    def _step(self, optimizer: LightningOptimizer, compute: Any, *inputs: Any) -> torch.Tensor:
+        """Compute a loss, whose gradients reach one optimizer's parameters alone, and step."""
+        self.toggle_optimizer(optimizer)
+        try:
+            loss, images = compute(*inputs)
+            self.manual_backward(loss)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        finally:
+            self.untoggle_optimizer(optimizer)
+        return images
+
+    def reconstructor_loss(
+        self, batch: OrientedSample, batch_idx: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The reconstructor's loss, and its images, (batch, height, width), as they were sampled.
+
+        Args:
+            batch: The batch.
+            batch_idx: Its number.
+
+        Returns:
+            Loss and images, both with a graph.
+        """
+        result = self.reconstructor.validation_step(batch.sample, batch_idx)
+        images = result["output"]
+        if self.hparams["loss"] == "own":
+            loss = self.reconstructor.training_step(batch.sample, batch_idx)
+        else:
+            loss = self._ssim_and_l1(images, result["target"], result["max_value"])
+        self.log("train_loss/reconstruction", loss.detach(), prog_bar=True)
+        weight = self.hparams["adversary_weight"]
+        if weight > 0 and self.current_epoch >= self.hparams["warmup_epochs"]:
+            logits = self._guess(turn_back(images, batch.rotated))
+            wanted = wanted_guess(batch.rotated, self.hparams["adversary_label"])
+            adversarial = F.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits))
+            self.log("train_loss/adversarial", adversarial.detach())
+            loss = loss + weight * adversarial
+        return loss, images
+
+    def adversary_loss(
+        self, images: torch.Tensor, rotated: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The adversary's loss.
+
+        Args:
+            images: (batch, height, width), turned back; no gradient goes into them.
+            rotated: (batch,) bool, the truth.
+
+        Returns:
+            The loss, with a graph, and the images as the adversary saw them.
+        """
+        weight = self.hparams["penalty_weight"]
+        with torch.autocast(images.device.type, enabled=False):
+            images = standardise(images.detach().float())
+            if weight > 0:
+                logits, penalty = gradient_penalty(self.adversary, images)
+                self.log("train_loss/penalty", penalty.detach())
+            else:
+                logits, penalty = self.adversary(images), images.new_zeros(())
+        truth = rotated.to(logits.dtype)[:, None].expand_as(logits)
+        loss = F.binary_cross_entropy_with_logits(logits, truth)
+        accuracy = ((logits > 0) == (truth > 0.5)).float().mean()
+        self.log("train_loss/adversary", loss.detach())
+        self.log(
+            "adversary_accuracy", accuracy, on_step=False, on_epoch=True, batch_size=len(images)
+        )
+        return loss + weight * penalty, images
+
+    def _guess(self, images: torch.Tensor) -> torch.Tensor:
+        """The adversary's logits, in full precision, for images in any units."""
+        with torch.autocast(images.device.type, enabled=False):
+            logits: torch.Tensor = self.adversary(standardise(images.float()))
+        return logits
+
+    def _ssim_and_l1(
+        self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
+    ) -> torch.Tensor:
+        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum (batch,)."""
+        scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
+        output, target = (output / scale)[:, None], (target / scale)[:, None]
+        ssim: torch.Tensor = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]))
+        return ssim + L1_WEIGHT * F.l1_loss(output, target)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start collecting energies by volume."""
+        super().on_validation_epoch_start()
+        self._energies: dict[str, torch.Tensor] = {}
+
+    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Let the reconstruction module validate, and measure its bands where the target is low."""
+        result: dict[str, Any] = self.reconstructor.validation_step(batch, batch_idx)
+        for name, output, target in zip(
+            result["fname"], result["output"], result["target"], strict=True
+        ):
+            energies = torch.stack(banding_energies(output, target)).cpu()
+            self._energies[name] = self._energies.get(name, 0) + energies
+        return result
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the banding score beside the host's metrics."""
+        super().on_validation_epoch_end()
+        scores = [score_of_energies(pe, ro) for pe, ro in self._energies.values()]
+        total = self.score_sum(torch.tensor(sum(scores), device=self.device))
+        volumes = self.num_volumes(torch.tensor(float(len(scores)), device=self.device))
+        self.log("banding_score", total / volumes, prog_bar=True)
+
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Let the reconstruction module test."""
+        result: dict[str, Any] = self.reconstructor.test_step(batch, batch_idx)
+        return result
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Adam for each network, the reconstructor's first."""
+
+        def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
+            return torch.optim.Adam(network.parameters(), lr=lr)
+
+        return [
+            adam(self.reconstructor, self.hparams["lr"]),
+            adam(self.adversary, self.hparams["adversary_lr"]),
+        ]
+
+
+def wanted_guess(rotated: torch.Tensor, label: Literal["uncertain", "flipped"]) -> torch.Tensor:
+    """What the reconstructor wants the adversary to say.
+
+    Args:
+        rotated: (batch,) bool.
+        label: "uncertain" or "flipped".
+
+    Returns:
+        Probabilities of having been transposed, (batch, 1) float32: 0.5, or those of the opposite.
+    """
+    truth = rotated.float()[:, None]
+    return torch.full_like(truth, 0.5) if label == "uncertain" else 1 - truth

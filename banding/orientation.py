@@ -1,0 +1,175 @@
+"""The random transpose of a sample before its mask is made, so that the sampled axis turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import fastmri
+import numpy as np
+import torch
+from fastmri.data.subsample import MaskFunc
+from fastmri.data.transforms import center_crop, complex_center_crop, to_tensor
+
+Sample = TypeVar("Sample", bound=NamedTuple)
+# which axes are height and width in the fields of the host's samples
+_IMAGES = ("image", "target")
+_KSPACES = ("masked_kspace", "kspace", "mask")
+
+
+class OrientedSample(NamedTuple):
+    """A sample of one of fastMRI's transforms that knows how it lies; or a batch of them.
+
+    Args:
+        sample: The host's sample, such as `fastmri.data.transforms.UnetSample`.
+        rotated: Whether it is transposed; of a batch, (batch,) bool.
+    """
+
+    sample: Any
+    rotated: Any
+
+
+class RandomTranspose:
+    """Transposes k-space and target at random, then lets one of the host's transforms do its work.
+
+    The host's mask, which samples columns, is made behind the transposition: in half of the samples
+    it is the rows of the anatomy that are undersampled. Data that come undersampled with a mask of
+    their own, to a transform without a mask function, are transformed first and transposed then, so
+    that their sampled axis turns with the image.
+
+    fastMRI's readout (rows) is oversampled and its phase encoding is not. Undersampling has to meet
+    the same field of view either way, and both orientations have to have one shape in a batch: the
+    readout oversampling is cropped from every training sample, transposed or not, in image space.
+    Images that the host's `UnetDataTransform` makes are not changed by this; k-space loses rows.
+
+    Args:
+        transform: Such as `fastmri.data.transforms.UnetDataTransform`.
+        probability: How often to transpose.
+        generator: Where the choice comes from; by default torch's own generator, which data loaders
+            seed differently in every worker and epoch.
+    """
+
+    def __init__(
+        self,
+        transform: Callable[..., Any],
+        probability: float = 0.5,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Wrap the transform; its mask function stays visible to the host's worker seeding."""
+        self.transform = transform
+        self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
+        self.probability = probability
+        self.generator = generator
+
+    def __call__(
+        self,
+        kspace: np.ndarray,
+        mask: np.ndarray | None,
+        target: np.ndarray | None,
+        attrs: dict[str, Any],
+        fname: str,
+        slice_num: int,
+    ) -> OrientedSample:
+        """Transform one slice, as fastMRI's `SliceDataset` hands it over."""
+        rotated = bool(torch.rand((), generator=self.generator) < self.probability)
+        kspace, target, attrs = crop_readout(kspace, target, attrs)
+        turns_before = rotated and self.mask_func is not None
+        if turns_before:
+            kspace, target, attrs = transpose_slice(kspace, target, attrs)
+        sample = self.transform(kspace, mask, target, attrs, fname, slice_num)
+        if rotated and not turns_before:
+            sample = transpose_sample(sample)
+        return OrientedSample(sample, rotated)
+
+
+Slice = tuple[np.ndarray, np.ndarray | None, dict[str, Any]]
+
+
+def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
+    """Take the readout oversampling out of one slice, in image space.
+
+    Args:
+        kspace: ([coils,] rows, columns) complex, centred.
+        target: (height, width), or None.
+        attrs: With recon_size, as the host's data set gives it.
+
+    Returns:
+        k-space ([coils,] height, columns), target and attrs. The height is the image's, or, where
+        there are fewer columns than the image is wide, the number of columns, to which the host
+        crops both axes then.
+    """
+    size = attrs["recon_size"][:2] if target is None else target.shape
+    columns = kspace.shape[-1]
+    height = columns if columns < size[1] else size[0]
+    if columns < size[1] and target is not None:
+        target = center_crop(torch.from_numpy(target), (columns, columns)).numpy()
+    if height < kspace.shape[-2]:
+        image = complex_center_crop(fastmri.ifft2c(to_tensor(kspace)), (height, columns))
+        cropped = torch.view_as_complex(fastmri.fft2c(image.contiguous())).numpy()
+        kspace = cropped.astype(kspace.dtype)
+    return kspace, target, {**attrs, "recon_size": (height, min(columns, size[1]), 1)}
+
+
+def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
+    """Transpose k-space, target and the image's size; an involution for all three.
+
+    Args:
+        kspace: ([coils,] rows, columns) complex.
+        target: (height, width), or None.
+        attrs: With recon_size, as the host's data set gives it.
+
+    Returns:
+        The three. The former readout has no columns that were never acquired, so that padding_left
+        and padding_right, where the host would have no samples, span all of the new columns.
+    """
+    height, width = attrs["recon_size"][:2]
+    turned = {
+        **attrs,
+        "recon_size": (width, height, 1),
+        "padding_left": 0,
+        "padding_right": kspace.shape[-2],
+    }
+    return (
+        np.ascontiguousarray(kspace.swapaxes(-2, -1)),
+        None if target is None else np.ascontiguousarray(target.swapaxes(-2, -1)),
+        turned,
+    )
+
+
+def transpose_sample(sample: Sample) -> Sample:
+    """Transpose everything in a host's sample that has height and width; an involution.
+
+    Args:
+        sample: A `UnetSample` or `VarNetSample`, or a batch of them: images (..., height, width),
+            k-space and mask (..., height, width, 2 or 1), the mask's axes 1 where it is constant.
+
+    Returns:
+        The same kind of sample: a mask of columns has become one of rows.
+    """
+    changed: dict[str, Any] = {}
+    for name, value in sample._asdict().items():
+        if name in _IMAGES and value.ndim >= 2:
+            changed[name] = value.transpose(-2, -1)
+        elif name in _KSPACES:
+            changed[name] = value.transpose(-3, -2)
+        elif name == "crop_size":
+            changed[name] = (value[1], value[0])
+    return sample._replace(**changed)
+
+
+def turn_back(image: torch.Tensor, rotated: torch.Tensor) -> torch.Tensor:
+    """Turn those images of a batch back that were transposed.
+
+    Args:
+        image: (batch, height, width); square where the batch is of both orientations.
+        rotated: (batch,) bool.
+
+    Returns:
+        All images as they were acquired, of the same shape; (batch, width, height) if all were
+        transposed.
+    """
+    if bool(rotated.all()):
+        return image.transpose(-2, -1)
+    if not bool(rotated.any()):
+        return image
+    return torch.where(rotated[:, None, None], image.transpose(-2, -1), image)

@@ -1,0 +1,113 @@
+"""The command `python -m banding.score FOLDER`: the banding score of every reconstruction."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import h5py
+import torch
+from tqdm import tqdm
+
+from banding.metrics import banding_score
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.errors import InputError
+
+KEYS = ("reconstruction", *TARGET_KEYS.values())
+
+
+def read_images(path: Path) -> torch.Tensor:
+    """Read the images of a submission file, or the reference images of a fastMRI file.
+
+    Args:
+        path: The HDF5 file.
+
+    Returns:
+        (slices, height, width) float32.
+
+    Raises:
+        InputError: If it is no such file.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            for key in KEYS:
+                if key in file:
+                    return torch.from_numpy(file[key][()]).float()
+            raise InputError(f"{path}: expected one of {', '.join(KEYS)}, found {', '.join(file)}")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as HDF5 ({error})") from error
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m banding.score",
+        description="Print the banding score of every volume: 0 for none, towards 1 for bands "
+        "along the readout, towards -1 for bands along the phase encoding.",
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        help="Folder of submission files (reconstructions/*.h5) or of fastMRI files with targets.",
+    )
+    parser.add_argument(
+        "--target-path",
+        type=Path,
+        default=None,
+        help="Folder of the fully sampled volumes of the same names, which say where the signal is "
+        "low. Default: the reconstructions say it themselves.",
+    )
+    return parser
+
+
+def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
+    """Measure every volume of a folder.
+
+    Args:
+        folder: With HDF5 files of images.
+        target_path: Folder of the references that say where the signal is low, if any.
+
+    Returns:
+        Scores by file name.
+
+    Raises:
+        InputError: If there are no files, or one cannot be used; names it.
+    """
+    paths = sorted(folder.glob("*.h5"))
+    if not paths:
+        raise InputError(f"{folder}: no *.h5 files; expected a folder of reconstructions")
+    found = {}
+    for path in tqdm(paths, "Measuring", unit="volume", delay=2, leave=False):
+        reference = None if target_path is None else read_images(target_path / path.name)
+        try:
+            found[path.name] = banding_score(read_images(path), reference)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments; by default the process's.
+
+    Returns:
+        The exit status: 0, or 1 after an error in the input.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        found = scores(args.folder, args.target_path)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    width = max(len("mean"), *map(len, found))
+    for name, score in found.items():
+        print(f"{name:{width}}  {score:7.4f}")
+    print(f"{'mean':{width}}  {sum(found.values()) / len(found):7.4f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

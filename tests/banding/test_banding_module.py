@@ -1,0 +1,154 @@
+"""The two steps of the module: what they change, and what they leave alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from fastmri.data.subsample import RandomMaskFunc
+from fastmri.data.transforms import UnetDataTransform
+from torch.utils.data import DataLoader
+
+from banding import BandingModule, RandomTranspose
+from banding.adversary import OrientationDiscriminator
+from banding.banding_module import wanted_guess
+from fastmri_clgnet.data import CheckedDataModule
+from fastmri_clgnet.training.models import UnetModule
+from tests.helpers import assert_gradients_reach_all
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_data(root: Path) -> CheckedDataModule:
+    """The small data set, turned at random in training."""
+    transform = UnetDataTransform("singlecoil", RandomMaskFunc([0.2], [2], seed=0))
+    return CheckedDataModule(
+        root, "singlecoil", RandomTranspose(transform), transform, transform,
+        batch_size=2, num_workers=0, use_dataset_cache_file=False,
+    )  # fmt: skip
+
+
+def make_module(**settings: Any) -> BandingModule:
+    """A tiny U-Net and a tiny adversary, which has its say at once."""
+    torch.manual_seed(0)
+    unet = UnetModule(chans=4, num_pool_layers=2, num_log_images=0)
+    chosen = {"adversary_chans": 4, "warmup_epochs": 0, "num_log_images": 0, **settings}
+    return BandingModule(unet, **chosen)
+
+
+def make_trainer(tmp_path: Path, **settings: Any) -> pl.Trainer:
+    """A trainer that only trains."""
+    return pl.Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, **settings,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def batches(small_dataset: Path) -> Iterator[DataLoader]:
+    """Batches of the training split."""
+    yield make_data(small_dataset).train_dataloader()
+
+
+@pytest.mark.parametrize("loss", ["ssim", "own"])
+def test_each_step_leaves_the_others_gradients_none(
+    loss: str, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = make_module(loss=loss)
+    seen: list[str] = []
+    step = torch.optim.Adam.step
+
+    def spy(optimizer: torch.optim.Adam, *args: Any, **kwargs: Any) -> Any:
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        result = step(optimizer, *args, **kwargs)  # the closure, if any, has run
+        for network in (module.reconstructor, module.adversary):
+            if id(next(network.parameters())) in own:
+                assert_gradients_reach_all(network)
+                seen.append(type(network).__name__)
+            else:
+                assert all(parameter.grad is None for parameter in network.parameters())
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    trainer = make_trainer(tmp_path, max_epochs=1, limit_train_batches=2, limit_val_batches=0)
+    trainer.fit(module, make_data(small_dataset))
+    assert seen == ["UnetModule", "OrientationAdversary"] * 2
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_warm_up_and_weight_keep_the_adversary_out(small_dataset: Path, tmp_path: Path) -> None:
+    def fine_tuned(**settings: Any) -> dict[str, torch.Tensor]:
+        module = make_module(adversary_weight=settings.pop("adversary_weight", 10.0), **settings)
+        pl.seed_everything(0)
+        trainer = make_trainer(tmp_path, max_epochs=1, limit_val_batches=0)
+        trainer.fit(module, make_data(small_dataset))
+        return module.reconstructor.state_dict()
+
+    alone = fine_tuned(adversary_weight=0.0)
+    warm, judged = fine_tuned(warmup_epochs=1), fine_tuned()
+    assert all(torch.equal(alone[name], warm[name]) for name in alone)
+    assert not all(torch.equal(alone[name], judged[name]) for name in alone)
+
+
+def test_labels() -> None:
+    rotated = torch.tensor([True, False])
+    assert wanted_guess(rotated, "uncertain").tolist() == [[0.5], [0.5]]
+    assert wanted_guess(rotated, "flipped").tolist() == [[0.0], [1.0]]
+
+
+def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) -> None:
+    """A constant guess g costs the adversary softplus(-g) where turned, softplus(g) elsewhere."""
+    module = make_module(penalty_weight=0.0)
+    for member in module.adversary.members:
+        assert isinstance(member, OrientationDiscriminator)
+        torch.nn.init.zeros_(member.logit.weight)
+        torch.nn.init.constant_(member.logit.bias, 2.0)
+    images = torch.rand(3, 16, 16)
+    with pytest.warns(UserWarning, match="trainer. reference is not registered"):
+        for rotated, expected in ((True, -2.0), (False, 2.0)):
+            loss, _ = module.adversary_loss(images, torch.full((3,), rotated))
+            softplus = torch.nn.functional.softplus(torch.tensor(expected))
+            torch.testing.assert_close(loss.detach(), softplus)
+
+
+def test_reconstruction_loss_is_that_of_the_host(batches: DataLoader) -> None:
+    """1 - SSIM by fastMRI's loss in the data's units, and 0.01 L1 relative to the maximum."""
+    from fastmri.losses import SSIMLoss
+
+    module = make_module(adversary_weight=0.0)
+    batch = next(iter(batches))
+    result = module.reconstructor.validation_step(batch.sample, 0)
+    output, target = result["output"][:, None].double(), result["target"][:, None].double()
+    scale = result["max_value"].double()
+    expected = SSIMLoss().double()(output, target, scale)
+    expected = expected + 0.01 * ((output - target).abs() / scale[:, None, None, None]).mean()
+    with pytest.warns(UserWarning, match="trainer. reference is not registered"):
+        loss, _ = module.reconstructor_loss(batch, 0)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"loss": "l2"}, "loss='l2'"), ({"lr": -1.0}, "lr=-1.0: expected 0 or more")],
+)
+def test_bad_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_module(**settings)
+
+
+def test_imports_run_one_way() -> None:
+    """fastmri_clgnet does without banding, in its text and when imported with all its modules."""
+    for path in (ROOT / "fastmri_clgnet").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import banding" not in text and "from banding" not in text, path
+    program = (
+        "import sys, fastmri_clgnet.train_clgnet; assert not any("
+        "name.split('.')[0] == 'banding' for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
