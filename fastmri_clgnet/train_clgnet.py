@@ -33,11 +33,12 @@ from fastmri_clgnet.training.checkpoint import (
     checkpoint_callbacks,
     checkpoint_dir,
     find_checkpoint,
+    forget_requeued,
     weights_only,
 )
 from fastmri_clgnet.training.components import make_loss, make_module, make_trainer
 from fastmri_clgnet.training.data import check_data, make_data_module
-from fastmri_clgnet.training.distributed import say
+from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
@@ -112,6 +113,8 @@ def run(args: Namespace) -> int:
     module = make_module(args)
     masks = train_mask(args), val_mask(args)
     mask_funcs = [make_mask(settings, args.seed) for settings in masks]
+    if training and args.limit_val_batches == 0:
+        raise InputError("--limit_val_batches 0: the best checkpoint is chosen by the validation")
     checkpoint = None
     if args.model != ZERO_FILLED:
         checkpoint = find_checkpoint(args.ckpt_path, args.mode, root)
@@ -129,6 +132,8 @@ def run(args: Namespace) -> int:
     if training and args.model == DEFAULT_MODEL:
         module.loss = make_loss(args, demo)
     root.mkdir(parents=True, exist_ok=True)
+    if training and args.ckpt_path == "none" and evaluator.is_global_zero:
+        forget_requeued(root)
     distributed, on_kspace = evaluator.world_size > 1, MODELS[args.model].on_kspace
     data = make_data_module(args, mask_funcs, distributed, on_kspace)
 
@@ -139,6 +144,9 @@ def run(args: Namespace) -> int:
     status = train(args, module, data, checkpoint) if training else 0
     if status:
         return status
+    if training and evaluator.is_global_zero:
+        forget_requeued(root)
+    wait_for_all()
     images = make_data_module(args, mask_funcs, distributed, on_kspace=False)
     methods: Methods = {MODELS[ZERO_FILLED].label: (ZeroFilledModule(0), images)}
     methods[MODELS[args.model].label] = (module, data)
@@ -207,7 +215,10 @@ def fit(
         if not saver.interrupted:
             raise
     if saver.interrupted:
-        say(f"\nStopped. The same command continues from {saver.path}")
+        if saver.path.is_file():
+            say(f"\nStopped. The same command continues from {saver.path}")
+        else:
+            say("\nStopped before the first checkpoint. The same command starts anew.")
         return status or 130
     return 0
 

@@ -206,6 +206,8 @@ ERRORS = {
     "other model": (["--ckpt_path", "unet.ckpt"], "unet.ckpt: of another model"),
     "two sources": (["--demo_dir", "demo"], "--data_path and --demo_dir contradict"),
     "accelerator": (["--accelerator", "gpu"], "gpu"),
+    "precision": (["--precision", "bf16-true"], "use 16-mixed or bf16-mixed"),
+    "no validation": (["--limit_val_batches", "0"], "chosen by the validation"),
 }  # fmt: skip
 
 
@@ -360,6 +362,23 @@ def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixtur
     assert main(["--data_path", "data", *COMMAND, "--max_epochs", "1"]) == 0
     assert main(["--data_path", "data", *COMMAND, "--chans", "6"]) == 1
     assert "trained with --chans 4. Give these flags" in capsys.readouterr().err
+    # the same shapes, another network
+    assert main(["--data_path", "data", *COMMAND, "--mode", "test", "--wavelet", "db4"]) == 1
+    assert "trained with --wavelet haar. Give these flags" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("run_dir")
+def test_what_slurm_left_is_continued_and_then_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--data_path", "data", *COMMAND]
+    assert main([*command, "--max_epochs", "1"]) == 0
+    root = Path("clgnet/singlecoil")
+    requeued = root / "hpc_ckpt_1.ckpt"
+    shutil.copy(root / "checkpoints" / "last.ckpt", requeued)
+    (root / "checkpoints" / "last.ckpt").unlink()
+    capsys.readouterr()
+    assert main([*command, "--max_epochs", "2"]) == 0
+    assert f"Continuing from {requeued}" in capsys.readouterr().out
+    assert not requeued.exists()
 
 
 def test_training_without_a_test_split(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

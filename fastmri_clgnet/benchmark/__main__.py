@@ -76,7 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar=("METHOD", "FLAGS"),
-        help="flags of train_clgnet for one method alone, such as: clgnet '--chans 16'",
+        help="flags of train_clgnet for one method alone, such as: clgnet '--chans 16'; a "
+        "single flag needs a space in front, such as: clgvarnet ' --hard_dc=true'",
     )
     costs = add(
         "table2",

@@ -86,10 +86,13 @@ def peak_mb(make_action: MakeAction, device: torch.device) -> float:
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
     if not Path("/proc/self/clear_refs").exists():
         return math.nan
-    # glibc reads it as the process starts: what is freed goes back at once
+    # glibc reads them as the process starts: what is freed goes back at once
+    names = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
+    users = {name: os.environ.pop(name, None) for name in names}
     os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"
     try:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.apply(_peak_of_process, (make_action,)) / 1e6
     finally:
         del os.environ["MALLOC_MMAP_THRESHOLD_"]
+        os.environ.update({name: value for name, value in users.items() if value is not None})

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastmri_clgnet.benchmark.tables import Row
+from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.train_clgnet import main as train
 from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
@@ -46,13 +48,25 @@ def train_all(runs: Mapping[str, list[str]], folder: Path) -> dict[str, Row]:
     Returns:
         NMSE, PSNR, SSIM on the validation volumes and the steps taken by run, and, first,
         those of zero-filling.
+
+    Raises:
+        InputError: If a run's folder holds one with other flags.
     """
     rows: dict[str, Row] = {}
     for name, flags in runs.items():
         root = folder / name
-        results = root / "metrics.json"
+        results, record = root / "metrics.json", root / "flags.json"
+        text = json.dumps(flags)
+        if record.is_file() and record.read_text(encoding="utf-8") != text:
+            raise InputError(
+                f"{root}: a run with other flags ({words(json.loads(record.read_text()))}); repeat "
+                "them, or give another --output_path"
+            )
         if not results.is_file():
             print(f"\n=== {name}: train_clgnet {' '.join(flags)} ===", flush=True)
+            root.mkdir(parents=True, exist_ok=True)
+            with atomic_path(record) as temporary:
+                temporary.write_text(text, encoding="utf-8")
             try:
                 status = train([*flags, "--default_root_dir", str(root)])
             except SystemExit as error:  # flags that do not exist
@@ -63,6 +77,7 @@ def train_all(runs: Mapping[str, list[str]], folder: Path) -> dict[str, Row]:
             if status in (130, 143):  # stopped by Ctrl-C or SIGTERM, and saved
                 raise KeyboardInterrupt
             if status or not results.is_file():
+                record.unlink()  # other flags may be tried
                 rows[name] = {"failed": "yes"}
                 continue
         metrics = json.loads(results.read_text(encoding="utf-8"))

@@ -262,23 +262,29 @@ def _progress(items: Sequence, folder: Path) -> tqdm:
     return tqdm(items, f"Checking {folder.name}", unit="file", delay=2, leave=False)
 
 
-def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int) -> None:
-    """Refuse images of several sizes in one batch.
+def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bool = False) -> None:
+    """Refuse slices of several sizes in one batch.
 
     Args:
         volumes: A split.
         batch_size: Slices in a batch.
+        on_kspace: Whether k-space is in the batch, whose size counts then, or images.
 
     Raises:
         InputError: Naming one file of each size.
     """
     if batch_size == 1:
         return
+
+    def size(volume: VolumeInfo) -> tuple[int, ...]:
+        return volume.kspace_shape[1:] if on_kspace else volume.image_size
+
     first = volumes[0]
     for volume in volumes:
-        if volume.image_size != first.image_size:
+        if size(volume) != size(first):
+            what = "k-space" if on_kspace else "images"
             raise InputError(
-                f"{volume.path}: images of {volume.image_size[0]} x {volume.image_size[1]} pixels, "
-                f"but {first.path} has {first.image_size[0]} x {first.image_size[1]}: they cannot "
-                f"share a batch of {batch_size}; use --batch_size 1"
+                f"{volume.path}: {what} of {' x '.join(map(str, size(volume)))}, but {first.path} "
+                f"has {' x '.join(map(str, size(first)))}: they cannot share a batch of "
+                f"{batch_size}; use --batch_size 1"
             )

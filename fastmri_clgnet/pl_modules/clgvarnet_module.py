@@ -63,6 +63,10 @@ class CLGVarNetModule(KspaceModule):
             weight_decay: Adam's weight decay.
             num_log_images: Validation batches whose first image is logged.
         """
+        if num_cascades < 1:
+            raise ValueError(
+                f"num_cascades={num_cascades}: expected 1 or more; zero-filling is not trained"
+            )
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
         self.optimizer_settings = (lr, lr_step_size, lr_gamma, weight_decay)

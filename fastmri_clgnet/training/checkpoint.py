@@ -16,6 +16,9 @@ from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.training.distributed import say
 
 LAST, BEST = "last", "best"
+# constructor arguments that change what a network does with the same weights
+_WITHOUT_PARAMETERS = {"wavelet", "hard_dc", "num_cascades", "mask_center"}
+_REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
 MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
 
 
@@ -98,8 +101,8 @@ def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
     """
     folder = checkpoint_dir(root)
     if name is None and mode == "train":
-        last = folder / f"{LAST}.ckpt"
-        return last if last.is_file() else None
+        paths = [*folder.glob(f"{LAST}.ckpt"), *root.glob(_REQUEUED)]
+        return max(paths, key=lambda path: path.stat().st_mtime, default=None)
     if name == "none" and mode == "train":
         return None
     if name == "none":
@@ -112,6 +115,16 @@ def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
             "--default_root_dir of the run)"
         )
     return path
+
+
+def forget_requeued(root: Path) -> None:
+    """Remove what Lightning saved for a requeued SLURM job, which it would load by itself.
+
+    Args:
+        root: The run's folder.
+    """
+    for path in root.glob(_REQUEUED):
+        path.unlink(missing_ok=True)
 
 
 def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
@@ -129,17 +142,21 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
         raise InputError(f"{path}: holds no 'state_dict'; expected a Lightning checkpoint")
 
     state, expected = checkpoint["state_dict"], module.state_dict()
-    if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in expected.items()}:
-        return
+    same_shapes = {k: v.shape for k, v in state.items()} == {
+        k: v.shape for k, v in expected.items()
+    }
     theirs = checkpoint.get("hyper_parameters") or {}
+    compared = _WITHOUT_PARAMETERS if same_shapes else _architecture(module)
     differences = [
         f"--{name} {theirs[name]}"
         for name, value in module.hparams.items()
-        if name in theirs and theirs[name] != value and name in _architecture(module)
+        if name in theirs and theirs[name] != value and name in compared
     ]
+    if same_shapes and not differences:
+        return
     if differences:
         raise InputError(
-            f"{path}: of a model of another size, trained with {' '.join(differences)}. Give "
+            f"{path}: of another model or size, trained with {' '.join(differences)}. Give "
             "these flags, or another --default_root_dir, or start over with --ckpt_path none"
         )
     name = next(iter(state.keys() ^ expected.keys()), "sizes")

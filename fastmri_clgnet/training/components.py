@@ -112,6 +112,11 @@ def make_trainer(
     own = {"callbacks", "logger", "use_distributed_sampler", "enable_checkpointing", "return",
            "enable_model_summary"}  # fmt: skip
     names = pl.Trainer.__init__.__annotations__.keys() - own
+    if str(args.precision) in ("16-true", "bf16-true"):
+        raise InputError(
+            f"--precision {args.precision}: MR images of 1e-5 and Fourier transforms need float32; "
+            "use 16-mixed or bf16-mixed"
+        )
     bars = [] if args.enable_progress_bar is False else [ProgressBar()]
     try:
         return pl.Trainer(

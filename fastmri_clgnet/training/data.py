@@ -16,6 +16,7 @@ from fastmri_clgnet.data.file_checks import check_one_size
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.training.masks import MaskSettings, check_mask, train_mask, val_mask
+from fastmri_clgnet.training.models import MODELS
 
 
 def check_data(args: Namespace, n_processes: int = 1) -> bool:
@@ -31,7 +32,7 @@ def check_data(args: Namespace, n_processes: int = 1) -> bool:
 
     def check(folder: Path, mask: MaskSettings | None, n_volumes: int) -> None:
         volumes = check_split(folder, args.challenge, masked=mask is None)
-        check_one_size(volumes, args.batch_size)
+        check_one_size(volumes, args.batch_size, MODELS[args.model].on_kspace)
         check_enough_volumes(len(volumes), n_volumes, str(folder))
         if mask is not None:
             check_mask(mask, (volume.kspace_shape[-1] for volume in volumes))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import ablation, costs
+from fastmri_clgnet.benchmark import ablation, costs, training
 from fastmri_clgnet.benchmark.__main__ import main
 from fastmri_clgnet.models import VARIANTS
 from tests.helpers import QUIET
@@ -59,7 +59,11 @@ def test_trains_every_variant_once(
         assert checkpoint["global_step"] == 2
         assert not any("contrastive" in name for name in checkpoint["state_dict"])
     # what was trained is not trained again
-    assert main([*command, str(tmp_path / "nowhere.pt")]) == 0
+    monkeypatch.setattr(training, "train", lambda flags: 1)
+    assert main([*command, str(vgg)]) == 0
+    # nor taken for what other flags would give
+    assert main([*command, str(vgg), "--lr", "1e-5"]) == 1
+    assert "a run with other flags" in capsys.readouterr().err
 
 
 def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,10 @@ def test_good_data_passes(small_dataset: Path) -> None:
         check_one_size([volumes[0], other], batch_size=1)
         with pytest.raises(InputError, match=r"30 x 32 .*use --batch_size 1"):
             check_one_size([volumes[0], other], batch_size=2)
+        wider = volumes[1]._replace(kspace_shape=(*volumes[1].kspace_shape[:-1], 99))
+        check_one_size([volumes[0], wider], batch_size=2)
+        with pytest.raises(InputError, match=r"k-space of .* x 99, .*use --batch_size 1"):
+            check_one_size([volumes[0], wider], batch_size=2, on_kspace=True)
 
 
 def test_large_data_is_sampled(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
