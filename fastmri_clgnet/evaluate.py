@@ -90,8 +90,9 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{folder}: no such folder; expected submission files")
     predictions = dict(zip(names, args.predictions_path, strict=True))
     bootstrap = Bootstrap(args.confidence, args.resamples, args.seed)
-    targets = find_targets(args.target_path, args.acquisition, args.acceleration)
+    targets, unreadable = find_targets(args.target_path, args.acquisition, args.acceleration)
     volumes, failures = evaluate_folders(targets, predictions, args.challenge, args.num_processes)
+    failures = [*unreadable, *failures]
     summaries = summarise_methods(volumes, names, bootstrap)
     differences = paired_differences(volumes, names, bootstrap)
     print(

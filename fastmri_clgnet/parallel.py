@@ -70,8 +70,7 @@ def _map_in_processes(
                 progress.update()
         except BrokenProcessPool as error:
             raise InputError(
-                "a process was ended from outside, perhaps for want of memory; try a smaller "
-                "--num_workers"
+                "a process was ended from outside, perhaps for want of memory; try fewer processes"
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)

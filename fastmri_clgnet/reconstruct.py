@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fastmri_clgnet.errors import InputError, exit_status
-from fastmri_clgnet.reconstruction.files import challenge_of
+from fastmri_clgnet.reconstruction.files import Existing, challenge_of
 from fastmri_clgnet.reconstruction.job import PRECISIONS, Job
 from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.training.arguments import MASK_TYPES
@@ -129,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
         args.precision,
         args.num_workers,
     )
-    written, skipped = reconstruct(job, args.device, args.overwrite, args.num_processes)
+    existing: Existing = "replace" if args.overwrite else "keep"
+    written, skipped = reconstruct(job, args.device, existing, args.num_processes)
     print(
         f"{written} volumes written to {args.output_path}"
         + (f", {skipped} were there already" if skipped else "")

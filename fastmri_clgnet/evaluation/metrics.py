@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 from fastmri.data.transforms import center_crop
 from fastmri.evaluate import METRIC_FUNCS
-from tqdm import tqdm
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.parallel import map_files
 
 METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
 
@@ -54,7 +52,7 @@ class VolumeMetrics(NamedTuple):
 
 def find_targets(
     folder: Path, acquisition: str | None = None, acceleration: int | None = None
-) -> list[Target]:
+) -> tuple[list[Target], list[str]]:
     """List the references, as fastMRI's evaluation chooses them.
 
     Args:
@@ -63,33 +61,41 @@ def find_targets(
         acceleration: Only volumes with this attribute.
 
     Returns:
-        The files, sorted by name.
+        The files, sorted by name; and what is wrong with those that cannot be opened.
 
     Raises:
-        InputError: If there are none, or one cannot be opened.
+        InputError: If there is none that can.
     """
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     if not paths:
         raise InputError(f"{folder}: expected a folder of fastMRI's files, found nothing there")
-    targets, seen = [], set()
+    targets, failures, seen = [], [], set()
     for path in paths:
-        with _open(path) as file:
-            attributes = dict(file.attrs)
+        try:
+            with _open(path) as file:
+                attributes = dict(file.attrs)
+        except InputError as error:
+            failures.append(str(error))
+            continue
         name = str(attributes.get("acquisition", "unknown"))
         seen.add(f"{name}, acceleration {attributes.get('acceleration', 'unknown')}")
         if acquisition in (None, name) and acceleration in (None, attributes.get("acceleration")):
             targets.append(Target(path, name))
+    if not seen:
+        raise InputError("; ".join(failures[:3]))
     if not targets:
         raise InputError(
             f"{folder}: no volume of that acquisition and acceleration; there are: "
             f"{'; '.join(sorted(seen))}"
         )
-    return targets
+    return targets, failures
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file; errors of opening and reading name it."""
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected fastMRI's HDF5 files")
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected one of that name for every reference")
     try:
@@ -184,7 +190,6 @@ def evaluate_folders(
     predictions: Mapping[str, Path],
     challenge: str,
     num_processes: int = 1,
-    progress_bar: bool = True,
 ) -> tuple[list[VolumeMetrics], list[str]]:
     """Compare prediction folders with the references.
 
@@ -193,37 +198,19 @@ def evaluate_folders(
         predictions: Folders of submission files by label.
         challenge: "singlecoil" or "multicoil".
         num_processes: Processes that share the files.
-        progress_bar: Whether to show one.
 
     Returns:
         What could be evaluated, in the order of predictions and targets; and what is wrong with
         the rest, file by file.
+
+    Raises:
+        InputError: If a process died.
     """
     jobs = [
         (target, method, folder, challenge)
         for method, folder in predictions.items()
         for target in targets
     ]
-    with _mapping(min(num_processes, len(jobs))) as apply:
-        results = list(
-            tqdm(
-                apply(_evaluate_one, jobs),
-                "Evaluating",
-                len(jobs),
-                unit="volume",
-                disable=not progress_bar,
-            )
-        )
+    results = map_files(_evaluate_one, jobs, num_processes, "Evaluating")
     volumes = [result for result in results if isinstance(result, VolumeMetrics)]
     return volumes, list(dict.fromkeys(result for result in results if isinstance(result, str)))
-
-
-@contextmanager
-def _mapping(num_processes: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """`map`, in this process or in several."""
-    if num_processes <= 1:
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_processes, context) as pool:
-        yield pool.map

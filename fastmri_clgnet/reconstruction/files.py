@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fastmri
 import h5py
@@ -17,6 +18,9 @@ from fastmri_clgnet.data.file_checks import VolumeInfo, inspect_volume
 from fastmri_clgnet.errors import InputError
 
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
+# what becomes of reconstructions that are there: those of other settings are refused, all are made
+# again, or those of other settings are
+Existing = Literal["keep", "replace", "replace_different"]
 
 
 def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
@@ -63,50 +67,69 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
 
 
 def challenge_of(folder: Path) -> str:
-    """Whether a folder's first file holds single-coil or multicoil k-space, by its axes."""
-    path = min(folder.iterdir(), default=None) if folder.is_dir() else None
-    if path is not None and path.is_file() and h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            return "multicoil" if getattr(file.get("kspace"), "ndim", 3) == 4 else "singlecoil"
+    """Whether a folder's first HDF5 file holds single-coil or multicoil k-space, by its axes."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.is_file() and h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                return "multicoil" if getattr(file.get("kspace"), "ndim", 3) == 4 else "singlecoil"
     return "singlecoil"  # whose check says what is wrong
 
 
+def data_digest(path: Path) -> str:
+    """What tells a volume from others of its name: shape and a row of the middle slice's k-space.
+
+    Args:
+        path: fastMRI's file; its place, name and compression do not matter.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    with h5py.File(path, "r") as file:
+        kspace = file["kspace"]
+        n_slices, n_rows = kspace.shape[0], kspace.shape[-2]
+        row = np.ascontiguousarray(kspace[n_slices // 2, ..., n_rows // 2, :])
+        return hashlib.sha256(str(kspace.shape).encode() + row.tobytes()).hexdigest()[:16]
+
+
 def missing(
-    volumes: list[VolumeInfo], output_path: Path, settings: Mapping[str, Any], overwrite: bool
+    volumes: list[VolumeInfo], output_path: Path, settings: Mapping[str, Any], existing: Existing
 ) -> list[VolumeInfo]:
     """Decide which volumes are still to be reconstructed.
 
     Args:
         volumes: All of them.
         output_path: Where the reconstructions go.
-        settings: How they are made; what is there must have been made the same way.
-        overwrite: Whether to make all of them again.
+        settings: How they are made; what is there must have been made so, of the same data.
+        existing: What becomes of those that are there.
 
     Returns:
-        Those that are not there.
+        Those to make.
 
     Raises:
-        InputError: If one is there that was made in another way.
+        InputError: If one is there that was made in another way, and is not to be replaced.
     """
     todo = []
     for volume in volumes:
         path = output_path / volume.path.name
-        if overwrite or not path.exists():
+        if existing == "replace" or not path.exists():
             todo.append(volume)
             continue
         theirs = read_settings(path)
-        if theirs is None:
+        ours = {**settings, "data": data_digest(volume.path)}
+        # the weights say which checkpoint it is, wherever it lies now
+        different = [
+            key for key in ours if key != "checkpoint" and (theirs or {}).get(key) != ours[key]
+        ]
+        if existing == "replace_different":
+            todo += [volume] if different else []
+        elif theirs is None:
             raise InputError(
                 f"{path}: was not written by this command; give another --output_path, or "
                 "--overwrite to replace it"
             )
-        # the weights say which checkpoint it is, wherever it lies now
-        different = [
-            key for key in settings if key != "checkpoint" and theirs.get(key) != settings[key]
-        ]
-        if different:
+        elif different:
             differences = "; ".join(
-                f"{key} was {theirs.get(key)}, is {settings[key]}" for key in different
+                f"{key} was {theirs.get(key)}, is {ours[key]}" for key in different
             )
             raise InputError(
                 f"{path}: was made with other settings ({differences}); give another "

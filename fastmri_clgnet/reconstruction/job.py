@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from fastmri_clgnet.data import collate_one_size
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.loading import build, read_model, weights_digest
-from fastmri_clgnet.reconstruction.files import save_reconstruction
+from fastmri_clgnet.reconstruction.files import data_digest, save_reconstruction
 from fastmri_clgnet.training.data import make_transform
 from fastmri_clgnet.training.masks import MaskSettings, make_mask
 from fastmri_clgnet.training.models import MODELS
@@ -56,7 +56,7 @@ class Job:
 
         Returns:
             The module, in evaluation mode on the CPU; its choice of --model; and how the
-            reconstructions are made, which every submission file says.
+            reconstructions are made, which every submission file says beside its `data_digest`.
 
         Raises:
             InputError: If it cannot be loaded.
@@ -75,21 +75,17 @@ class Job:
             "model": name,
             "checkpoint": str(self.checkpoint),
             "weights": weights_digest(module.state_dict()),
+            "challenge": self.challenge,
             "mask": self.mask,
             "precision": self.precision,
         }
         return module, name, settings
 
-    def dataset(self, names: Sequence[str], on_kspace: bool) -> SliceDataset:
-        """The host's data set of some of the files."""
+    def dataset(self, on_kspace: bool) -> SliceDataset:
+        """The host's data set of the files, each of which it opens."""
         mask = None if self.mask is None else make_mask(MaskSettings(**self.mask), seed=0)
-        chosen = set(names)
-        return SliceDataset(
-            self.data_path,
-            self.challenge,
-            make_transform(self.challenge, mask, on_kspace),
-            raw_sample_filter=lambda sample: sample.fname.name in chosen,
-        )
+        transform = make_transform(self.challenge, mask, on_kspace)
+        return SliceDataset(self.data_path, self.challenge, transform)
 
 
 class Reconstructor:
@@ -104,11 +100,15 @@ class Reconstructor:
     """
 
     def __init__(self, job: Job, device: torch.device) -> None:
-        """Load the model."""
+        """Load the model and look at the files once, however many are handed to `run`."""
         self.job = job
         self.device = device
         self.module, self.model, self.settings = job.load()
         self.module.to(device)
+        self.dataset = job.dataset(MODELS[self.model].on_kspace)
+        self.slices: dict[str, list[int]] = {}  # places in the data set, by file name
+        for index, sample in enumerate(self.dataset.raw_samples):
+            self.slices.setdefault(sample.fname.name, []).append(index)
 
     @torch.inference_mode()
     def run(self, names: Sequence[str], progress: Callable[[int], object]) -> None:
@@ -125,17 +125,13 @@ class Reconstructor:
             InputError: If a file cannot be used; what is complete by then is written.
         """
         job = self.job
-        dataset = job.dataset(names, MODELS[self.model].on_kspace)
-        volumes: dict[str, list[int]] = {}
-        for index, sample in enumerate(dataset.raw_samples):
-            volumes.setdefault(sample.fname.name, []).append(index)
         batches = [
-            indices[start : start + job.batch_size]
-            for indices in volumes.values()
-            for start in range(0, len(indices), job.batch_size)
+            self.slices[name][start : start + job.batch_size]
+            for name in names
+            for start in range(0, len(self.slices[name]), job.batch_size)
         ]
         loader = DataLoader(
-            dataset,
+            self.dataset,
             batch_sampler=batches,
             num_workers=job.num_workers,
             collate_fn=collate_one_size,
@@ -149,8 +145,9 @@ class Reconstructor:
                 result = self.module.test_step(moved, 0)
             images.update(zip(map(int, result["slice"]), result["output"], strict=True))
             name = result["fname"][0]
-            if len(images) == len(volumes[name]):
+            if len(images) == len(self.slices[name]):
                 stacked = np.stack([images[index] for index in sorted(images)])
-                save_reconstruction(job.output_path / name, stacked, self.settings)
+                settings = {**self.settings, "data": data_digest(job.data_path / name)}
+                save_reconstruction(job.output_path / name, stacked, settings)
                 images = {}
             progress(len(result["output"]))

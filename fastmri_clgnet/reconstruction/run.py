@@ -6,20 +6,20 @@ import torch
 from tqdm import tqdm
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.reconstruction.files import find_volumes, missing
+from fastmri_clgnet.reconstruction.files import Existing, find_volumes, missing
 from fastmri_clgnet.reconstruction.job import Job
 from fastmri_clgnet.reconstruction.processes import share_volumes
 
 
 def reconstruct(
-    job: Job, device_name: str, overwrite: bool = False, num_processes: int = 1
+    job: Job, device_name: str, existing: Existing = "keep", num_processes: int = 1
 ) -> tuple[int, int]:
     """Reconstruct the volumes of a folder that are not there yet.
 
     Args:
         job: What to do.
         device_name: As `choose_device` takes it.
-        overwrite: Whether to make again what is there.
+        existing: What becomes of reconstructions that are there.
         num_processes: Processes that share the volumes.
 
     Returns:
@@ -36,7 +36,7 @@ def reconstruct(
         raise InputError(f"{job.output_path}: the data is there; give another --output_path")
     _, _, settings = job.load()
     job.output_path.mkdir(parents=True, exist_ok=True)
-    todo = missing(volumes, job.output_path, settings, overwrite)
+    todo = missing(volumes, job.output_path, settings, existing)
     names = [volume.path.name for volume in todo]
     n_slices = sum(volume.kspace_shape[0] for volume in todo)
     with tqdm(total=n_slices, desc="Reconstructing", unit="slice", disable=not names) as bar:

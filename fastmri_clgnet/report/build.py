@@ -69,6 +69,11 @@ def build_report(args: argparse.Namespace, arguments: Sequence[str]) -> list[str
     target_path = find_target_path(sources, args.target_path)
     if target_path is not None:
         evaluated = _evaluate(args, sources, target_path)
+    elif args.figure is not None or args.slices:
+        raise InputError(
+            "--figure, --slices: the data of the first run is not where its settings say; give "
+            "--target-path, the folder of its fully sampled files"
+        )
     else:
         note = "The data of the first run is not where its settings say: no images are shown."
         evaluated = Evaluated([], [], {}, [note], [])
@@ -109,7 +114,7 @@ def build_report(args: argparse.Namespace, arguments: Sequence[str]) -> list[str
 
 def _evaluate(args: argparse.Namespace, sources: Sequence[Source], target_path: Path) -> Evaluated:
     """Evaluate all sources and choose and encode slices."""
-    targets = find_targets(target_path)
+    targets, unreadable = find_targets(target_path)
     challenge = args.challenge or challenge_of(target_path)
     with tempfile.TemporaryDirectory() as temporary:
         predictions, notes = find_predictions(
@@ -120,6 +125,7 @@ def _evaluate(args: argparse.Namespace, sources: Sequence[Source], target_path: 
             args.device,
         )
         volumes, failures = evaluate_folders(targets, predictions, challenge, args.num_processes)
+        failures = [*unreadable, *failures]
         first = sources[0].label
         if not any(volume.method == first for volume in volumes):
             raise InputError(f"nothing of {first} could be evaluated: {'; '.join(failures[:3])}")

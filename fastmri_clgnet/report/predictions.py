@@ -16,7 +16,7 @@ from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 def _prediction_folder(
     source: Source, targets: Sequence[Target], challenge: str, device: str
 ) -> Path:
-    """The folder of a source's reconstructions, made where a run has none of these volumes.
+    """The folder of a source's reconstructions, made by a run's checkpoint.
 
     Args:
         source: A run or a folder of reconstructions.
@@ -25,26 +25,28 @@ def _prediction_folder(
         device: Where to reconstruct.
 
     Returns:
-        The folder. A run's own reconstructions/ is taken if it has all volumes; otherwise its best
-        checkpoint reconstructs them with the run's mask.
+        The folder. The best checkpoint of a run reconstructs the volumes with the run's mask,
+        where it has not yet; a run without a checkpoint has its own reconstructions/ taken.
 
     Raises:
         InputError: If a run has neither.
     """
     if not source.is_run:
         return source.path
-    own = source.path / "reconstructions"
-    if all((own / target.path.name).is_file() for target in targets):
-        return own
     model = source.settings.get("model")
     if source.checkpoint is None and model != ZERO_FILLED:
+        own = source.path / "reconstructions"
+        if all((own / target.path.name).is_file() for target in targets):
+            return own
         raise InputError(
             f"{source.path}: neither reconstructions of {targets[0].path.parent} nor a checkpoint "
             "to make them with"
         )
     folder = source.path / MADE
     data = targets[0].path.parent
-    reconstruct(Job(source.checkpoint, model, data, challenge, folder, source.mask), device)
+    job = Job(source.checkpoint, model, data, challenge, folder, source.mask)
+    # the folder is the report's own: what a checkpoint of earlier epochs made there is outdated
+    reconstruct(job, device, "replace_different")
     return folder
 
 

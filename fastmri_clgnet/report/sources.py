@@ -68,6 +68,8 @@ class Source(NamedTuple):
             flags += ["--checkpoint", str(self.settings.get("checkpoint"))]
         for name, value in (self.mask or {}).items():
             flags += [f"--{name}", *words(value if isinstance(value, list) else [value]).split()]
+        if "precision" in self.settings:
+            flags += ["--precision", str(self.settings["precision"])]
         return f"python -m fastmri_clgnet.reconstruct {shlex.join(flags)}"
 
 

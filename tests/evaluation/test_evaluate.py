@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import runpy
 import sys
@@ -146,6 +147,26 @@ def test_what_is_wrong_is_named_and_the_rest_goes_on(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("folders")
+def test_unreadable_references_are_named_and_the_rest_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("targets/b.h5").write_bytes(b"noise")
+    Path("targets/.DS_Store").write_bytes(b"stray")
+    Path("targets/more").mkdir()
+    assert main(command()) == 1
+    errors = capsys.readouterr().err
+    assert "error: targets/b.h5: not a readable HDF5 file" in errors
+    assert "error: targets/.DS_Store: not a readable HDF5 file" in errors
+    assert "error: targets/more: a folder; expected" in errors
+    assert [volume["file"] for volume in results()["volumes"]] == ["a.h5", "c.h5", "d.h5"]
+    assert len(results()["failures"]) == 3
+    for name in ("a.h5", "c.h5", "d.h5"):
+        Path("targets", name).unlink()
+    assert main(command()) == 1
+    assert "error: targets/.DS_Store: not a readable HDF5 file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folders")
 def test_bad_predictions_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("predictions/one")
     with h5py.File(folder / "a.h5", "r+") as file:
@@ -190,6 +211,21 @@ def test_several_processes_give_the_same(capsys: pytest.CaptureFixture[str]) -> 
         found.append(results())
     assert found[0]["volumes"] == found[1]["volumes"]
     assert found[0]["summaries"] == found[1]["summaries"]
+
+
+def die(_: object) -> None:
+    """End the process, as a system without memory does."""
+    os._exit(1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folders")
+def test_a_process_that_dies_is_one_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastmri_clgnet.evaluation.metrics._evaluate_one", die)
+    assert main(command("--num-processes", "2")) == 1
+    assert "error: a process was ended from outside" in capsys.readouterr().err
 
 
 def test_interval_is_that_of_a_normal_mean() -> None:

@@ -9,10 +9,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from fastmri.data import SliceDataset
 from fastmri.data.transforms import UnetDataTransform
 
 from fastmri_clgnet.reconstruct import main
 from fastmri_clgnet.reconstruction.files import read_settings, save_reconstruction
+from fastmri_clgnet.reconstruction.job import Job, Reconstructor
 from fastmri_clgnet.train_clgnet import main as train
 from tests.helpers import MASK, QUIET
 
@@ -103,6 +105,51 @@ def test_resumes_by_volume_in_several_processes(
     assert "a.h5: was made with other settings (mask was" in capsys.readouterr().err
     assert main([*command[:-1], "0.1", "--overwrite"]) == 0
     assert read_settings(out / "a.h5")["mask"]["center_fractions"] == [0.1]  # type: ignore[index]
+
+
+def test_data_of_the_same_names_do_not_mix(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other volumes of the same names and sizes, and other k-space, are told; a copy is not."""
+    first, other, out = small_dataset / "singlecoil_val", tmp_path / "other", tmp_path / "out"
+    other.mkdir()
+    for name, source in (("c.h5", "d.h5"), ("d.h5", "c.h5")):
+        shutil.copy(first / source, other / name)
+
+    def status(data: Path) -> int:
+        command = ["--model", "zero_filled", "--data_path", str(data), "--output_path", str(out)]
+        return main([*command, *MASK])
+
+    assert status(first) == 0
+    assert status(other) == 1
+    assert "c.h5: was made with other settings (data was" in capsys.readouterr().err
+    assert status(small_dataset / "multicoil_val") == 1
+    assert "challenge was singlecoil, is multicoil" in capsys.readouterr().err
+    shutil.copytree(first, tmp_path / "copy")
+    assert status(tmp_path / "copy") == 0
+    assert "2 were there already" in capsys.readouterr().out
+
+
+def test_files_are_opened_once_for_all_volumes(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is handed volume after volume does not look at all files each time."""
+    looked_at: list[str] = []
+    original = SliceDataset._retrieve_metadata
+
+    def noting(dataset: SliceDataset, path: Path) -> object:
+        looked_at.append(path.name)
+        return original(dataset, path)
+
+    monkeypatch.setattr(SliceDataset, "_retrieve_metadata", noting)
+    mask = {"mask_type": "random", "accelerations": [4], "center_fractions": [0.08]}
+    data = small_dataset / "singlecoil_val"
+    job = Job(None, "zero_filled", data, "singlecoil", tmp_path, mask)
+    reconstructor = Reconstructor(job, torch.device("cpu"))
+    for name in ("d.h5", "c.h5"):
+        reconstructor.run([name], lambda _: None)
+    assert sorted(looked_at) == ["c.h5", "d.h5"]
+    assert {path.name for path in tmp_path.iterdir()} == {"c.h5", "d.h5"}
 
 
 def test_what_is_complete_is_written_before_an_error(

@@ -16,9 +16,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from fastmri_clgnet.reconstruct import main as reconstruct
+from fastmri_clgnet.reconstruction.files import read_settings
 from fastmri_clgnet.report.__main__ import main
 from fastmri_clgnet.report.curves import read_curves
 from fastmri_clgnet.report.panels import make_frames
@@ -80,6 +82,55 @@ def test_report_of_a_run_in_an_empty_folder(
     assert "Report: report.html" in capsys.readouterr().out
 
 
+def test_a_run_shows_its_checkpoint_and_not_other_files(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of the volumes' names in reconstructions/, and an earlier checkpoint's, are not it."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    for name in ("c.h5", "d.h5"):
+        shutil.copy(run / "reconstructions" / "e.h5", run / "reconstructions" / name)
+    command = [str(run), "--no-zero-filled", *CPU]
+    assert main(command) == 0
+    ssim = json.loads((run / "metrics.json").read_text())["CLGNet"]["ssim"]
+    assert f"{ssim:.4f} [" in Path("report.html").read_text(encoding="utf-8")
+    # the training goes on
+    best = run / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(best, weights_only=False)
+    for values in checkpoint["state_dict"].values():
+        if values.is_floating_point():
+            values.mul_(1.5)
+    torch.save(checkpoint, best)
+    made = run / "validation_reconstructions" / "c.h5"
+    before = read_settings(made)
+    assert main(command) == 0
+    after = read_settings(made)
+    assert before is not None
+    assert after is not None
+    assert before["weights"] != after["weights"]
+    assert f"{ssim:.4f} [" not in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_without_a_checkpoint_shows_its_reconstructions(
+    small_run: Path, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    shutil.rmtree(run / "checkpoints")
+    command = [str(run), "--output", str(tmp_path / "page.html"), "--no-zero-filled", *CPU]
+    assert main(command) == 1
+    assert "nor a checkpoint" in capsys.readouterr().err
+    for name in ("c.h5", "d.h5"):
+        with (
+            h5py.File(small_dataset / "singlecoil_val" / name) as file,
+            h5py.File(run / "reconstructions" / name, "w") as out,
+        ):
+            out["reconstruction"] = file["reconstruction_esc"][()] * 1.1
+    assert main(command) == 0
+    assert not (run / "validation_reconstructions").exists()
+
+
 def test_report_of_folders_names_what_is_wrong(
     small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,7 +142,7 @@ def test_report_of_folders_names_what_is_wrong(
             out["reconstruction"] = file["reconstruction_rss"][()] * 1.1
     own = tmp_path / "own"
     command = ["--model", "zero_filled", "--data_path", str(targets), "--output_path", str(own)]
-    assert reconstruct([*command, *MASK]) == 0
+    assert reconstruct([*command, *MASK, "--precision", "bf16-mixed"]) == 0
     (noisy / "d.h5").unlink()
     output = tmp_path / "a" / "page.html"
     flags = ["--target-path", str(targets), "--output", str(output), *CPU]
@@ -100,6 +151,7 @@ def test_report_of_folders_names_what_is_wrong(
     page = Texts(output.read_text(encoding="utf-8"))
     assert "noisy/d.h5: no such file" in page.text
     assert "--model zero_filled --mask_type random --accelerations 4" in page.text
+    assert "--center_fractions 0.08 --precision bf16-mixed" in page.text
     assert "Paired differences: method - noisy" in page.text
 
 
@@ -116,13 +168,19 @@ def test_names_are_text_and_not_markup(folders: Folders, tmp_path: Path) -> None
     assert "do not say their mask" in page.text
 
 
-def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_path: Path) -> None:
+def test_a_run_without_its_data_shows_curves_and_settings(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data_path"] = "nowhere"
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     output = tmp_path / "page.html"
+    for flag in (["--figure", str(tmp_path / "f.png")], ["--slices", "c.h5:0"]):
+        assert main([str(run), "--output", str(output), *flag, *CPU]) == 1
+        assert "give --target-path, the folder of its fully" in capsys.readouterr().err
+        assert not output.exists()
     assert main([str(run), "--output", str(output), *CPU]) == 0
     page = Texts(output.read_text(encoding="utf-8"))
     assert "is not where its settings say" in page.text
