@@ -35,12 +35,16 @@ def record_conversion(args: argparse.Namespace, volumes: dict[str, int], drawn: 
     }
     path = out / RECORD
     if path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        converted = {
-            volume: size for volume, size in earlier["volumes"].items() if _is_there(out, volume)
-        }
-        difference = _other_settings(earlier["settings"], settings) or _other_volumes(
-            earlier["volumes"] if drawn else converted, converted, volumes, drawn
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+            recorded, earlier_settings = dict(earlier["volumes"]), dict(earlier["settings"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                f"{path}: not the record of a conversion; give another output folder"
+            ) from error
+        converted = {volume: size for volume, size in recorded.items() if _is_there(out, volume)}
+        difference = _other_settings(earlier_settings, settings) or _other_volumes(
+            recorded if drawn else converted, converted, volumes, drawn
         )
         if difference:
             raise InputError(

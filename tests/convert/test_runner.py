@@ -125,6 +125,9 @@ def test_other_settings_and_other_volumes_are_refused(
     assert main(command) == 1
     assert "another conversion, with other volumes" in capsys.readouterr().err
     assert _contents(tmp_path / "out") == before
+    (tmp_path / "out" / RECORD).write_text('{"settings": {}, "volumes": ["train/a"]}')
+    assert main(command) == 1
+    assert f"{RECORD}: not the record of a conversion" in capsys.readouterr().err
     (tmp_path / "out" / RECORD).unlink()
     assert main(command) == 1
     assert "holds files already; give another output folder" in capsys.readouterr().err
