@@ -48,6 +48,8 @@ def check_data_set(root: Path, challenges: list[str], num_workers: int) -> list[
         for challenge in challenges
         for split, masked in SPLITS.items()
     }
+    if root.name in ("", ".."):
+        root = root.resolve()  # such as ".", which has no name to know a split by
     folders = [root / name for name in names if (root / name).is_dir()]
     if root.name in names and root.is_dir():
         folders.append(root)

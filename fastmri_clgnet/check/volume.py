@@ -93,6 +93,12 @@ def _remarks(file: h5py.File, info: VolumeInfo) -> Iterator[str]:
             f"header: image of {info.header.recon[0]} x {info.header.recon[1]}, but the target has "
             f"{info.image_size[0]} x {info.image_size[1]}"
         )
+    height, width = info.image_size
+    if height < width:
+        yield (
+            f"image of {height} x {width}, wider than high: fastmri.evaluate cuts images to "
+            "squares of their width, and refuses this one; make images no wider than high"
+        )
     if "acquisition" not in file.attrs:
         yield "no attribute 'acquisition', which fastmri.evaluate --acquisition asks for"
 
@@ -145,7 +151,11 @@ def _value_problems(file: h5py.File, info: VolumeInfo, job: Job) -> Iterator[str
         yield f"{problem} (slices {shown}{detail})"
     yield from _center_problem(energy)
     maximum = file.attrs.get("max")
-    if np.isfinite(largest) and maximum is not None and not np.isclose(maximum, largest, rtol=1e-3):
+    if maximum is None:
+        return
+    if not isinstance(maximum, int | float | np.integer | np.floating):
+        yield f"attribute max: {maximum!r}; expected a number"
+    elif np.isfinite(largest) and not np.isclose(maximum, largest, rtol=1e-3):
         yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fastmri_clgnet.convert.runner import convert, summary
+from fastmri_clgnet.convert.runner import Done, convert, summary
 from fastmri_clgnet.convert.sources import SOURCES
 from fastmri_clgnet.convert.splitting import BY, SPLITS
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments; by default the process's.
 
     Returns:
-        The exit status: 0, 1 after an error in the input, 130 after Ctrl-C.
+        The exit status: 0, 1 if a volume or all could not be converted, 130 after Ctrl-C.
     """
     chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chooser.add_argument("--from", dest="source_format", choices=tuple(SOURCES))
@@ -105,18 +105,24 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Convert, say what there is now and what comes next, and return the exit status."""
-    done = convert(args)
+    done, failures = convert(args)
+    if done:
+        _say_what_next(args.out, done)
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _say_what_next(out: Path, done: list[Done]) -> None:
     print(summary(done))
     splits = {(one.challenge, one.split) for one in done}
-    print(f"\nWritten to {args.out}. Check and train:")
-    print(f"  python -m fastmri_clgnet.check {args.out}")
+    print(f"\nWritten to {out}. Check and train:")
+    print(f"  python -m fastmri_clgnet.check {out}")
     for challenge in TARGET_KEYS:
         if {(challenge, "train"), (challenge, "val")} <= splits:
             print(
-                f"  python -m fastmri_clgnet.train_clgnet --data_path {args.out} "
-                f"--challenge {challenge}"
+                f"  python -m fastmri_clgnet.train_clgnet --data_path {out} --challenge {challenge}"
             )
-    return 0
 
 
 if __name__ == "__main__":

@@ -99,6 +99,8 @@ def read_cfl(path: Path) -> npt.NDArray[np.complex64]:
             f"{path}: {path.stat().st_size} bytes, but dimensions {sizes} of complex64 are "
             f"{n_bytes}; is it complete?"
         )
+    if n_bytes == 0:
+        raise InputError(f"{path}: an empty array, of dimensions {sizes}")
     sizes += [1] * (N_DIMENSIONS - len(sizes))
     return np.fromfile(path, "<c8").reshape(sizes, order="F")
 

@@ -83,7 +83,12 @@ def _single_channel(path: Path) -> npt.NDArray[np.complex64]:
 def _multi_channel(path: Path) -> npt.NDArray[np.complex64]:
     with h5py.File(path, "r") as file:
         parts = file.get("kspace")
-        if not isinstance(parts, h5py.Dataset) or parts.ndim != 4 or parts.shape[-1] % 2:
+        if (
+            not isinstance(parts, h5py.Dataset)
+            or parts.ndim != 4
+            or 0 in parts.shape
+            or parts.shape[-1] % 2
+        ):
             found = getattr(parts, "shape", "no such array")
             raise InputError(
                 f"{path}: expected multi-channel 'kspace' (256, 218, nz, 24), real and imaginary "

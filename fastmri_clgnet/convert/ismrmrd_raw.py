@@ -35,7 +35,8 @@ def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
     """Read one volume: every readout to its slice and column; averages are averaged.
 
     Readout oversampling stays in the rows, and the image is cut to the header's size, as in
-    fastMRI. Columns that were not measured stay zero; k-space with gaps between its columns gets
+    fastMRI; to its field of view, where the scanner interpolates. Of several encodings, the first
+    is read. Columns that were not measured stay zero; k-space with gaps between its columns gets
     a mask. Of the header, nothing goes along but sizes, fields of view and the protocol's name.
 
     Args:
@@ -57,7 +58,8 @@ def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
                 for acquisition in map(
                     dataset.read_acquisition, range(dataset.number_of_acquisitions())
                 )
-                if not any(acquisition.is_flag_set(flag) for flag in _OTHER_DATA)
+                if acquisition.encoding_space_ref == 0  # the image's; others calibrate or navigate
+                and not any(acquisition.is_flag_set(flag) for flag in _OTHER_DATA)
             ]
     except (OSError, LookupError, ValueError, TypeError) as error:
         raise InputError(
@@ -70,22 +72,39 @@ def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
     kspace, sampled = _sort(path, readouts, encoding)
     columns = np.flatnonzero(sampled)
     gaps = not sampled[columns[0] : columns[-1] + 1].all()
-    space = encoding.reconSpace
-    size = (
-        min(space.matrixSize.x, kspace.shape[-2]),
-        min(space.matrixSize.y, kspace.shape[-1]),
+    encoded, recon = encoding.encodedSpace, encoding.reconSpace
+    height, pixel_height = _image_axis(
+        encoded.matrixSize.x, encoded.fieldOfView_mm.x, recon.matrixSize.x, recon.fieldOfView_mm.x
+    )
+    width, pixel_width = _image_axis(
+        encoded.matrixSize.y, encoded.fieldOfView_mm.y, recon.matrixSize.y, recon.fieldOfView_mm.y
     )
     measurement = header.measurementInformation
     return Volume(
         kspace[:, 0] if kspace.shape[1] == 1 else kspace,
-        size,
+        (height, width),
         sampled if gaps else None,
         (measurement and measurement.protocolName) or "unknown",
-        (
-            space.fieldOfView_mm.x / space.matrixSize.x,
-            space.fieldOfView_mm.y / space.matrixSize.y,
-        ),
+        (pixel_height, pixel_width),
     )
+
+
+def _image_axis(encoded: int, encoded_mm: float, recon: int, recon_mm: float) -> tuple[int, float]:
+    """Pixels of the image along one axis, and the size of one in millimetres.
+
+    Pixels are as they were encoded, since nothing is interpolated here. Where the scanner
+    interpolates, its matrix at that size of pixel is more than its field of view, and the field
+    of view settles how many there are.
+
+    Args:
+        encoded: Samples of the k-space.
+        encoded_mm: Field of view that they encode.
+        recon: Pixels of the scanner's image.
+        recon_mm: Field of view of that image.
+    """
+    pixel = encoded_mm / encoded
+    within = round(recon_mm / pixel) if pixel > 0 and recon_mm > 0 else recon
+    return min(recon, encoded, max(within, 1)), pixel
 
 
 def _chosen(

@@ -58,7 +58,8 @@ def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
         raise InputError(f"{path}: not a NIfTI file that can be read ({error})") from error
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
-    if values.ndim != 3 or not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
+    numbers = np.issubdtype(values.dtype, np.number) and not np.iscomplexobj(values)
+    if values.ndim != 3 or 0 in values.shape or not numbers:
         raise InputError(
             f"{path}: expected one volume of magnitude images, got {values.shape} {values.dtype}"
         )

@@ -152,22 +152,27 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
         The array.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If it cannot be read, or is empty.
     """
     try:
         loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            keys = list(loaded)
-            default = keys[0] if len(keys) == 1 else "kspace"
-            if (key or default) not in keys:
-                raise InputError(f"{path}: holds {words(keys)}; name one of them with --key")
-            array: npt.NDArray = loaded[key or default]
+        array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
+    if 0 in array.shape:
+        raise InputError(f"{path}: an empty array, of shape {array.shape}")
+    return array
+
+
+def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.NDArray:
+    with archive:
+        keys = list(archive)
+        default = keys[0] if len(keys) == 1 else "kspace"
+        if (key or default) not in keys:
+            raise InputError(f"{path}: holds {words(keys)}; name one of them with --key")
+        array: npt.NDArray = archive[key or default]
     return array
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import NamedTuple
 
 import h5py
 
+from fastmri_clgnet.convert.record import record_conversion
 from fastmri_clgnet.convert.sources import SOURCES
 from fastmri_clgnet.convert.splitting import assign_splits, own_splits
 from fastmri_clgnet.convert.writing import write_volume
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, atomic_path
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.parallel import map_files
 from fastmri_clgnet.training.masks import make_mask, train_mask
 
-RECORD = "conversion.json"  # in the output folder: what the conversion is
 PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
 
 
@@ -68,7 +67,8 @@ def find_jobs(args: argparse.Namespace) -> list[Job]:
         The jobs, sorted by split and name.
 
     Raises:
-        InputError: If there are none, or two would get the same name.
+        InputError: If there are none, two would get the same name, or some lie beside the folders
+            of the source's own splits.
     """
     source: Path = args.source
     if not source.exists():
@@ -93,6 +93,14 @@ def find_jobs(args: argparse.Namespace) -> list[Job]:
             (folder / name, name, split) for split, folder in folders.items()
             for name in files(folder)
         ]  # fmt: skip
+        inside = {path for path, _, _ in placed}
+        outside = [name for name in files(source) if source / name not in inside]
+        if outside:
+            raise InputError(
+                f"{source}: has folders {words(folder.name for folder in folders.values())}, and "
+                f"{len(outside)} file(s) outside them, such as {words(outside[:3])}; sort all "
+                "files into folders train, val and test, or none"
+            )
     else:
         base = source.parent if source.is_file() else source
         names = files(source)
@@ -114,28 +122,42 @@ def find_jobs(args: argparse.Namespace) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.split, job.name))
 
 
-def convert(args: argparse.Namespace) -> list[Done]:
-    """Convert all volumes that are not there yet.
+def convert(args: argparse.Namespace) -> tuple[list[Done], list[str]]:
+    """Convert all volumes that are not there yet, those behind a bad one too.
 
     Args:
         args: All flags.
 
     Returns:
-        What stands in the output folder now, by volume.
+        What stands in the output folder now, by volume; and what is wrong with those that could
+        not be converted, once where it is the same.
 
     Raises:
-        InputError: On the first file that cannot be converted; those that were are whole.
+        InputError: If the flags, the source or the output folder do not fit.
     """
     out: Path = args.out
+    if not 0 <= args.seed < 2**32:
+        raise InputError(f"--seed {args.seed}: expected 0 to {2**32 - 1}")
     if out.resolve().is_relative_to(args.source.resolve()):
         raise InputError(f"{out}: lies in the source {args.source}; give a folder elsewhere")
     jobs = find_jobs(args)
     make_mask(train_mask(args), args.seed)  # refuses flags of masks that do not fit
-    _record(out, jobs, args)
+    sizes = {f"{job.split}/{job.name}": job.path.stat().st_size for job in jobs}
+    record_conversion(args, sizes, drawn=not own_splits(args.source))
     try:
-        return map_files(convert_one, jobs, args.num_workers, "Converting")
+        results = map_files(_attempt, jobs, args.num_workers, "Converting")
     finally:
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
+    failures = dict.fromkeys(result for result in results if isinstance(result, str))
+    return [result for result in results if isinstance(result, Done)], list(failures)
+
+
+def _attempt(job: Job) -> Done | str:
+    """Convert one volume, or say what is wrong with it."""
+    try:
+        return convert_one(job)
+    except InputError as error:
+        return str(error)
 
 
 def convert_one(job: Job) -> Done:
@@ -146,6 +168,9 @@ def convert_one(job: Job) -> Done:
 
     Returns:
         What has been written.
+
+    Raises:
+        InputError: If it cannot be converted.
     """
     out: Path = job.args.out
     for challenge in TARGET_KEYS:
@@ -175,48 +200,6 @@ def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:
         kspace = file["kspace"]
         shown = file.get(TARGET_KEYS[challenge], kspace)
         return Done(challenge, split, len(kspace), tuple(shown.shape[-2:]), skipped)
-
-
-def _record(out: Path, jobs: list[Job], args: argparse.Namespace) -> None:
-    """Write what the conversion is, or compare with what an earlier run has written.
-
-    Raises:
-        InputError: If the output folder holds another conversion, or files of other origin.
-    """
-    settings = {
-        key: value
-        for key, value in sorted(vars(args).items())
-        if key not in ("source", "out", "num_workers")
-    }
-    record = {"settings": settings, "volumes": [f"{job.split}/{job.name}" for job in jobs]}
-    text = json.dumps(record, indent=2) + "\n"
-    path = out / RECORD
-    if path.is_file():
-        earlier = path.read_text(encoding="utf-8")
-        if earlier != text:
-            raise InputError(
-                f"{path}: another conversion, with {_difference(json.loads(earlier), record)}; "
-                "repeat its command to continue it, or give another output folder"
-            )
-        return
-    for challenge in TARGET_KEYS:
-        for folder in sorted(out.glob(f"{challenge}_*")):
-            if any(folder.iterdir()):
-                raise InputError(f"{folder}: holds files already; give another output folder")
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _difference(earlier: dict, record: dict) -> str:
-    """What is different in an earlier conversion, in words."""
-    settings = earlier.get("settings", {})
-    changed = [
-        f"--{key} {settings.get(key)}"
-        for key in sorted({*settings, *record["settings"]})
-        if settings.get(key) != record["settings"].get(key)
-    ]
-    return ", ".join(changed) or "other volumes"
 
 
 def summary(done: list[Done]) -> str:

@@ -78,8 +78,8 @@ def assign_splits(
     if len(groups) < len(wanted):
         raise InputError(
             f"{len(groups)} {'group' if by != 'volume' else 'volume'}(s) cannot fill "
-            f"{words(wanted)}; use fewer splits (such as --split 1 0 0), or sort the files "
-            "into folders train, val and test"
+            f"{words(wanted)}; use fewer splits (such as --split 1 0 0), or sort all "
+            "files into folders train, val and test"
         )
     exact = np.array(fractions) * len(groups)
     counts = np.floor(exact + 1e-9).astype(int)

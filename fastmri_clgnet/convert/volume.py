@@ -55,7 +55,7 @@ def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
     They leave out the zero filling of k-space whose columns were measured in part at its edges.
     Where a column of the middle has none, all count as acquired.
     """
-    filled = np.flatnonzero(_filled_columns(kspace))
+    filled = np.flatnonzero(_filled_columns(kspace).any(axis=0))
     first, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
     columns = kspace.shape[-1]
     return (first, end) if first <= columns // 2 < end else (0, columns)
@@ -72,11 +72,20 @@ def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArra
         (columns,) bool where columns between others are zero; None where none are.
 
     Raises:
-        InputError: If it is undersampled along rows and columns, for which fastMRI has no masks.
+        InputError: If it is undersampled along rows and columns, or otherwise from slice to slice,
+            for which fastMRI has no masks.
     """
     refuse_2d_undersampling(path, kspace[len(kspace) // 2])
-    filled = _filled_columns(kspace)
+    by_slice = _filled_columns(kspace)
+    filled = np.asarray(by_slice.any(axis=0))
     first, end = acquired_columns(kspace)
+    with_signal = by_slice[by_slice.any(axis=1), first:end]
+    if (with_signal != filled[first:end]).any():
+        raise InputError(
+            f"{path}: the slices have samples in different columns; fastMRI's files have one mask "
+            "a volume: store slices with the same columns as a file of their own, or convert the "
+            "fully sampled volumes"
+        )
     return None if filled[first:end].all() else filled
 
 
@@ -102,8 +111,8 @@ def refuse_2d_undersampling(path: Path, kspace: npt.NDArray[np.complex64]) -> No
 
 
 def _filled_columns(kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_]:
-    """The columns with a value other than zero anywhere, (columns,) bool."""
-    filled = np.zeros(kspace.shape[-1], bool)
-    for one in kspace:  # by slice, to hold no mask of the whole volume
-        filled |= (one != 0).reshape(-1, len(filled)).any(axis=0)
+    """The columns of each slice with a value other than zero, (slices, columns) bool."""
+    filled = np.zeros((len(kspace), kspace.shape[-1]), bool)
+    for i, one in enumerate(kspace):  # by slice, to hold no mask of the whole volume
+        filled[i] = (one != 0).reshape(-1, filled.shape[1]).any(axis=0)
     return filled

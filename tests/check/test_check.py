@@ -14,6 +14,7 @@ import pytest
 from fastmri_clgnet.check.__main__ import main
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
+from fastmri_clgnet.data.reference import reference_image
 from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 
 ONE_PROCESS = ["--num_workers", "1"]
@@ -56,8 +57,11 @@ def _roll(file: h5py.File) -> None:
     file["reconstruction_esc"][:] = np.roll(file["reconstruction_esc"][()], 4, axis=-1)
 
 
-def _maximum(file: h5py.File) -> None:
-    file.attrs["max"] = 1.0
+def _maximum(value: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file.attrs["max"] = value
+
+    return change
 
 
 SHAPE = (ROWS, COLUMNS)
@@ -87,7 +91,9 @@ DAMAGES: dict[str, tuple[str, Callable[[h5py.File], None], str]] = {
     "scaled": ("val/c.h5", _scale, "does not match the k-space (slices 1, NMSE up to 0.25)"),
     "moved": ("val/c.h5", _roll, "target: does not match the k-space (slices 0 1 2"),
     "target nan": ("val/c.h5", _put("reconstruction_esc", 0, np.nan), "target: NaN or Inf"),
-    "maximum": ("val/c.h5", _maximum, "attribute max: 1, but the largest value"),
+    "maximum": ("val/c.h5", _maximum(1.0), "attribute max: 1, but the largest value"),
+    "maximum text": ("val/c.h5", _maximum("1"), "attribute max: '1'; expected a number"),
+    "maximum array": ("val/c.h5", _maximum(np.ones(1)), "attribute max: array([1.]); expected a"),
     "target slices": ("val/c.h5", _replace("reconstruction_esc", np.ones((1, 4, 4))), "3 slices"),
     "no mask": ("test/e.h5", _replace("mask", None), "no 'mask'"),
     "mask shape": ("test/e.h5", _replace("mask", np.ones(3)), "expected a mask of 40 columns"),
@@ -164,6 +170,25 @@ def test_mixed_sizes_and_other_remarks_are_warnings(
     assert "warning: header: image of 32 x 30, but the target has 32 x 32" in table
     assert "warning: no attribute 'acquisition'" in table
     assert "0 with errors, 3 warnings" in table
+
+
+def test_images_wider_than_high_are_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kspace, _ = small_volume("singlecoil", 0)
+    reference = np.stack([reference_image(one, (20, SIZE)) for one in kspace])
+    (tmp_path / "singlecoil_train").mkdir()
+    write_fastmri_file(tmp_path / "singlecoil_train" / "a.h5", kspace, reference)
+    assert main([str(tmp_path), *ONE_PROCESS]) == 0
+    assert "warning: image of 20 x 32, wider than high: fastmri.eval" in capsys.readouterr().out
+
+
+def test_the_current_folder_may_be_a_split(
+    small_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small_dataset / "singlecoil_val")
+    assert main([".", *ONE_PROCESS]) == 0
+    assert "2 files: 0 with errors" in capsys.readouterr().out
 
 
 def test_nothing_to_check_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,3 +105,14 @@ def test_undersampled_and_other_files_are_refused(
     assert main(command) == 1
     assert "a.npy: expected single-channel k-space" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*coil*"))
+
+
+def test_empty_volumes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Train").mkdir()
+    np.save(tmp_path / "Train" / "a.npy", np.zeros((0, 32, 32, 2)))
+    with h5py.File(tmp_path / "Train" / "b.h5", "w") as file:
+        file["kspace"] = np.zeros((0, 22, 20, 8), np.float32)
+    assert main([str(tmp_path), f"{tmp_path}_out", *ONE_PROCESS]) == 1
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert "a.npy: an empty array, of shape (0, 32, 32, 2)" in first
+    assert "b.h5: expected multi-channel 'kspace'" in second

@@ -25,11 +25,15 @@ def _write(
     acquired: tuple[int, int] = (0, COLUMNS),
     echo: int = 0,
     averages: int = 1,
+    interpolated: bool = False,
 ) -> None:
     """Write readouts in reversed order, after a noise measurement; `echo` rows were not sampled."""
     path.parent.mkdir(exist_ok=True)
     header = ismrmrd_header((ROWS, COLUMNS), (SIZE, COLUMNS), acquired, (2.0, 1.5))
     document = ismrmrd.xsd.CreateFromDocument(header)
+    if interpolated:  # the scanner's matrix doubles, its field of view stays
+        document.encoding[0].reconSpace.matrixSize.x *= 2
+        document.encoding[0].reconSpace.matrixSize.y *= 2
     document.measurementInformation = ismrmrd.xsd.measurementInformationType(
         patientPosition="HFS", protocolName="t2_tse"
     )
@@ -90,6 +94,33 @@ def test_partial_echo_and_undersampling(tmp_path: Path, capsys: pytest.CaptureFi
         assert np.flatnonzero(file["mask"]).tolist() == lines
     np.testing.assert_array_equal(read[..., 4:, lines], kspace[..., 4:, lines].astype("c8"))
     assert not read[..., :4, :].any()
+
+
+def test_interpolation_of_the_scanner_is_left_out(tmp_path: Path) -> None:
+    """Its matrix of 32 rows would keep the oversampled readout: the field of view has 16."""
+    kspace = fft2c(blobs(0, 1, 2, ROWS, COLUMNS))
+    _write(tmp_path / "in" / "a.h5", kspace, range(COLUMNS), interpolated=True)
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]) == 0
+    with h5py.File(tmp_path / "out" / "multicoil_train" / "a.h5") as file:
+        assert file["reconstruction_rss"].shape == (1, SIZE, COLUMNS)
+        header = ismrmrd.xsd.CreateFromDocument(file["ismrmrd_header"][()])
+    space = header.encoding[0].reconSpace
+    assert (space.fieldOfView_mm.x, space.fieldOfView_mm.y) == (2 * SIZE, 1.5 * COLUMNS)
+
+
+def test_readouts_of_a_second_encoding_are_left_out(tmp_path: Path) -> None:
+    kspace = fft2c(blobs(0, 1, 2, ROWS, COLUMNS))
+    path = tmp_path / "in" / "a.h5"
+    _write(path, kspace, range(COLUMNS))
+    with ismrmrd.Dataset(str(path), mode="r+") as dataset:
+        other = ismrmrd.Acquisition.from_array(np.ones((2, ROWS), np.complex64))
+        other.encoding_space_ref = 1
+        other.center_sample = ROWS // 2
+        other.idx.kspace_encode_step_1 = COLUMNS // 2
+        dataset.append_acquisition(other)
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]) == 0
+    with h5py.File(tmp_path / "out" / "multicoil_train" / "a.h5") as file:
+        np.testing.assert_array_equal(file["kspace"][()], kspace.astype("c8"))
 
 
 def _change(path: Path, **values: int) -> None:

@@ -76,13 +76,30 @@ def test_undersampled_kspace_is_a_test_volume(
         assert (file.attrs["acceleration"], file.attrs["num_low_frequency"]) == (2, 5)
 
 
+def test_columns_that_differ_between_slices_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Together they fill all columns, and would pass for fully sampled; empty slices count not."""
+    kspace = fft2c(blobs(0, 3, 16, 20))
+    kspace[0, :, 1::2] = kspace[2, :, ::2] = kspace[1] = 0
+    np.save(folder / "a.npy", kspace)
+    command = [str(folder), str(tmp_path / "out"), *TRAIN, "--axes", "slice", "row", "column"]
+    assert main(command) == 1
+    assert "a.npy: the slices have samples in different columns" in capsys.readouterr().err
+    kspace = fft2c(blobs(0, 3, 16, 20))
+    kspace[1] = 0
+    np.save(folder / "a.npy", kspace)
+    assert main(command) == 0
+
+
 ERRORS = {
+    "empty": (["--key", "empty"], "a.npz: an empty array, of shape (0, 16, 20)"),
     "axes": (["--axes", "row", "column"], "has 3 axes, but --axes row column names 2"),
     "twice": (["--axes", "row", "column", "row"], "each name once"),
     "no column": (["--axes", "slice", "row", "coil"], "expected row and column"),
     "real": (["--axes", "slice", "row", "column", "--key", "real"], "expected complex numbers"),
     "size": (["--recon_size", "17", "20"], "does not fit into k-space of 16 rows"),
-    "key": (["--key", "nothing"], "holds kspace real negative; name one of them"),
+    "key": (["--key", "nothing"], "holds kspace real negative empty; name one of them"),
     "negative": (["--kind", "image", "--key", "negative"], "which are not negative"),
     "complex": (["--axes", "slice", "row", "column", "complex", "--key", "real"], "names 4"),
 }
@@ -93,7 +110,8 @@ def test_what_does_not_fit_is_one_error(
     name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kspace = fft2c(blobs(0, 2, 16, 20))
-    np.savez(folder / "a.npz", kspace=kspace, real=kspace.real, negative=kspace.real - 1)
+    real, empty = kspace.real, kspace[:0]
+    np.savez(folder / "a.npz", kspace=kspace, real=real, negative=real - 1, empty=empty)
     flags, message = ERRORS[name]
     axes = [] if "--axes" in flags else ["--axes", "slice", "row", "column"]
     assert main([str(folder), str(tmp_path / "out"), *TRAIN, *axes, *flags]) == 1

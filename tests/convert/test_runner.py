@@ -14,8 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet.convert import runner
 from fastmri_clgnet.convert.__main__ import main
+from fastmri_clgnet.convert.record import RECORD
+from fastmri_clgnet.convert.runner import PARTIAL
 from tests.convert.host import assert_good, blobs
 
 FLAGS = ["--from", "numpy", "--axes", "slice", "row", "column", "--kind", "image"]
@@ -109,7 +110,7 @@ def test_several_processes_give_the_same_bytes(source: Path, tmp_path: Path) -> 
         assert not file["kspace"][..., ~mask].any()
         assert file["kspace"][..., mask].all()
         assert file["reconstruction_esc"].shape == (2, 24, 20)
-        assert file.attrs["acceleration"] == round(20 / mask.sum())
+        assert file.attrs["acceleration"] == 4
 
 
 def test_other_settings_and_other_volumes_are_refused(
@@ -124,7 +125,10 @@ def test_other_settings_and_other_volumes_are_refused(
     assert main(command) == 1
     assert "another conversion, with other volumes" in capsys.readouterr().err
     assert _contents(tmp_path / "out") == before
-    (tmp_path / "out" / runner.RECORD).unlink()
+    (tmp_path / "out" / RECORD).write_text('{"settings": {}, "volumes": ["train/a"]}')
+    assert main(command) == 1
+    assert f"{RECORD}: not the record of a conversion" in capsys.readouterr().err
+    (tmp_path / "out" / RECORD).unlink()
     assert main(command) == 1
     assert "holds files already; give another output folder" in capsys.readouterr().err
     assert main([str(source), str(source / "out"), *FLAGS]) == 1
@@ -133,25 +137,29 @@ def test_other_settings_and_other_volumes_are_refused(
     assert "no such file or folder" in capsys.readouterr().err
     assert main([str(source), str(tmp_path / "new"), "--from", "bart"]) == 1
     assert "no files ending in .cfl" in capsys.readouterr().err
+    for seed in ("-1", str(2**32)):
+        assert main([str(source), str(tmp_path / "new"), *FLAGS, "--seed", seed]) == 1
+        assert f"--seed {seed}: expected 0 to 4294967295" in capsys.readouterr().err
     masks = ["--accelerations", "20"]
     assert main([str(source), str(tmp_path / "new"), *FLAGS, *masks]) == 1
     assert "acceleration 20 with centre fraction 0.08" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
-def test_a_bad_volume_stops_and_the_others_stay(
+def test_a_bad_volume_is_named_and_the_others_are_converted(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = source / "p2" / "v5.npy"
-    np.save(bad, np.full((2, 24, 20), np.nan))
+    np.save(bad, np.full((3, 24, 20), np.nan))
     command = [str(source), str(tmp_path / "out"), *FLAGS, "--num_workers", "1"]
     assert main(command) == 1
     assert capsys.readouterr().err.splitlines()[-1] == f"error: {bad}: the images hold NaN or Inf"
     assert_good(tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*/*.h5"))) == 9
     np.save(bad, np.ones((2, 24, 20)))
     assert main(command) == 0
     assert len(list((tmp_path / "out").glob("*/*.h5"))) == 10
-    assert not (tmp_path / "out" / runner.PARTIAL).exists()
+    assert not (tmp_path / "out" / PARTIAL).exists()
 
 
 def test_names_that_coincide_are_refused(
@@ -163,3 +171,75 @@ def test_names_that_coincide_are_refused(
     split = ["--split", "1", "0", "0"]
     assert main([str(tmp_path / "in"), str(tmp_path / "out"), *FLAGS, *split]) == 1
     assert "2 files would be train/a_b.h5; rename them" in capsys.readouterr().err
+
+
+@pytest.fixture
+def sorted_source(tmp_path: Path) -> Path:
+    """Two training volumes and one for validation, in folders of their own."""
+    for i, name in enumerate(("Train/a", "Train/b", "Val/c")):
+        path = tmp_path / "in" / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.abs(blobs(i, 2, 24, 20)))
+    return tmp_path / "in"
+
+
+def test_files_outside_own_splits_are_refused(
+    sorted_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(sorted_source / "left.npy", np.ones((2, 24, 20)))
+    assert main([str(sorted_source), str(tmp_path / "out"), *FLAGS]) == 1
+    error = capsys.readouterr().err
+    assert "has folders Train Val, and 1 file(s) outside them, such as left.npy" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_own_splits_may_lose_a_bad_volume_and_gain_others(
+    sorted_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = sorted_source / "Train" / "b.npy"
+    bad.write_bytes(b"no array")
+    command = [str(sorted_source), str(tmp_path / "out"), *FLAGS, "--num_workers", "1"]
+    assert main(command) == 1
+    assert "b.npy: not a NumPy array" in capsys.readouterr().err
+    bad.unlink()
+    assert main(command) == 0
+    np.save(sorted_source / "Train" / "d.npy", np.abs(blobs(4, 2, 24, 20)))
+    assert main(command) == 0
+    names = sorted(path.stem for path in (tmp_path / "out").glob("*/*.h5"))
+    assert names == ["a", "c", "d"]
+    # some go, others come: another source
+    shutil.move(sorted_source / "Train" / "a.npy", sorted_source / "Train" / "e.npy")
+    assert main(command) == 1
+    assert "another conversion, with other volumes" in capsys.readouterr().err
+
+
+def test_another_source_with_the_same_names_is_refused(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(tmp_path / "out"), *FLAGS, "--num_workers", "1"]
+    assert main([str(source), *command]) == 0
+    before = _contents(tmp_path / "out")
+    shutil.copytree(source, tmp_path / "other")
+    np.save(tmp_path / "other" / "p0" / "v0.npy", np.ones((3, 24, 20)))
+    assert main([str(tmp_path / "other"), *command]) == 1
+    error = capsys.readouterr().err
+    assert "another conversion, with files of other sizes, such as" in error
+    assert "p0_v0;" in error
+    assert _contents(tmp_path / "out") == before
+
+
+def test_the_acceleration_of_a_test_volume_is_the_one_asked_for(
+    source: Path, tmp_path: Path
+) -> None:
+    """Masks of 20 columns reach other factors; evaluation chooses volumes by the nominal one."""
+    masks = ["--accelerations", "3", "6", "--center_fractions", "0.1", "0.1", "--split"]
+    command = [str(source), str(tmp_path / "out"), *FLAGS, "--num_workers", "1", *masks]
+    assert main([*command, "0", "0", "1"]) == 0
+    nominal = []
+    for path in (tmp_path / "out" / "singlecoil_test").iterdir():
+        # the first of the host's draws, from NumPy's generator
+        index = np.random.RandomState(tuple(map(ord, path.name))).randint(2)
+        with h5py.File(path) as file:
+            nominal.append(file.attrs["acceleration"])
+        assert nominal[-1] == (3, 6)[index]
+    assert set(nominal) == {3, 6}
