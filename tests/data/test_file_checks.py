@@ -102,7 +102,7 @@ def test_good_data_passes(small_dataset: Path) -> None:
         check_one_size(volumes, batch_size=4)
         other = volumes[1]._replace(image_size=(30, 32))
         check_one_size([volumes[0], other], batch_size=1)
-        with pytest.raises(InputError, match=r"30 x 32 .*use --batch_size 1"):
+        with pytest.raises(InputError, match=r"30 x 32, .*use --batch_size 1"):
             check_one_size([volumes[0], other], batch_size=2)
         wider = volumes[1]._replace(kspace_shape=(*volumes[1].kspace_shape[:-1], 99))
         check_one_size([volumes[0], wider], batch_size=2)
