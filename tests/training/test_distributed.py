@@ -195,14 +195,16 @@ def test_launchers_and_the_demo_data_set(launcher: str, tmp_path: Path) -> None:
         ]
     printed = "".join(run_all(commands, tmp_path))
     assert "Starting with 2 processes" in printed
-    # tqdm's last line of a bar, in one process alone
-    assert printed.count("Making the demo data set: 100%") == 1
+    # tqdm's first line of a bar, in one process alone
+    assert printed.count("Making the demo data set:   0%") == 1
     assert printed.count("*** DEMO") == 1
     root = tmp_path / "clgnet" / "singlecoil_demo"
     assert checkpoint(root)["global_step"] == 1
     assert len(list((root / "reconstructions").iterdir())) == 2
 
 
+# the kill may come in the middle of an epoch, and Lightning says so
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
 @pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_a_checkpoint(data_path: Path, tmp_path: Path) -> None:
     flags = [*COMMAND, "--data_path", str(data_path), "--check_val_every_n_epoch", "1000000"]
