@@ -15,11 +15,12 @@ def words(values: Iterable[object]) -> str:
     return " ".join(map(str, values))
 
 
-def exit_status(command: Callable[[], int]) -> int:
+def exit_status(command: Callable[[], int], debug: bool = False) -> int:
     """Run a command; bad input, or a file that cannot be read or written, is one line on stderr.
 
     Args:
         command: Returns its exit status.
+        debug: Whether to raise the error, with its traceback.
 
     Returns:
         That status, 1 after an `InputError` or `OSError`, 130 after Ctrl-C.
@@ -27,6 +28,8 @@ def exit_status(command: Callable[[], int]) -> int:
     try:
         return command()
     except (InputError, OSError) as error:
+        if debug:
+            raise
         # an error in a loader's worker comes with the worker's traceback in front
         print(f"error: {str(error).rsplit('InputError: ', 1)[-1].strip()}", file=sys.stderr)
         return 1

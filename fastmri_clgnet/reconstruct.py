@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.precision import PRECISIONS
 from fastmri_clgnet.reconstruction.files import Existing, challenge_of
-from fastmri_clgnet.reconstruction.job import PRECISIONS, Job
+from fastmri_clgnet.reconstruction.job import Job
 from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.training.arguments import MASK_TYPES
 from fastmri_clgnet.training.masks import MASK_FLAGS, MaskSettings, make_mask

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 
 from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.fastmri_file import atomic_path
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.training.arguments import (
     DEFAULT_MODEL,
@@ -82,19 +82,15 @@ def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
         lambda record: "Tip:" not in record.getMessage()
     )
+
+    def of_lightning_too() -> int:
+        try:
+            return command()
+        except MisconfigurationException as error:
+            raise InputError(str(error)) from error
+
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
-    try:
-        return command()
-    except (InputError, MisconfigurationException) as error:
-        if debug:
-            raise
-        # an error in a loader's worker comes with the worker's traceback in front
-        message = str(error).rsplit("InputError: ", 1)[-1].strip()
-        print(f"error: {message}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before or after the training, which saves a checkpoint
-        print("\nStopped.", file=sys.stderr)
-        return 130
+    return exit_status(of_lightning_too, debug)
 
 
 def run(args: Namespace) -> int:

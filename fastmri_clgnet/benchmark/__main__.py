@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from fastmri_clgnet.benchmark import ablation, speed, table1, table2
-from fastmri_clgnet.benchmark.actions import PRECISIONS
 from fastmri_clgnet.errors import exit_status
+from fastmri_clgnet.precision import PRECISIONS
 
 _TRAINING = (
     "Flags that are not listed here go to train_clgnet. A second call skips what was trained and "
@@ -94,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     timing.add_argument("--batch", type=int, default=1, help="images at once")
     timing.add_argument(
-        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="Lightning's names"
+        "--precision", choices=tuple(PRECISIONS), default="32-true", help="Lightning's names"
     )
     parts = ("forward", "step", "contrastive_step", "data")
     timing.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")

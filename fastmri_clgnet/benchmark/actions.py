@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -14,16 +13,9 @@ from torchvision.models import vgg19
 from fastmri_clgnet.benchmark.inputs import example_inputs
 from fastmri_clgnet.benchmark.measure import Action
 from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
+from fastmri_clgnet.precision import autocast
 
 MakeNetwork = Callable[[], nn.Module]
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # Lightning's names
-
-
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    types = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-    if precision == "32-true":
-        return nullcontext()
-    return torch.autocast(device.type, types[precision])
 
 
 def forward_pass(
@@ -36,7 +28,7 @@ def forward_pass(
         size: Height and width in pixels.
         batch: Images at once.
         device: Where to run.
-        precision: One of `PRECISIONS`.
+        precision: A key of `fastmri_clgnet.precision.PRECISIONS`.
 
     Returns:
         The action.
@@ -45,7 +37,7 @@ def forward_pass(
     inputs = example_inputs(model, (size, size), device, batch)
 
     def action() -> None:
-        with torch.no_grad(), _autocast(device, precision):
+        with torch.no_grad(), autocast(device, precision):
             model(*inputs)
 
     return action
@@ -66,7 +58,7 @@ def training_step(
         size: Height and width in pixels.
         batch: Images at once.
         device: Where to run.
-        precision: One of `PRECISIONS`.
+        precision: A key of `fastmri_clgnet.precision.PRECISIONS`.
         contrastive: Whether to add the contrastive loss, on all its layers of VGG19 with random
             weights, which cost the same, and all images of the batch, up to 6, as negatives.
 
@@ -81,7 +73,7 @@ def training_step(
 
     def action() -> None:
         optimizer.zero_grad()
-        with _autocast(device, precision):
+        with autocast(device, precision):
             value = loss(model(image), target, image)["loss"]
         value.backward()
         optimizer.step()

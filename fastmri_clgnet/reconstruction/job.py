@@ -16,12 +16,11 @@ from torch.utils.data import DataLoader
 from fastmri_clgnet.data import collate_one_size
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.loading import build, read_model, weights_digest
+from fastmri_clgnet.precision import autocast
 from fastmri_clgnet.reconstruction.files import data_digest, save_reconstruction
 from fastmri_clgnet.training.data import make_transform
 from fastmri_clgnet.training.masks import MaskSettings, make_mask
 from fastmri_clgnet.training.models import MODELS
-
-PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Job:
         output_path: Folder of submission files.
         mask: mask_type, accelerations and center_fractions, for fully sampled files.
         batch_size: Slices at a time.
-        precision: A key of `PRECISIONS`.
+        precision: A key of `fastmri_clgnet.precision.PRECISIONS`.
         num_workers: Loader processes.
     """
 
@@ -137,11 +136,10 @@ class Reconstructor:
             collate_fn=collate_one_size,
             pin_memory=self.device.type == "cuda",
         )
-        dtype = PRECISIONS[job.precision]
         images: dict[int, np.ndarray] = {}
         for batch in loader:
             moved = self.module.transfer_batch_to_device(batch, self.device, 0)
-            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+            with autocast(self.device, job.precision):
                 result = self.module.test_step(moved, 0)
             images.update(zip(map(int, result["slice"]), result["output"], strict=True))
             name = result["fname"][0]
