@@ -33,7 +33,6 @@ from fastmri_clgnet.training.arguments import (
 )
 from fastmri_clgnet.training.checkpoint import (
     LAST,
-    SaveOnInterrupt,
     check_checkpoint,
     checkpoint_dir,
     find_checkpoint,
@@ -44,6 +43,7 @@ from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS
 from fastmri_clgnet.training.results import save_metrics
+from fastmri_clgnet.training.stopping import SaveAndStop
 
 # A small adversary that learns in seconds on the demo data; a flag still wins
 DEMO_BANDING: dict[str, Any] = {
@@ -172,7 +172,6 @@ def run(args: Namespace, plain: PlainModel) -> int:
     check_data(args)
     root.mkdir(parents=True, exist_ok=True)
     evaluator = make_trainer(args)
-    mask_funcs[0].rng.seed(args.seed + evaluator.global_rank)  # each process draws its own masks
     data = make_data_module(
         args, mask_funcs, evaluator.world_size > 1, MODELS[plain.name].on_kspace
     )
@@ -246,7 +245,7 @@ def _train(
     """Fine-tune to max_epochs; gives the exit status."""
     root: Path = args.default_root_dir
     folder = checkpoint_dir(root)
-    saver = SaveOnInterrupt(folder / f"{LAST}.ckpt")
+    saver = SaveAndStop(folder / f"{LAST}.ckpt")
     last = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
     callbacks = [last, saver, SavePlain(folder / f"{PLAIN}.ckpt", plain.contents), _PrintRow()]
     logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None

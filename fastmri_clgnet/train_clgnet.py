@@ -28,7 +28,6 @@ from fastmri_clgnet.training.checkpoint import (
     BEST,
     LAST,
     NameModel,
-    SaveOnInterrupt,
     check_checkpoint,
     checkpoint_callbacks,
     checkpoint_dir,
@@ -42,7 +41,11 @@ from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
+from fastmri_clgnet.training.sole_run import sole_run
+from fastmri_clgnet.training.step_seeds import SeedSteps
+from fastmri_clgnet.training.stopping import SaveAndStop
 
+Methods = dict[str, tuple[MriModule, FastMriDataModule]]  # by what the table calls them
 TENSORBOARD = "tensorboard"  # folder of its logs under default_root_dir
 _QUIET = (
     ".*does not have many workers.*",
@@ -50,6 +53,7 @@ _QUIET = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*is smaller than the logging interval.*",
     ".*sync_dist=True.*",
+    ".*your dataloader is not resumable.*",  # its batches follow from where the training is
     ".*callbacks used to create the checkpoint need to be provided.*",
 )
 
@@ -123,16 +127,44 @@ def run(args: Namespace) -> int:
         )
         args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
     evaluator = make_trainer(args)
-    mask_funcs[0].rng.seed(args.seed + evaluator.global_rank)  # each process draws its own masks
     test = check_data(args, evaluator.world_size)
     if training and args.model == DEFAULT_MODEL:
         module.loss = make_loss(args, demo)
-    root.mkdir(parents=True, exist_ok=True)
-    if training and args.ckpt_path == "none" and evaluator.is_global_zero:
-        forget_requeued(root)
     distributed, on_kspace = evaluator.world_size > 1, MODELS[args.model].on_kspace
     data = make_data_module(args, mask_funcs, distributed, on_kspace)
+    images = make_data_module(args, mask_funcs, distributed, on_kspace=False)
+    methods: Methods = {
+        MODELS[ZERO_FILLED].label: (ZeroFilledModule(0), images),
+        MODELS[args.model].label: (module, data),
+    }
+    with sole_run(root, evaluator.is_global_zero):
+        return work(args, evaluator, methods, checkpoint, test)
 
+
+def work(
+    args: Namespace,
+    evaluator: pl.Trainer,
+    methods: Methods,
+    checkpoint: Path | None,
+    test: bool,
+) -> int:
+    """Train or test in the run's folder.
+
+    Args:
+        args: All flags.
+        evaluator: A trainer that neither logs nor saves checkpoints.
+        methods: The zero-filled image and the module, with their data.
+        checkpoint: What to continue from, or to test.
+        test: Whether there is a test split.
+
+    Returns:
+        The exit status.
+    """
+    root: Path = args.default_root_dir
+    training = args.mode == "train" and args.model != ZERO_FILLED
+    module, data = methods[MODELS[args.model].label]
+    if training and args.ckpt_path == "none" and evaluator.is_global_zero:
+        forget_requeued(root)
     if args.mode == "test":
         evaluator.test(module, data, ckpt_path=checkpoint, **weights_only(evaluator.test))
         return 0
@@ -143,9 +175,6 @@ def run(args: Namespace) -> int:
     if training and evaluator.is_global_zero:
         forget_requeued(root)
     wait_for_all()
-    images = make_data_module(args, mask_funcs, distributed, on_kspace=False)
-    methods: Methods = {MODELS[ZERO_FILLED].label: (ZeroFilledModule(0), images)}
-    methods[MODELS[args.model].label] = (module, data)
     summarise(args, evaluator, methods, test)
     return 0
 
@@ -168,8 +197,13 @@ def train(
     logger = None
     if args.logger:
         logger = TensorBoardLogger(root, name=None, version=TENSORBOARD, default_hp_metric=False)
-    saver = SaveOnInterrupt(checkpoint_dir(root) / f"{LAST}.ckpt")
-    callbacks: list[Callback] = [*checkpoint_callbacks(root), NameModel(args.model), saver]
+    saver = SaveAndStop(checkpoint_dir(root) / f"{LAST}.ckpt", args.checkpoint_minutes)
+    callbacks: list[Callback] = [
+        *checkpoint_callbacks(root),
+        NameModel(args.model),
+        SeedSteps(args.seed),
+        saver,
+    ]
     if logger is not None:
         callbacks.append(LearningRateMonitor("epoch"))
     trainer = make_trainer(args, callbacks, logger)
@@ -188,7 +222,7 @@ def fit(
     module: MriModule,
     data: FastMriDataModule,
     checkpoint: Path | None,
-    saver: SaveOnInterrupt,
+    saver: SaveAndStop,
 ) -> int:
     """Let the trainer fit; say how to go on if Ctrl-C or SIGTERM stops it.
 
@@ -204,7 +238,8 @@ def fit(
     """
     status = 0
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, **weights_only(trainer.fit))
+        with saver.listening():
+            trainer.fit(module, data, ckpt_path=checkpoint, **weights_only(trainer.fit))
     except SIGTERMException:
         status = 143
     except (SystemExit, KeyboardInterrupt):
@@ -217,9 +252,6 @@ def fit(
             say("\nStopped before the first checkpoint. The same command starts anew.")
         return status or 130
     return 0
-
-
-Methods = dict[str, tuple[MriModule, FastMriDataModule]]
 
 
 def summarise(args: Namespace, evaluator: pl.Trainer, methods: Methods, test: bool) -> None:

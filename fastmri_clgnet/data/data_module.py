@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +12,10 @@ import torch
 from fastmri.data import VolumeSampler
 from fastmri.data.subsample import MaskFunc
 from fastmri.pl_modules import FastMriDataModule
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
 from fastmri_clgnet.data.file_checks import check_kspace_values
+from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.errors import InputError
 
@@ -77,21 +80,53 @@ def _refuse_mixed_sizes(samples: list[Any]) -> None:
             )
 
 
-class CheckedDataModule(FastMriDataModule):
-    """`FastMriDataModule` that refuses bad k-space and batches of mixed sizes with a clear error.
+def _start_worker(host_init: Callable[[int], None] | None, worker_id: int) -> None:
+    """Let the host seed its masks; leave Ctrl-C and SIGTERM, sent to all, to the main process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if host_init is not None:
+        host_init(worker_id)
 
-    It takes the same arguments. Wrap transforms in `CheckedTransform` to have k-space checked.
+
+class CheckedDataModule(FastMriDataModule):
+    """`FastMriDataModule` that refuses bad data with a clear error and repeats itself exactly.
+
+    It takes the same arguments and a seed. Wrap transforms in `CheckedTransform` to have k-space
+    checked; batches of mixed sizes are refused. Order, masks and other random choices of training
+    slices follow from the seed, the epoch and the slice (see `SeededSlices`), whatever the number
+    of workers; a training that goes on from a checkpoint of mid-epoch gets the batches that were
+    left. Validation and test are batched by `VolumeBatches` where several processes share them.
+
+    Args:
+        args: Of the host's data module.
+        seed: Of the training data, 0 or more.
+        kwargs: Of the host's data module.
     """
 
+    def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
+        """Keep the arguments."""
+        super().__init__(*args, **kwargs)
+        self.seed = seed
+
     def _create_data_loader(self, *args: Any, **kwargs: Any) -> DataLoader:
-        """Make the host's loader, batching by `collate_one_size` and `VolumeBatches`."""
-        loader: DataLoader = super()._create_data_loader(*args, **kwargs)
-        if isinstance(loader.sampler, VolumeSampler):
-            loader = DataLoader(
-                loader.dataset,
-                batch_sampler=VolumeBatches(loader.sampler, self.batch_size),
-                num_workers=loader.num_workers,
-                worker_init_fn=loader.worker_init_fn,
+        """Take the host's data set and sampler into a loader of checked batches."""
+        host: DataLoader = super()._create_data_loader(*args, **kwargs)
+        dataset, batches, host_init = host.dataset, host.batch_sampler, host.worker_init_fn
+        partition = kwargs.get("data_partition", args[1] if len(args) > 1 else None)
+        if partition == "train":
+            n_processes, rank = (None, None) if self.distributed_sampler else (1, 0)
+            sampler: DistributedSampler = DistributedSampler(
+                dataset, n_processes, rank, seed=self.seed
             )
-        loader.collate_fn = collate_one_size
-        return loader
+            batches = EpochBatches(sampler, self.batch_size, start=progress(self.trainer))
+            mask_func = getattr(self.train_transform, "mask_func", None)
+            dataset, host_init = SeededSlices(dataset, mask_func, self.seed), None
+        elif isinstance(host.sampler, VolumeSampler):
+            batches = VolumeBatches(host.sampler, self.batch_size)
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=self.num_workers,
+            worker_init_fn=partial(_start_worker, host_init),
+            collate_fn=collate_one_size,
+        )

@@ -133,7 +133,9 @@ def make_demo_dataset(
 
 
 def _make_dataset(challenge: str, root: Path, progress_bar: bool) -> None:
-    """Make the data set under a temporary name, then rename it."""
+    """Make the data set under a temporary name, then rename it; remove what a killed call left."""
+    for left in root.parent.glob(f".{root.name}.*/"):
+        shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     temporary.chmod(0o755)  # mkdtemp gives the folder to its user alone
     try:

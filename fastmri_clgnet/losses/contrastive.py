@@ -72,7 +72,7 @@ class ContrastiveLoss(nn.Module):
             denominator away (the paper's ablation "w/o negative").
         eps: Added to the denominator; keeps the gradient finite where the output equals its
             negatives.
-        seed: Seed of the drawing; by default it follows torch's, at the first call. Under
+        seed: Seed of the drawing; by default negatives are drawn from torch's own generator. Under
             distributed training each process draws from its own batch.
 
     Raises:
@@ -101,8 +101,7 @@ class ContrastiveLoss(nn.Module):
         self.layer_weights = tuple(layer_weights)
         self.num_negatives = num_negatives
         self.eps = eps
-        self.seed = seed
-        self._generator: torch.Generator | None = None
+        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
         self._warned = False
 
     @property
@@ -126,9 +125,6 @@ class ContrastiveLoss(nn.Module):
         Returns:
             (batch_size, min(K, batch_size)) int64: indices into the batch, distinct in each row.
         """
-        if self._generator is None:
-            seed = torch.initial_seed() if self.seed is None else self.seed
-            self._generator = torch.Generator().manual_seed(seed)
         if batch_size < self.num_negatives and not self._warned:
             self._warned = True
             warnings.warn(

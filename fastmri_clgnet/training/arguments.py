@@ -13,11 +13,13 @@ import yaml
 from fastmri.data.mri_data import fetch_dir
 from fastmri.pl_modules import FastMriDataModule
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt
 
 from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss, VGG19Features
 from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.training.stopping import SaveAndStop
 
 DEFAULT_MODEL = "clgnet"
 MASK_TYPES = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
@@ -106,7 +108,12 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
         "single-coil k-space; zero_filled is tested without training. The flags of its constructor "
         "are shown by --model MODEL --help.",
     )
-    run.add_argument("--seed", type=int, default=42, help="Seed of weights, data order and masks.")
+    run.add_argument(
+        "--seed",
+        type=NonNegativeInt,
+        default=42,
+        help="Seed of weights, data order, masks and negatives.",
+    )
     run.add_argument(
         "--default_root_dir",
         type=Path | None,
@@ -121,6 +128,13 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
         help="Checkpoint to continue from or to test: a file, 'last', 'best' or 'none' (start "
         "over). Default: the last one when training, the best one when testing, under "
         "default_root_dir.",
+    )
+    run.add_argument(
+        "--checkpoint_minutes",
+        type=NonNegativeFloat,
+        default=_default(SaveAndStop, "minutes"),
+        help="Minutes after which last.ckpt is written again within an epoch; it also is at the "
+        "end of an epoch, before a validation, and on Ctrl-C or SIGTERM.",
     )
     run.add_argument(
         "--debug", action="store_true", help="Show the traceback of an error in the input."

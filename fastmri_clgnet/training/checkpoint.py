@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.distributed import say
 
 LAST, BEST = "last", "best"
 # constructor arguments that change what a network does with the same weights
@@ -31,12 +28,19 @@ def checkpoint_callbacks(root: Path) -> list[Callback]:
     """Keep best.ckpt (lowest validation_loss) and last.ckpt; Lightning writes them atomically.
 
     They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
+    The second is written at the end of every epoch, whether or not it was validated.
     """
-    folder = checkpoint_dir(root)
-    return [
-        ModelCheckpoint(folder, BEST, monitor="validation_loss", enable_version_counter=False),
-        ModelCheckpoint(folder, LAST, enable_version_counter=False),
-    ]
+    best = ModelCheckpoint(
+        checkpoint_dir(root), BEST, monitor="validation_loss", enable_version_counter=False
+    )
+    return [best, last_checkpoint(root)]
+
+
+def last_checkpoint(root: Path) -> ModelCheckpoint:
+    """Write last.ckpt at the end of every epoch."""
+    return ModelCheckpoint(
+        checkpoint_dir(root), LAST, save_on_train_epoch_end=True, enable_version_counter=False
+    )
 
 
 class NameModel(Callback):
@@ -55,34 +59,6 @@ class NameModel(Callback):
     ) -> None:
         """Add the name, beside the constructor's arguments that Lightning saves."""
         checkpoint[MODEL_KEY] = self.model
-
-
-class SaveOnInterrupt(Callback):
-    """Writes last.ckpt when Ctrl-C, SIGTERM or the death of another process stops the training.
-
-    Attributes:
-        interrupted: Whether Ctrl-C or SIGTERM happened.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Take the path to write to."""
-        self.path = path
-        self.interrupted = False
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        """Save, if training was under way."""
-        if isinstance(exception, KeyboardInterrupt | SIGTERMException):
-            self.interrupted = True
-            if trainer.training and trainer.global_step > 0:
-                trainer.save_checkpoint(self.path, weights_only=False)
-        elif trainer.world_size > 1 and trainer.training and trainer.global_step > 0:
-            # a dead process is an error of communication in the others, as is, after the file is
-            # written, Lightning's wait for all of them; the exception itself ends the run
-            with contextlib.suppress(Exception):
-                trainer.save_checkpoint(self.path, weights_only=False)
-            say(f"\nStopped by an error. The same command continues from {self.path}")
 
 
 def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:

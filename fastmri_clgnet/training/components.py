@@ -72,7 +72,7 @@ def make_loss(args: Namespace, demo: bool) -> CLGNetLoss:
     try:
         features = VGG19Features(args.vgg_layers, args.vgg_weights)
         weights = [LAYER_WEIGHTS[layer] for layer in args.vgg_layers]
-        contrastive = ContrastiveLoss(features, weights, num_negatives, seed=args.seed)
+        contrastive = ContrastiveLoss(features, weights, num_negatives)
         loss = CLGNetLoss(alpha, contrastive)
     except InputError:
         if not demo or args.vgg_weights != IMAGENET:

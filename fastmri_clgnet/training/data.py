@@ -120,6 +120,7 @@ def make_data_module(
             val_transform=transform(fixed_mask),
             test_transform=transform(fixed_mask if args.test_split == "val" else None),
             distributed_sampler=distributed,
+            seed=args.seed,
             **{name: args[name] for name in names},
         )
     except ValueError as error:

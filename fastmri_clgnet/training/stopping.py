@@ -1,0 +1,132 @@
+"""Stopping a training so that the next one goes on as if it had not been stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from fastmri_clgnet.data.seeded_slices import progress
+from fastmri_clgnet.training.distributed import say
+
+
+class SaveAndStop(Callback):
+    """Writes last.ckpt between two steps: every now and then, before a validation, when stopped.
+
+    Ctrl-C and SIGTERM let the step under way end, so that weights, optimizer and counters in the
+    file belong together; a second Ctrl-C stops at once and writes nothing. During a validation,
+    which is done again when the training goes on, nothing has to be written: it was before the
+    last step. The death of another process, which is an error of communication in this one, also
+    writes the file.
+
+    Attributes:
+        interrupted: Whether Ctrl-C or SIGTERM happened.
+    """
+
+    def __init__(self, path: Path, minutes: float = 30.0) -> None:
+        """Take the file and the time between two writings within an epoch."""
+        self.path = path
+        self.seconds = 60 * minutes
+        self.interrupted = False
+        self._asked_to_stop = False
+        self._saved_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to Ctrl-C; Lightning calls no hook of a callback's that could end it for sure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """Remember the first Ctrl-C, obey the second."""
+        if self._asked_to_stop:
+            raise KeyboardInterrupt
+        self._asked_to_stop = True
+        # not by print, which may be what was interrupted
+        os.write(2, b"\nStopping after this step; Ctrl-C again stops at once.\n")
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Save or stop, if it is time and no gradients are being accumulated."""
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        strategy = trainer.strategy
+        if strategy.reduce_boolean_decision(self._asked_to_stop, all=False):
+            self._asked_to_stop = True
+            self._save_before_batch(trainer)
+            raise KeyboardInterrupt
+        is_time = time.monotonic() - self._saved_at > self.seconds
+        if _validates_next(trainer, batch_idx) or strategy.reduce_boolean_decision(
+            is_time, all=False
+        ):
+            self._save_before_batch(trainer)
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        """Stop in the middle of a validation."""
+        if self._asked_to_stop:
+            raise KeyboardInterrupt
+        if trainer.received_sigterm:
+            raise SIGTERMException
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Save, if training was under way and what happened leaves a whole state."""
+        if isinstance(exception, KeyboardInterrupt):
+            self.interrupted = True
+        elif isinstance(exception, SIGTERMException):
+            self.interrupted = True
+            self._save_if_begun(trainer)
+        elif trainer.world_size > 1:
+            # Lightning waits for all processes after the file is written, and one is dead; the
+            # exception itself ends the run
+            with contextlib.suppress(Exception):
+                self._save_if_begun(trainer)
+            if self.path.is_file():
+                say(f"\nStopped by an error. The same command continues from {self.path}")
+
+    def _save_before_batch(self, trainer: pl.Trainer) -> None:
+        """Save as if the batch that has been fetched had not been."""
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        for counts in (batches.total, batches.current):
+            counts.ready -= 1
+        self._save_if_begun(trainer)
+        for counts in (batches.total, batches.current):
+            counts.ready += 1
+
+    def _save_if_begun(self, trainer: pl.Trainer) -> None:
+        """Write the checkpoint in the middle of an epoch; at its end another callback does."""
+        _, n_batches = progress(trainer)
+        if trainer.training and n_batches > 0 and trainer.global_step > 0:
+            trainer.save_checkpoint(self.path, weights_only=False)
+        self._saved_at = time.monotonic()
+
+
+def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows this step."""
+    every = trainer.check_val_every_n_epoch
+    if every is not None and (trainer.current_epoch + 1) % every:
+        return False
+    left = trainer.num_training_batches - batch_idx
+    if isinstance(trainer.val_check_batch, int) and every is not None:
+        left = min(left, trainer.val_check_batch - batch_idx % trainer.val_check_batch)
+    return left <= trainer.accumulate_grad_batches

@@ -1,0 +1,115 @@
+"""SIGKILL at random moments: nothing half written, and the next start ends as if nothing was."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+import torch
+
+from fastmri_clgnet.data import demo
+from fastmri_clgnet.train_clgnet import main
+from tests.reliability.runs import COMMAND, assert_same_state, make_weights
+
+# a process that has imported everything once and forks, so that kills do not all hit the imports
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["fastmri_clgnet.train_clgnet"])
+TIMEOUT = 120.0  # seconds
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """Let the server import everything before times are taken."""
+    process = SERVER.Process(target=int)
+    process.start()
+    process.join()
+
+
+def run(argv: list[str], kill_after: float | None = None) -> tuple[float, int | None]:
+    """Run the command in a process; kill it after some seconds. Gives its time and exit code."""
+    process = SERVER.Process(target=_main, args=(argv,))
+    start = time.monotonic()
+    process.start()
+    process.join(TIMEOUT if kill_after is None else kill_after)
+    if kill_after is not None:
+        process.kill()
+        process.join()
+    return time.monotonic() - start, process.exitcode
+
+
+def _main(argv: list[str]) -> None:
+    torch.set_num_threads(1)
+    demo.SPLITS = {split: demo.Split(2, 2) for split in demo.SPLITS}
+    raise SystemExit(main(argv))
+
+
+def assert_all_whole(folder: Path) -> None:
+    """Whatever has a final name can be read to its end."""
+    for path in folder.rglob("[!.]*"):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue  # what is being written, or was when it was killed
+        if path.suffix == ".h5":
+            with h5py.File(path) as file:
+                for name in file:
+                    assert file[name][()] is not None
+        elif path.suffix == ".ckpt":
+            assert torch.load(path, weights_only=True)["state_dict"]
+        elif path.suffix == ".json":
+            assert json.loads(path.read_text())
+        elif path.suffix == ".yaml":
+            assert path.read_text().endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("n_kills", "with_demo"),
+    [(3, False), pytest.param(20, True, marks=pytest.mark.slow)],
+    ids=["3 kills", "20 kills, the demo data's making included"],
+)
+def test_killed_runs_end_as_whole_ones(
+    n_kills: int, with_demo: bool, small_dataset: Path, tmp_path: Path
+) -> None:
+    """From the start of the process to the end of the test."""
+    command = [*COMMAND, *make_weights(tmp_path / "vgg.pt")]
+
+    def flags(root: Path) -> list[str]:
+        data = ["--demo_dir", str(root / "demo")]
+        if not with_demo:
+            data = ["--data_path", str(small_dataset)]
+        return [*command, *data, "--default_root_dir", str(root / "run")]
+
+    whole = tmp_path / "whole"
+    seconds, status = run(flags(whole))
+    assert status == 0
+    chooser = random.Random(n_kills)
+    killed = 0
+    for number in range(n_kills):
+        root = tmp_path / str(number)
+        # one in each of as many parts of the run's time
+        _, status = run(flags(root), seconds * (number + chooser.random()) / n_kills)
+        killed += status == -9
+        assert_all_whole(root)
+        assert run(flags(root))[1] == 0
+        assert_same_state(root / "run", whole / "run")
+    assert killed >= n_kills / 2  # the others came too late
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends(small_dataset: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, *make_weights(tmp_path / "vgg.pt"), "--data_path", str(small_dataset)]
+    command += ["--batch_size", "1", "--checkpoint_minutes", "0", "--default_root_dir"]
+    seconds, status = run([*command, str(tmp_path / "whole")])
+    assert status == 0
+    chooser, killed = random.Random(0), 0
+    status = -9
+    while status == -9 and killed < 40:
+        _, status = run([*command, str(tmp_path / "run")], seconds * chooser.uniform(0.3, 1))
+        killed += status == -9
+        assert_all_whole(tmp_path)
+    assert killed > 1
+    assert run([*command, str(tmp_path / "run")])[1] == 0
+    assert_same_state(tmp_path / "run", tmp_path / "whole")
