@@ -15,7 +15,7 @@ from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
 from fastmri_clgnet.data.file_checks import check_kspace_values
-from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, progress
+from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.errors import InputError
 
@@ -115,8 +115,9 @@ class CheckedDataModule(FastMriDataModule):
         partition = kwargs.get("data_partition", args[1] if len(args) > 1 else None)
         if partition == "train":
             n_processes, rank = (None, None) if self.distributed_sampler else (1, 0)
+            # it adds the epoch to the seed: seeds are spread, or 0's epoch 1 were 1's epoch 0
             sampler: DistributedSampler = DistributedSampler(
-                dataset, n_processes, rank, seed=self.seed
+                dataset, n_processes, rank, seed=derive_seed(self.seed)
             )
             batches = EpochBatches(sampler, self.batch_size, start=progress(self.trainer))
             mask_func = getattr(self.train_transform, "mask_func", None)
