@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.data.apart import map_apart
+from fastmri_clgnet.data.apart import Apart
 from fastmri_clgnet.data.file_checks import VolumeInfo, inspect_volume, read_slices
 from fastmri_clgnet.data.hdf5 import open_hdf5
 from fastmri_clgnet.data.reference import reference_image
@@ -62,19 +62,22 @@ def check_volume(job: Job) -> Finding:
         What was found; a file whose structure is wrong is not read further.
     """
     try:
-        (finding,) = map_apart(lambda path: _look(path, job), [job.path])
+        return _look_apart(job, job.path)
     except InputError as error:
         return Finding(job.path, (), (), [str(error).removeprefix(f"{job.path}: ")], [])
-    return finding
 
 
-def _look(path: Path, job: Job) -> Finding:
+def _look(job: Job) -> Finding:
     """Open and read the file."""
+    path = job.path
     with open_hdf5(path) as file:
         info = inspect_volume(file, path, job.challenge, job.masked)
         warnings = list(_remarks(file, info))
         errors = [*_header_problems(info), *_value_problems(file, info, job)]
     return Finding(path, info.kspace_shape, info.image_size, errors, warnings)
+
+
+_look_apart = Apart(_look)  # of this process, for all files that it checks
 
 
 def _header_problems(info: VolumeInfo) -> Iterator[str]:

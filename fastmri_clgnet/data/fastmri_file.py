@@ -29,13 +29,52 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Yields:
         The temporary path to write to, hidden and named after this process.
+
+    Raises:
+        InputError: If it cannot be written; what stood at `path` stays.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        temporary.replace(path)
+        with write_errors(path):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn errors of writing, of the system or of HDF5, into one that names the file.
+
+    Args:
+        path: What is written.
+
+    Raises:
+        InputError: In place of an `OSError` or `RuntimeError`.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: cannot be written ({error}); is the disk full, or the folder read-only?"
+        ) from error
+
+
+def plain_name(name: str) -> str:
+    """Refuse the name of a file that leads out of the folder that it is to be written to.
+
+    Args:
+        name: Such as "file1000.h5", as a sample or a file says it.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: If it is a path, absolute or with folders, or no name at all.
+    """
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+        raise InputError(f"{name!r}: expected the name of a file alone, without folders")
+    return name
 
 
 def write_fastmri_file(
