@@ -17,6 +17,7 @@ from fastmri.data.mri_data import FastMRIRawDataSample
 from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
 from fastmri_clgnet.errors import InputError
 
+_METADATA_BYTES = 2**16  # of a file beside its arrays, and more than that
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
 
 
@@ -58,6 +59,28 @@ def write_errors(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: cannot be written ({error}); is the disk full, or the folder read-only?"
         ) from error
+
+
+def check_space(sizes: Mapping[Path, int]) -> None:
+    """Refuse to begin where files do not fit on the disk.
+
+    An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
+    ends, whatever was made of the error. So the space is taken once, and given back, before.
+
+    Args:
+        sizes: Bytes of the arrays of each file to write; no file stands there yet.
+
+    Raises:
+        OSError: If they do not fit.
+    """
+    try:
+        for path, n_bytes in sizes.items():
+            with path.open("wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, n_bytes + _METADATA_BYTES)
+    finally:
+        for path in sizes:
+            path.unlink(missing_ok=True)
 
 
 def plain_name(name: str) -> str:
@@ -143,7 +166,9 @@ def write_fastmri_file(
             "acceleration": max(1, round((end - first) / int(mask.sum()))),
             "num_low_frequency": _low_frequencies(mask),
         }
+    n_bytes = kspace.nbytes + (0 if target is None else target.nbytes)
     with atomic_path(path) as temporary:
+        check_space({temporary: n_bytes})
         with h5py.File(temporary, "w") as file:
             file["ismrmrd_header"] = ismrmrd_header(
                 kspace.shape[-2:], recon_size, (first, end), pixel_mm

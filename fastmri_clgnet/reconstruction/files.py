@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.data.apart import map_apart
-from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.data.fastmri_file import atomic_path, check_space
 from fastmri_clgnet.data.file_checks import (
     VolumeInfo,
     are_small,
@@ -177,6 +177,7 @@ def save_reconstruction(
         settings: Plain values, written as an attribute, which fastMRI does not look at.
     """
     with atomic_path(path) as temporary:
+        check_space({temporary: images.nbytes})
         fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
         with h5py.File(temporary, "r+") as file:
             file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)
