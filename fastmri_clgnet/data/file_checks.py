@@ -73,9 +73,11 @@ def check_target_values(target: np.ndarray, name: str) -> None:
         )
 
 
-def _dataset(file: h5py.File, key: str, path: Path, hint: str, text: bool = False) -> h5py.Dataset:
+def _dataset(
+    file: h5py.File, key: str, path: Path, hint: str, at_once: bool = False
+) -> h5py.Dataset:
     """One array of the file, or an error that says what its absence means."""
-    item = get_dataset(file, key, path, text)
+    item = get_dataset(file, key, path, at_once)
     if item is None:
         keys = ", ".join(sorted(file)) or "nothing"
         raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
@@ -106,7 +108,7 @@ def inspect_volume(
     header = _dataset(
         file, "ismrmrd_header", path,
         "fastMRI reads the image's size from it; fastmri_clgnet.data.write_fastmri_file writes it",
-        text=True,
+        at_once=True,
     )  # fmt: skip
     value = header[()] if header.shape == () and header.dtype.kind in "OS" else None
     text = value.encode() if isinstance(value, str) else value
@@ -122,11 +124,11 @@ def inspect_volume(
     if masked:
         mask = _dataset(
             file, "mask", path, "expected an undersampled test volume; fully sampled ones go to "
-            "--test_split val, which undersamples them",
+            "--test_split val, which undersamples them", at_once=True,
         )  # fmt: skip
         _check_mask(mask, columns, path)
     else:
-        get_dataset(file, "mask", path)  # the host reads it all the same
+        get_dataset(file, "mask", path, at_once=True)  # the host reads it all the same
     image_size = info.recon
     key = TARGET_KEYS[challenge]
     if get_dataset(file, key, path) is not None or (reference and not masked):

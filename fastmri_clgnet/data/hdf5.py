@@ -67,14 +67,16 @@ def _check_attributes(file: h5py.File, path: Path) -> None:
     dict(file.attrs)
 
 
-def get_dataset(file: h5py.File, key: str, path: Path, text: bool = False) -> h5py.Dataset | None:
+def get_dataset(
+    file: h5py.File, key: str, path: Path, at_once: bool = False
+) -> h5py.Dataset | None:
     """One array of the file, not read yet.
 
     Args:
         file: Of `open_hdf5`.
         key: Its name, of those at the top of the file.
         path: The file, for the error.
-        text: Whether it is a single text, or an array that is read slice by slice.
+        at_once: Whether it is read at once, or slice by slice.
 
     Returns:
         The array; None if there is none of that name.
@@ -99,7 +101,7 @@ def get_dataset(file: h5py.File, key: str, path: Path, text: bool = False) -> h5
             "(h5py's file['copy'] = file['name'][()] stores it there)"
         )
     whole = math.prod(item.shape or ()) * item.dtype.itemsize  # Python's integers do not overflow
-    read = whole // max(1, item.shape[0]) if item.shape and not text else whole
+    read = whole // max(1, item.shape[0]) if item.shape and not at_once else whole
     read = max(read, math.prod(item.chunks or ()) * item.dtype.itemsize)
     if read > SLICE_BYTES:
         raise InputError(
