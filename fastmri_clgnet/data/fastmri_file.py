@@ -56,8 +56,9 @@ def write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())  # HDF5's has several lines
         raise InputError(
-            f"{path}: cannot be written ({error}); is the disk full, or the folder read-only?"
+            f"{path}: cannot be written ({reason}); is the disk full, or the folder read-only?"
         ) from error
 
 

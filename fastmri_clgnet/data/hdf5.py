@@ -52,9 +52,9 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     except InputError:
         raise
     except _ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path}: damaged or truncated HDF5 file ({error or type(error).__name__}); copy or "
-            "download it again"
+            f"{path}: damaged or truncated HDF5 file ({reason}); copy or download it again"
         ) from error
 
 
