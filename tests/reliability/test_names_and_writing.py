@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -12,39 +16,47 @@ import numpy as np
 import pytest
 import torch
 
+from fastmri_clgnet.convert.__main__ import main as convert
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.data.fastmri_file import atomic_path, plain_name
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import ZeroFilledModule
+from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.report.sources import find_sources
+from fastmri_clgnet.train_clgnet import main as train_clgnet
 from tests.helpers import MASK, QUIET, small_volume
 
 HOSTILE = ("../x.h5", "../../../x.h5", "/tmp/x.h5", "a/b.h5", "..\\x.h5", "..", ".", "", "a\0.h5")
 
-# a child that may write files of so many bytes; the signal would end it where a disk gives an error
+# a process that may write files of so many bytes, and ends as one does
 LIMITED = """
 import resource, signal, sys
-from fastmri_clgnet import {module}
-from fastmri_clgnet.{module}{main} import main
+from fastmri_clgnet.reconstruct import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
 sys.exit(main(sys.argv[1:]))
 """
 
 
-def _run(module: str, size: int, *flags: object, main: str = "") -> subprocess.CompletedProcess:
-    code = LIMITED.format(module=module, main=main, size=size)
-    command = [sys.executable, "-c", code, *map(str, flags)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+@contextmanager
+def _small_disk(n_bytes: int) -> Iterator[None]:
+    """Let this process write files of so many bytes at most; more is an error, as on a disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def _assert_one_error(done: subprocess.CompletedProcess, name: str) -> None:
-    assert done.returncode == 1, (done.returncode, done.stderr[-2000:])
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert errors, done.stderr[-2000:]
+def _assert_errors(stderr: str, name: str) -> None:
+    errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert errors, stderr
     assert all("cannot be written" in error for error in errors), errors
     assert name in errors[0]
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in stderr
 
 
 def _files(folder: Path) -> list[str]:
@@ -99,54 +111,55 @@ def test_a_full_disk_keeps_the_good_file(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     write_fastmri_file(path, kspace, target)
     before = path.read_bytes()
-    code = (
-        "import resource, signal, sys, numpy as np\n"
-        "from fastmri_clgnet.data import write_fastmri_file\n"
-        "from fastmri_clgnet.errors import exit_status\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
-        "k = np.ones((3, 64, 64), np.complex64)\n"
-        "sys.exit(exit_status(lambda: write_fastmri_file(sys.argv[1], k) or 0))\n"
-    )
-    command = [sys.executable, "-c", code, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    _assert_one_error(done, str(path))
+    with _small_disk(20_000), pytest.raises(InputError, match=r"a.h5: cannot be written"):
+        write_fastmri_file(path, 2 * kspace)
     assert path.read_bytes() == before
     assert _files(tmp_path) == ["a.h5"]
 
 
 def test_a_full_disk_while_reconstructing(small_dataset: Path, tmp_path: Path) -> None:
+    """In a process of its own, which ends well."""
     data, out = small_dataset / "singlecoil_val", tmp_path / "out"
-    flags = ["--model", "zero_filled", "--data_path", data, "--output_path", out, *MASK]
-    done = _run("reconstruct", 8000, *flags)
-    _assert_one_error(done, str(out / "c.h5"))
-    assert _files(out) == []
-    done = _run("reconstruct", 10**6, *flags)
-    assert done.returncode == 0, done.stderr
+    flags = ["--model", "zero_filled", "--data_path", str(data), "--output_path", str(out), *MASK]
+    assert reconstruct(flags) == 0
     before = [(out / name).read_bytes() for name in ("c.h5", "d.h5")]
-    _assert_one_error(_run("reconstruct", 8000, *flags, "--overwrite"), str(out / "c.h5"))
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *flags, "--overwrite"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    _assert_errors(done.stderr, str(out / "c.h5"))
     assert [(out / name).read_bytes() for name in ("c.h5", "d.h5")] == before
+    assert _files(out) == ["c.h5", "d.h5"]
 
 
-def test_a_full_disk_while_testing(small_dataset: Path, tmp_path: Path) -> None:
-    flags = ["--model", "zero_filled", "--data_path", small_dataset, *QUIET, "--mode", "test"]
+def test_a_full_disk_while_testing(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = tmp_path / "run"
-    done = _run("train_clgnet", 8000, *flags, "--default_root_dir", root)
-    _assert_one_error(done, str(root / "reconstructions"))
+    flags = ["--model", "zero_filled", "--data_path", str(small_dataset), *QUIET, "--mode", "test"]
+    with _small_disk(8000):
+        assert train_clgnet([*flags, "--default_root_dir", str(root)]) == 1
+    _assert_errors(capsys.readouterr().err, str(root / "reconstructions"))
     assert [name for name in _files(root) if name.endswith(".h5")] == []
+    assert [path.name for path in root.iterdir()] == ["reconstructions"]
 
 
-def test_a_full_disk_while_converting(tmp_path: Path) -> None:
+def test_a_full_disk_while_converting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
+    (source / "train").mkdir(parents=True)
     for name in ("a", "b", "c"):
-        (source / "train").mkdir(parents=True, exist_ok=True)
         np.save(source / "train" / f"{name}.npy", small_volume("singlecoil", 0)[0])
-    flags = [source, out, "--from", "numpy", "--axes", "slice", "row", "column"]
-    done = _run("convert", 20_000, *flags, "--num_workers", "1", main=".__main__")
-    _assert_one_error(done, "a.npy")
+    flags = [str(source), str(out), "--from", "numpy", "--axes", "slice", "row", "column"]
+    flags += ["--num_workers", "1"]
+    with _small_disk(20_000):
+        assert convert(flags) == 1
+    _assert_errors(capsys.readouterr().err, "a.npy")
     assert _files(out) == ["conversion.json"]
-    done = _run("convert", 10**6, *flags, "--num_workers", "1", main=".__main__")
-    assert done.returncode == 0, done.stderr
+    assert convert(flags) == 0
     assert len(_files(out / "singlecoil_train")) == 3
     with h5py.File(out / "singlecoil_train" / "a.h5") as file:
         np.testing.assert_array_equal(file["kspace"], small_volume("singlecoil", 0)[0])
