@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import h5py
 import torch
 from tqdm import tqdm
 
 from banding.metrics import banding_score
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
 
 KEYS = ("reconstruction", *TARGET_KEYS.values())
@@ -29,14 +29,12 @@ def read_images(path: Path) -> torch.Tensor:
     Raises:
         InputError: If it is no such file.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            for key in KEYS:
-                if key in file:
-                    return torch.from_numpy(file[key][()]).float()
-            raise InputError(f"{path}: expected one of {', '.join(KEYS)}, found {', '.join(file)}")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as HDF5 ({error})") from error
+    with open_hdf5(path) as file:
+        for key in KEYS:
+            images = get_dataset(file, key, path)
+            if images is not None:
+                return torch.from_numpy(images[()]).float()
+        raise InputError(f"{path}: expected one of {', '.join(KEYS)}, found {', '.join(file)}")
 
 
 def build_parser() -> argparse.ArgumentParser:

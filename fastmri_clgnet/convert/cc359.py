@@ -24,13 +24,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.conventions import Convention, center_is_in_the_middle, to_fastmri
 from fastmri_clgnet.convert.numpy_arrays import load_array
 from fastmri_clgnet.convert.volume import Source, Volume, refuse_2d_undersampling
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
 
 
@@ -81,14 +81,9 @@ def _single_channel(path: Path) -> npt.NDArray[np.complex64]:
 
 
 def _multi_channel(path: Path) -> npt.NDArray[np.complex64]:
-    with h5py.File(path, "r") as file:
-        parts = file.get("kspace")
-        if (
-            not isinstance(parts, h5py.Dataset)
-            or parts.ndim != 4
-            or 0 in parts.shape
-            or parts.shape[-1] % 2
-        ):
+    with open_hdf5(path) as file:
+        parts = get_dataset(file, "kspace", path)
+        if parts is None or parts.ndim != 4 or 0 in parts.shape or parts.shape[-1] % 2:
             found = getattr(parts, "shape", "no such array")
             raise InputError(
                 f"{path}: expected multi-channel 'kspace' (256, 218, nz, 24), real and imaginary "

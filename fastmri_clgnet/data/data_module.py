@@ -14,20 +14,20 @@ from fastmri.data.subsample import MaskFunc
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
-from fastmri_clgnet.data.file_checks import check_kspace_values
+from fastmri_clgnet.data.file_checks import check_kspace_values, check_target_values
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.errors import InputError
 
 
 class CheckedTransform:
-    """A data transform of the host that first refuses k-space with NaN or Inf.
+    """A data transform of the host that first refuses k-space or targets with NaN or Inf.
 
     Args:
         transform: Such as `fastmri.data.transforms.UnetDataTransform`.
 
     Raises:
-        InputError: When called with such k-space; it names file and slice.
+        InputError: When called with such values; it names file and slice.
     """
 
     def __init__(self, transform: Callable[..., NamedTuple]) -> None:
@@ -46,6 +46,8 @@ class CheckedTransform:
     ) -> NamedTuple:
         """Check and transform one slice, as fastMRI's `SliceDataset` hands it over."""
         check_kspace_values(kspace, f"{fname}, slice {slice_num}")
+        if target is not None:
+            check_target_values(target, f"{fname}, slice {slice_num}")
         return self.transform(kspace, mask, target, attrs, fname, slice_num)
 
 

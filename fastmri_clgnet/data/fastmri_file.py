@@ -17,6 +17,7 @@ from fastmri.data.mri_data import FastMRIRawDataSample
 from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
 from fastmri_clgnet.errors import InputError
 
+_METADATA_BYTES = 2**16  # of a file beside its arrays, and more than that
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
 
 
@@ -29,13 +30,75 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Yields:
         The temporary path to write to, hidden and named after this process.
+
+    Raises:
+        InputError: If it cannot be written; what stood at `path` stays.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        temporary.replace(path)
+        with write_errors(path):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn errors of writing, of the system or of HDF5, into one that names the file.
+
+    Args:
+        path: What is written.
+
+    Raises:
+        InputError: In place of an `OSError` or `RuntimeError`.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())  # HDF5's has several lines
+        raise InputError(
+            f"{path}: cannot be written ({reason}); is the disk full, or the folder read-only?"
+        ) from error
+
+
+def check_space(sizes: Mapping[Path, int]) -> None:
+    """Refuse to begin where files do not fit on the disk.
+
+    An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
+    ends, whatever was made of the error. So the space is taken once, and given back, before.
+
+    Args:
+        sizes: Bytes of the arrays of each file to write; no file stands there yet.
+
+    Raises:
+        OSError: If they do not fit.
+    """
+    try:
+        for path, n_bytes in sizes.items():
+            with path.open("wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, n_bytes + _METADATA_BYTES)
+    finally:
+        for path in sizes:
+            path.unlink(missing_ok=True)
+
+
+def plain_name(name: str) -> str:
+    """Refuse the name of a file that leads out of the folder that it is to be written to.
+
+    Args:
+        name: Such as "file1000.h5", as a sample or a file says it.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: If it is a path, absolute or with folders, or no name at all.
+    """
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+        raise InputError(f"{name!r}: expected the name of a file alone, without folders")
+    return name
 
 
 def write_fastmri_file(
@@ -104,7 +167,9 @@ def write_fastmri_file(
             "acceleration": max(1, round((end - first) / int(mask.sum()))),
             "num_low_frequency": _low_frequencies(mask),
         }
+    n_bytes = kspace.nbytes + (0 if target is None else target.nbytes)
     with atomic_path(path) as temporary:
+        check_space({temporary: n_bytes})
         with h5py.File(temporary, "w") as file:
             file["ismrmrd_header"] = ismrmrd_header(
                 kspace.shape[-2:], recon_size, (first, end), pixel_mm

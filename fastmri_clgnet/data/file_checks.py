@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
-from fastmri.data.mri_data import et_query
 from tqdm import tqdm
 
+from fastmri_clgnet.data.apart import map_apart, still_going
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.header_checks import HeaderInfo, read_header
 from fastmri_clgnet.errors import InputError
 
-# Up to this many bytes of k-space a split is read whole; above it, each volume's middle slice is,
+# Up to this many bytes of files a split is read whole; above it, each volume's middle slice is,
 # and the other slices are checked as they are loaded.
 READ_WHOLE_BYTES = 2**30
-_HEADER_SIZES = [("encodedSpace", "x"), ("encodedSpace", "y"), ("encodedSpace", "z"),
-                 ("reconSpace", "x"), ("reconSpace", "y"), ("reconSpace", "z")]  # fmt: skip
-
-
-class HeaderInfo(NamedTuple):
-    """What the host reads from an ISMRMRD header.
-
-    Args:
-        encoded: Rows and columns of k-space.
-        recon: Height and width of the image.
-        acquired: First measured column and the one behind the last, the host's padding_left and
-            padding_right.
-    """
-
-    encoded: tuple[int, int]
-    recon: tuple[int, int]
-    acquired: tuple[int, int]
+# what the host's data set takes from the header, unless attributes of the file stand in its way
+_OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"}
 
 
 class VolumeInfo(NamedTuple):
@@ -70,43 +56,42 @@ def check_kspace_values(kspace: np.ndarray, name: str) -> None:
         )
 
 
-def _read_header(header: bytes, path: Path) -> HeaderInfo:
-    """All that the host reads of the ISMRMRD header, or one error."""
-    if b"<!DOCTYPE" in header or b"<!ENTITY" in header:
-        raise InputError(f"{path}: the ismrmrd_header declares XML entities, which are refused")
-    try:
-        root = ElementTree.fromstring(header)
-        sizes = [
-            int(et_query(root, ["encoding", space, "matrixSize", axis]))
-            for space, axis in _HEADER_SIZES
-        ]
-        center, maximum = (
-            int(et_query(root, ["encoding", "encodingLimits", "kspace_encoding_step_1", limit]))
-            for limit in ("center", "maximum")
-        )
-    except (ElementTree.ParseError, RuntimeError, ValueError) as error:
+def check_target_values(target: np.ndarray, name: str) -> None:
+    """Refuse NaN and Inf.
+
+    Args:
+        target: Reference images of any shape.
+        name: How the error calls them.
+
+    Raises:
+        InputError: If a value is not finite.
+    """
+    if not np.isfinite(target).all():
         raise InputError(
-            f"{path}: the ismrmrd_header cannot be used ({error}); expected ISMRMRD XML with "
-            "encoded and recon matrix sizes and the limits of kspace_encoding_step_1"
-        ) from error
-    first = sizes[1] // 2 - center
-    return HeaderInfo((sizes[0], sizes[1]), (sizes[3], sizes[4]), (first, first + maximum + 1))
+            f"{name}: the reference image holds NaN or Inf; reconstruct or convert this volume "
+            "again, or remove it from the folder"
+        )
 
 
-def _dataset(file: h5py.File, key: str, path: Path, hint: str) -> h5py.Dataset:
+def _dataset(
+    file: h5py.File, key: str, path: Path, hint: str, at_once: bool = False
+) -> h5py.Dataset:
     """One array of the file, or an error that says what its absence means."""
-    item = file.get(key)
-    if not isinstance(item, h5py.Dataset):
+    item = get_dataset(file, key, path, at_once)
+    if item is None:
         keys = ", ".join(sorted(file)) or "nothing"
         raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
     return item
 
 
-def inspect_volume(path: Path, challenge: str, masked: bool, reference: bool = True) -> VolumeInfo:
-    """Open one file and check what fastMRI's data set and transforms will ask of it.
+def inspect_volume(
+    file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool = True
+) -> VolumeInfo:
+    """Check what fastMRI's data set and transforms will ask of a file, but for its images.
 
     Args:
-        path: The HDF5 file.
+        file: Of `open_hdf5`.
+        path: Its path.
         challenge: "singlecoil" or "multicoil".
         masked: Whether it is an undersampled test volume with a mask, or a fully sampled one with a
             reference image.
@@ -117,75 +102,44 @@ def inspect_volume(path: Path, challenge: str, masked: bool, reference: bool = T
         Its shapes.
 
     Raises:
-        InputError: If it cannot be opened, lacks a key, or its shapes do not fit.
+        InputError: If it lacks a key, or its shapes do not fit.
     """
-    if not path.is_file() or not h5py.is_hdf5(path):
-        raise InputError(
-            f"{path}: not an HDF5 file, but fastMRI opens everything in the folder; move it "
-            "elsewhere"
-        )
-    try:
-        with h5py.File(path, "r") as file:
-            return _inspect_open_file(file, path, challenge, masked, reference)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(
-            f"{path}: damaged or truncated HDF5 file ({error}); copy or download it again"
-        ) from error
-
-
-def _inspect_open_file(
-    file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool
-) -> VolumeInfo:
-    kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
-    ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
-    axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
-    if (
-        kspace.ndim != ndim
-        or 0 in kspace.shape
-        or not np.issubdtype(kspace.dtype, np.complexfloating)
-    ):
-        other = {3: "singlecoil", 4: "multicoil"}.get(kspace.ndim)
-        hint = f"; try --challenge {other}" if other not in (None, challenge) else ""
-        raise InputError(
-            f"{path}: expected {challenge} k-space {axes}, complex, got {kspace.shape} "
-            f"{kspace.dtype}{hint}"
-        )
+    kspace = _checked_kspace(file, path, challenge)
     header = _dataset(
         file, "ismrmrd_header", path,
         "fastMRI reads the image's size from it; fastmri_clgnet.data.write_fastmri_file writes it",
+        at_once=True,
     )  # fmt: skip
-    value = header[()]
+    value = header[()] if header.shape == () and header.dtype.kind in "OS" else None
     text = value.encode() if isinstance(value, str) else value
     if not isinstance(text, bytes):
         raise InputError(f"{path}: the ismrmrd_header is not a text")
-    info = _read_header(text, path)
-    image_size = info.recon
+    info = read_header(text, path)
+    columns = kspace.shape[-1]
+    if not 0 <= info.acquired[0] < min(info.acquired[1], columns):
+        raise InputError(
+            f"{path}: header: acquired columns {info.acquired[0]} to {info.acquired[1]} of "
+            f"{columns} (padding of masks)"
+        )
     if masked:
         mask = _dataset(
             file, "mask", path, "expected an undersampled test volume; fully sampled ones go to "
-            "--test_split val, which undersamples them",
+            "--test_split val, which undersamples them", at_once=True,
         )  # fmt: skip
-        if mask.shape != kspace.shape[-1:]:
-            raise InputError(
-                f"{path}: expected a mask of {kspace.shape[-1]} columns, got {mask.shape}"
-            )
-    elif reference or TARGET_KEYS[challenge] in file:
-        target = _dataset(
-            file, TARGET_KEYS[challenge], path, f"the reference images of {challenge} data; is "
-            "--challenge right, and the volume fully sampled?",
-        )  # fmt: skip
-        if target.ndim != 3 or len(target) != len(kspace):
-            raise InputError(
-                f"{path}: expected {target.name} of {len(kspace)} slices (slices, height, width), "
-                f"got {target.shape}"
-            )
-        image_size = (target.shape[1], target.shape[2])
-        if "max" not in file.attrs:
+        _check_mask(mask, columns, path)
+    else:
+        get_dataset(file, "mask", path, at_once=True)  # the host reads it all the same
+    image_size = info.recon
+    key = TARGET_KEYS[challenge]
+    if get_dataset(file, key, path) is not None or (reference and not masked):
+        image_size = _check_target(file, key, path, len(kspace), challenge)
+        if not masked and "max" not in file.attrs:
             raise InputError(
                 f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
                 "are relative to"
             )
-    rows, columns = kspace.shape[-2:]
+    _check_attributes(file, path)
+    rows = kspace.shape[-2]
     # the host cuts the image to a square where its width does not fit into the rows (FLAIR 203)
     cut = (rows, rows) if rows < image_size[1] else image_size
     if not (0 < cut[0] <= rows and 0 < cut[1] <= columns):
@@ -196,36 +150,110 @@ def _inspect_open_file(
     return VolumeInfo(path, tuple(kspace.shape), image_size, info)
 
 
-def check_values(volume: VolumeInfo, whole: bool) -> None:
-    """Read k-space and refuse NaN, Inf, and a volume of zeros alone.
+def _checked_kspace(file: h5py.File, path: Path, challenge: str) -> h5py.Dataset:
+    kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
+    ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
+    axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
+    if kspace.ndim != ndim or 0 in kspace.shape or kspace.dtype not in (np.complex64, complex):
+        other = {3: "singlecoil", 4: "multicoil"}.get(kspace.ndim)
+        hint = f"; try --challenge {other}" if other not in (None, challenge) else ""
+        raise InputError(
+            f"{path}: expected {challenge} k-space {axes}, complex, got {kspace.shape} "
+            f"{kspace.dtype}{hint}"
+        )
+    return kspace
+
+
+def _check_mask(mask: h5py.Dataset, columns: int, path: Path) -> None:
+    if mask.shape != (columns,) or mask.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: expected a mask of {columns} columns, got {mask.shape} {mask.dtype}"
+        )
+    values = mask[()]
+    if not np.isin(values, (0, 1)).all() or not values.any():
+        raise InputError(
+            f"{path}: mask: expected 1 where sampled and 0 elsewhere, and some that are sampled"
+        )
+
+
+def _check_target(
+    file: h5py.File, key: str, path: Path, n_slices: int, challenge: str
+) -> tuple[int, int]:
+    """Check the reference images, which the host reads wherever there are some."""
+    target = _dataset(
+        file, key, path, f"the reference images of {challenge} data; is --challenge right, and "
+        "the volume fully sampled?",
+    )  # fmt: skip
+    if target.ndim != 3 or len(target) != n_slices:
+        raise InputError(
+            f"{path}: expected {target.name} of {n_slices} slices (slices, height, width), "
+            f"got {target.shape}"
+        )
+    if target.dtype not in (np.float16, np.float32, np.float64):
+        raise InputError(f"{path}: expected {target.name} of real numbers, got {target.dtype}")
+    return target.shape[1], target.shape[2]
+
+
+def _check_attributes(file: h5py.File, path: Path) -> None:
+    """Refuse attributes that would make wrong samples of a sound volume."""
+    hiding = sorted(_OF_THE_HEADER & set(file.attrs))
+    if hiding:
+        raise InputError(
+            f"{path}: attributes {', '.join(hiding)}, which fastMRI would take in place of the "
+            "header's; remove them"
+        )
+    maximum = file.attrs.get("max", 1.0)
+    number = isinstance(maximum, int | float | np.integer | np.floating)
+    if not number or not 0 < maximum < np.inf:
+        raise InputError(f"{path}: attribute max: {maximum!r}; expected a number above 0")
+
+
+def read_slices(
+    file: h5py.File, challenge: str
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Read an inspected file slice by slice, the middle one first.
 
     Args:
-        volume: What `inspect_volume` returned.
+        file: Of `open_hdf5`.
+        challenge: "singlecoil" or "multicoil".
+
+    Yields:
+        The slice's index, its k-space, and its reference image, None where there is none.
+    """
+    kspace, target = file["kspace"], file.get(TARGET_KEYS[challenge])
+    middle = len(kspace) // 2
+    for i in [middle, *range(middle), *range(middle + 1, len(kspace))]:
+        still_going()
+        yield i, kspace[i], None if target is None else target[i]
+
+
+def check_values(file: h5py.File, path: Path, challenge: str, whole: bool) -> None:
+    """Refuse NaN, Inf, and a volume of zeros alone.
+
+    Args:
+        file: Of `open_hdf5`, inspected.
+        path: Its path.
+        challenge: "singlecoil" or "multicoil".
         whole: Whether to read all slices, or the middle one (and the others where it is all zero).
 
     Raises:
         InputError: Naming file and slice.
     """
-    n_slices = volume.kspace_shape[0]
-    try:
-        with h5py.File(volume.path, "r") as file:
-            kspace = file["kspace"]
-            order = [n_slices // 2, *(i for i in range(n_slices) if i != n_slices // 2)]
-            any_signal = False
-            for i in order:
-                if any_signal and not whole:
-                    return
-                values = kspace[i]
-                check_kspace_values(values, f"{volume.path}, slice {i}")
-                any_signal = any_signal or bool(values.any())
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{volume.path}: damaged or truncated HDF5 file ({error}); copy or download it again"
-        ) from error
+    any_signal = False
+    for i, kspace, target in read_slices(file, challenge):
+        check_kspace_values(kspace, f"{path}, slice {i}")
+        if target is not None:
+            check_target_values(target, f"{path}, slice {i}")
+        any_signal = any_signal or bool(kspace.any())
+        if any_signal and not whole:
+            return
     if not any_signal:
-        raise InputError(
-            f"{volume.path}: the k-space is zero everywhere; remove it from the folder"
-        )
+        raise InputError(f"{path}: the k-space is zero everywhere; remove it from the folder")
+
+
+def are_small(paths: Sequence[Path]) -> bool:
+    """Whether files are few enough to be read whole before the work begins."""
+    return sum(path.stat().st_size for path in paths if path.is_file()) <= READ_WHOLE_BYTES
 
 
 def check_split(folder: Path, challenge: str, masked: bool) -> list[VolumeInfo]:
@@ -250,16 +278,21 @@ def check_split(folder: Path, challenge: str, masked: bool) -> list[VolumeInfo]:
     paths = sorted(folder.iterdir())
     if not paths:
         raise InputError(f"{folder}: empty; expected fastMRI's HDF5 files")
-    volumes = [inspect_volume(path, challenge, masked) for path in _progress(paths, folder)]
-    n_bytes = sum(8 * np.prod(volume.kspace_shape, dtype=np.int64) for volume in volumes)
-    for volume in _progress(volumes, folder):
-        check_values(volume, whole=bool(n_bytes <= READ_WHOLE_BYTES))
-    return volumes
+    whole = are_small(paths)
+
+    def look(path: Path) -> VolumeInfo:
+        with open_hdf5(path) as file:
+            volume = inspect_volume(file, path, challenge, masked)
+            check_values(file, path, challenge, whole)
+            return volume
+
+    return list(_progress(map_apart(look, paths), folder, len(paths)))
 
 
-def _progress(items: Sequence, folder: Path) -> tqdm:
+def _progress(volumes: Iterator[VolumeInfo], folder: Path, n_files: int) -> tqdm:
     """A progress bar for checks that take more than two seconds."""
-    return tqdm(items, f"Checking {folder.name}", unit="file", delay=2, leave=False)
+    label = f"Checking {folder.name}"
+    return tqdm(volumes, label, n_files, unit="file", delay=2, leave=False)
 
 
 def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bool = False) -> None:

@@ -14,6 +14,7 @@ from fastmri.data.transforms import center_crop
 from fastmri.evaluate import METRIC_FUNCS
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.parallel import map_files
 
@@ -98,19 +99,19 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise InputError(f"{path}: a folder; expected fastMRI's HDF5 files")
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected one of that name for every reference")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
+    if not h5py.is_hdf5(path):
+        raise InputError(f"{path}: not a readable HDF5 file")
+    with open_hdf5(path) as file:
+        yield file
 
 
 def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
     with _open(path) as file:
-        if not isinstance(file.get(key), h5py.Dataset):
+        stored = get_dataset(file, key, path)
+        if stored is None:
             keys = ", ".join(sorted(file)) or "nothing"
             raise InputError(f"{path}: no '{key}' (the file holds: {keys})")
-        images: npt.NDArray[np.float32] = file[key][()]
+        images: npt.NDArray[np.float32] = stored[()]
     if images.ndim != 3 or 0 in images.shape:
         raise InputError(f"{path}: expected {key} (slices, height, width), got {images.shape}")
     if not np.isfinite(images).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import torch
 from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
+
+from fastmri_clgnet.data.fastmri_file import check_space, plain_name, write_errors
 
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
@@ -123,14 +126,20 @@ class Lightning2Mixin(_Host):
         root = Path(self.trainer.default_root_dir)
         final = root / "reconstructions"
         final.mkdir(parents=True, exist_ok=True)
+        sizes: Counter[str] = Counter()
+        for output in outputs:
+            for name, image in zip(output["fname"], output["output"], strict=True):
+                sizes[plain_name(name)] += image.nbytes
         # the host writes to the trainer's root: show a copy of the module another root
         with tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary:
             writer = copy.copy(self)
             writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))
             writer.print = lambda *args, **kwargs: None
-            super(Lightning2Mixin, writer).test_epoch_end(outputs)
-            for path in sorted((Path(temporary) / "reconstructions").iterdir()):
-                os.replace(path, final / path.name)  # noqa: PTH105
+            with write_errors(final):
+                check_space({Path(temporary) / name: size for name, size in sizes.items()})
+                super(Lightning2Mixin, writer).test_epoch_end(outputs)
+                for path in sorted((Path(temporary) / "reconstructions").iterdir()):
+                    os.replace(path, final / path.name)  # noqa: PTH105
         self.print(f"Saved reconstructions to {final}")
 
     def log_image(self, name: str, image: torch.Tensor) -> None:

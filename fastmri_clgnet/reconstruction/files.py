@@ -13,8 +13,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.data.fastmri_file import atomic_path
-from fastmri_clgnet.data.file_checks import VolumeInfo, inspect_volume
+from fastmri_clgnet.data.apart import map_apart
+from fastmri_clgnet.data.fastmri_file import atomic_path, check_space
+from fastmri_clgnet.data.file_checks import (
+    VolumeInfo,
+    are_small,
+    inspect_volume,
+    read_slices,
+)
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
 
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
@@ -24,7 +31,7 @@ Existing = Literal["keep", "replace", "replace_different"]
 
 
 def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
-    """Check all volumes of a folder, without reading their values.
+    """Check all volumes of a folder, and that they can be read, but not their values.
 
     Args:
         folder: Holds HDF5 files in fastMRI's format and nothing else.
@@ -46,33 +53,44 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
             f"{folder}: expected a folder of fastMRI's HDF5 files, such as "
             f"DATA/singlecoil_test, but there are {found}"
         )
-    volumes = []
-    for path in paths:
-        volumes.append(inspect_volume(path, challenge, masked=False, reference=False))
-        with h5py.File(path, "r") as file:
+    whole = are_small(paths)
+
+    def look(path: Path) -> VolumeInfo:
+        with open_hdf5(path) as file:
+            volume = inspect_volume(file, path, challenge, masked=False, reference=False)
             masked = "mask" in file
-        if masked and undersample:
-            raise InputError(
-                f"{path}: is undersampled already (it holds a 'mask'); leave --mask_type, "
-                "--accelerations and --center_fractions away, or give fully sampled volumes"
-            )
-        if not masked and not undersample:
-            raise InputError(
-                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by --mask_type, "
-                "--accelerations and --center_fractions, such as random, 4 and 0.08"
-            )
-        if masked:
-            inspect_volume(path, challenge, masked=True)
-    return volumes
+            if masked and undersample:
+                raise InputError(
+                    f"{path}: is undersampled already (it holds a 'mask'); leave --mask_type, "
+                    "--accelerations and --center_fractions away, or give fully sampled volumes"
+                )
+            if not masked and not undersample:
+                raise InputError(
+                    f"{path}: holds no 'mask'; fully sampled volumes are undersampled by "
+                    "--mask_type, --accelerations and --center_fractions, such as random, 4 and "
+                    "0.08"
+                )
+            if masked:
+                volume = inspect_volume(file, path, challenge, masked=True)
+            for _ in read_slices(file, challenge):
+                if not whole:
+                    break
+            return volume
+
+    return list(map_apart(look, paths))
 
 
 def challenge_of(folder: Path) -> str:
     """Whether a folder's first HDF5 file holds single-coil or multicoil k-space, by its axes."""
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_file() and h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                return "multicoil" if getattr(file.get("kspace"), "ndim", 3) == 4 else "singlecoil"
-    return "singlecoil"  # whose check says what is wrong
+
+    def look(path: Path) -> str:
+        with open_hdf5(path) as file:
+            kspace = get_dataset(file, "kspace", path)
+            return "multicoil" if kspace is not None and kspace.ndim == 4 else "singlecoil"
+
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    first = [path for path in paths if path.is_file() and h5py.is_hdf5(path)][:1]
+    return next(map_apart(look, first), "singlecoil")  # whose check says what is wrong
 
 
 def data_digest(path: Path) -> str:
@@ -159,6 +177,7 @@ def save_reconstruction(
         settings: Plain values, written as an attribute, which fastMRI does not look at.
     """
     with atomic_path(path) as temporary:
+        check_space({temporary: images.nbytes})
         fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
         with h5py.File(temporary, "r+") as file:
             file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)

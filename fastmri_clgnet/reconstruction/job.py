@@ -14,6 +14,7 @@ from fastmri.pl_modules import MriModule
 from torch.utils.data import DataLoader
 
 from fastmri_clgnet.data import collate_one_size
+from fastmri_clgnet.data.fastmri_file import plain_name
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.loading import build, read_model, weights_digest
 from fastmri_clgnet.precision import autocast
@@ -146,6 +147,6 @@ class Reconstructor:
             if len(images) == len(self.slices[name]):
                 stacked = np.stack([images[index] for index in sorted(images)])
                 settings = {**self.settings, "data": data_digest(job.data_path / name)}
-                save_reconstruction(job.output_path / name, stacked, settings)
+                save_reconstruction(job.output_path / plain_name(name), stacked, settings)
                 images = {}
             progress(len(result["output"]))

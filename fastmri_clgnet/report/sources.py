@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from fastmri_clgnet.data import make_demo_dataset
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.labels import labels
 from fastmri_clgnet.reconstruction.files import read_settings
@@ -112,6 +113,11 @@ def _look_at(path: Path) -> tuple[bool, dict[str, Any]]:
             raise InputError(f"{config}: not a YAML file of flags ({error})") from error
         if not isinstance(settings, dict) or not {"challenge", *MASK_FLAGS} <= settings.keys():
             raise InputError(f"{config}: expected the settings that train_clgnet wrote there")
+        if settings["challenge"] not in TARGET_KEYS:
+            raise InputError(
+                f"{config}: challenge {settings['challenge']!r}; expected one of "
+                f"{words(TARGET_KEYS)}"
+            )
         return True, settings
     files = sorted(path.glob("*.h5")) if path.is_dir() else []
     if not files:

@@ -96,4 +96,4 @@ def test_command_prints_a_line_for_each_volume(
     assert "no *.h5 files" in capsys.readouterr().err
     (tmp_path / "out" / "b.h5").write_bytes(b"noise")
     assert score.main([str(tmp_path / "out")]) == 1
-    assert "b.h5: cannot be read" in capsys.readouterr().err
+    assert "b.h5: not an HDF5 file" in capsys.readouterr().err

@@ -110,12 +110,19 @@ def test_good_data_passes(small_dataset: Path) -> None:
             check_one_size([volumes[0], wider], batch_size=2, on_kspace=True)
 
 
-def test_large_data_is_sampled(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_data_is_sampled(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Above the limit only the middle slice is read, unless it has no signal."""
     monkeypatch.setattr(file_checks_module, "READ_WHOLE_BYTES", 0)
-    seen = []
-    monkeypatch.setattr(
-        file_checks_module, "check_kspace_values", lambda kspace, name: seen.append(name)
-    )
-    check_split(small_dataset / "singlecoil_val", "singlecoil", masked=False)
-    assert [name.rsplit("slice ")[1] for name in seen] == ["1", "1"]
+    folder = tmp_path / "singlecoil_val"
+    shutil.copytree(small_dataset / "singlecoil_val", folder)
+    _set_kspace(np.nan, (0, 5, 5))(folder / "c.h5")
+    check_split(folder, "singlecoil", masked=False)
+    _set_kspace(0, 1)(folder / "c.h5")
+    with pytest.raises(InputError, match=r"c.h5, slice 0: the k-space holds NaN"):
+        check_split(folder, "singlecoil", masked=False)
+    _set_kspace(np.nan, (1, 5, 5))(folder / "d.h5")
+    (folder / "c.h5").unlink()
+    with pytest.raises(InputError, match=r"d.h5, slice 1: the k-space holds NaN"):
+        check_split(folder, "singlecoil", masked=False)

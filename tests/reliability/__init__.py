@@ -1,1 +1,1 @@
-"""Tests of fastmri_clgnet.training."""
+"""Faults, bad input and hostile files."""

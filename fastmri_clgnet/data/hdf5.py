@@ -1,0 +1,119 @@
+"""Opening HDF5 files that came from elsewhere: nothing outside the file, nothing absurdly large.
+
+HDF5 lets a few bytes claim terabytes (chunks that were never written, zeros well compressed) and
+lets the arrays of a file lie in other files (external links, external storage, virtual data sets).
+Here both are refused before anything is read. A link of the file system, on the other hand, is a
+usual way to put a data set together, and is followed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from fastmri_clgnet.errors import InputError
+
+SLICE_BYTES = 2**29  # at most of what is read at once: 64 coils of 1024 x 1024 complex numbers
+COMPRESSION = 100  # at most: bytes of an array for each byte of its file
+ATTRIBUTE_BYTES = 2**16  # at most
+# what h5py raises of damaged files
+_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError,
+           OverflowError, MemoryError)  # fmt: skip
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading.
+
+    Args:
+        path: The file, or a link of the file system to it.
+
+    Yields:
+        The file, whose attributes have been looked at.
+
+    Raises:
+        InputError: Naming the file, if it is none, or of whatever h5py raises while it is open.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: a link to {path.readlink()}, which does not exist")
+    if not path.is_file() or not h5py.is_hdf5(path):
+        raise InputError(
+            f"{path}: not an HDF5 file, but fastMRI opens everything in the folder; move it "
+            "elsewhere"
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            _check_attributes(file, path)
+            yield file
+    except InputError:
+        raise
+    except _ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: damaged or truncated HDF5 file ({reason}); copy or download it again"
+        ) from error
+
+
+def _check_attributes(file: h5py.File, path: Path) -> None:
+    """Refuse attributes that are too large; fastMRI reads all of them."""
+    for name in file.attrs:
+        n_bytes = h5py.h5a.open(file.id, file.attrs._e(name)).get_storage_size()
+        if n_bytes > ATTRIBUTE_BYTES:
+            raise InputError(f"{path}: attribute {name} of {n_bytes} bytes; expected a short value")
+    dict(file.attrs)
+
+
+def get_dataset(
+    file: h5py.File, key: str, path: Path, at_once: bool = False
+) -> h5py.Dataset | None:
+    """One array of the file, not read yet.
+
+    Args:
+        file: Of `open_hdf5`.
+        key: Its name, of those at the top of the file.
+        path: The file, for the error.
+        at_once: Whether it is read at once, or slice by slice.
+
+    Returns:
+        The array; None if there is none of that name.
+
+    Raises:
+        InputError: If it lies elsewhere, or is too large to be true.
+    """
+    link = file.get(key, getlink=True)
+    if link is None:
+        return None
+    if not isinstance(link, h5py.HardLink):
+        raise InputError(
+            f"{path}: '{key}' is a link to {getattr(link, 'filename', None) or link.path}; "
+            "expected the array itself in this file (h5repack and h5py's copy store it there)"
+        )
+    item = file[key]
+    if not isinstance(item, h5py.Dataset):
+        return None
+    if item.is_virtual or item.external:
+        raise InputError(
+            f"{path}: '{key}' is stored in other files; expected the array itself in this file "
+            "(h5py's file['copy'] = file['name'][()] stores it there)"
+        )
+    whole = math.prod(item.shape or ()) * item.dtype.itemsize  # Python's integers do not overflow
+    read = whole // max(1, item.shape[0]) if item.shape and not at_once else whole
+    read = max(read, math.prod(item.chunks or ()) * item.dtype.itemsize)
+    if read > SLICE_BYTES:
+        raise InputError(
+            f"{path}: '{key}' {item.shape} {item.dtype} would take {read:,} bytes to read a "
+            f"slice, expected at most {SLICE_BYTES:,}; is the file damaged? (of chunked files, "
+            "store a slice a chunk)"
+        )
+    size = path.stat().st_size
+    if whole > COMPRESSION * size:
+        raise InputError(
+            f"{path}: '{key}' {item.shape} {item.dtype} claims {whole:,} bytes in a file of "
+            f"{size:,}, more than a volume can be compressed; copy or download it again"
+        )
+    item.id.get_storage_size()  # walks over the index of all chunks
+    return item

@@ -1,0 +1,165 @@
+"""Names that lead elsewhere, and disks that are full: nothing is written outside, or by half."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from fastmri_clgnet.convert.__main__ import main as convert
+from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.data.fastmri_file import atomic_path, plain_name
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.pl_modules import ZeroFilledModule
+from fastmri_clgnet.reconstruct import main as reconstruct
+from fastmri_clgnet.report.sources import find_sources
+from fastmri_clgnet.train_clgnet import main as train_clgnet
+from tests.helpers import MASK, QUIET, small_volume
+
+HOSTILE = ("../x.h5", "../../../x.h5", "/tmp/x.h5", "a/b.h5", "..\\x.h5", "..", ".", "", "a\0.h5")
+
+# a process that may write files of so many bytes, and ends as one does
+LIMITED = """
+import resource, signal, sys
+from fastmri_clgnet.reconstruct import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@contextmanager
+def _small_disk(n_bytes: int) -> Iterator[None]:
+    """Let this process write files of so many bytes at most; more is an error, as on a disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def _assert_errors(stderr: str, name: str) -> None:
+    errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert errors, stderr
+    assert all("cannot be written" in error for error in errors), errors
+    assert name in errors[0]
+    assert "Traceback" not in stderr
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_samples_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the name of a file alone"):
+        plain_name(name)
+    module = ZeroFilledModule(0)
+    root = tmp_path / "a" / "b" / "c"
+    root.mkdir(parents=True)
+
+    class Trainer:
+        default_root_dir = str(root)
+
+    module._trainer = Trainer()
+    output = np.zeros((1, 4, 4), np.float32)
+    module._test_outputs = [{"fname": [name], "slice": torch.zeros(1), "output": output}]
+    with pytest.raises(InputError, match="expected the name of a file alone"):
+        module.on_test_epoch_end()
+    assert _files(tmp_path) == []
+
+
+def test_plain_names_stay() -> None:
+    for name in ("file1000.h5", "a b.h5", "Ä..h5", "...h5"):
+        assert plain_name(name) == name
+
+
+def test_a_link_in_the_output_folder_is_replaced_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine")
+    (tmp_path / "out.txt").symlink_to(outside)
+    with atomic_path(tmp_path / "out.txt") as temporary:
+        temporary.write_text("new")
+    assert outside.read_text() == "mine"
+    assert (tmp_path / "out.txt").read_text() == "new"
+
+
+def test_a_run_that_names_another_challenge_is_refused(tmp_path: Path) -> None:
+    """Its settings would lead a report to make a demo data set in another folder."""
+    settings = {"challenge": "../../x", "mask_type": "random"}
+    settings |= {"accelerations": [4], "center_fractions": [0.08]}  # type: ignore[dict-item]
+    (tmp_path / "config.yaml").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=r"config.yaml: challenge '../../x'; expected one of"):
+        find_sources([tmp_path], None)
+
+
+def test_a_full_disk_keeps_the_good_file(tmp_path: Path) -> None:
+    kspace, target = small_volume("singlecoil", 0)
+    path = tmp_path / "a.h5"
+    write_fastmri_file(path, kspace, target)
+    before = path.read_bytes()
+    with _small_disk(20_000), pytest.raises(InputError, match=r"a.h5: cannot be written"):
+        write_fastmri_file(path, 2 * kspace)
+    assert path.read_bytes() == before
+    assert _files(tmp_path) == ["a.h5"]
+
+
+def test_a_full_disk_while_reconstructing(small_dataset: Path, tmp_path: Path) -> None:
+    """In a process of its own, which ends well."""
+    data, out = small_dataset / "singlecoil_val", tmp_path / "out"
+    flags = ["--model", "zero_filled", "--data_path", str(data), "--output_path", str(out), *MASK]
+    assert reconstruct(flags) == 0
+    before = [(out / name).read_bytes() for name in ("c.h5", "d.h5")]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *flags, "--overwrite"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    _assert_errors(done.stderr, str(out / "c.h5"))
+    assert [(out / name).read_bytes() for name in ("c.h5", "d.h5")] == before
+    assert _files(out) == ["c.h5", "d.h5"]
+
+
+def test_a_full_disk_while_testing(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "run"
+    flags = ["--model", "zero_filled", "--data_path", str(small_dataset), *QUIET, "--mode", "test"]
+    with _small_disk(8000):
+        assert train_clgnet([*flags, "--default_root_dir", str(root)]) == 1
+    _assert_errors(capsys.readouterr().err, str(root / "reconstructions"))
+    assert [name for name in _files(root) if name.endswith(".h5")] == []
+    assert [path.name for path in root.iterdir()] == ["reconstructions"]
+
+
+def test_a_full_disk_while_converting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "train").mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        np.save(source / "train" / f"{name}.npy", small_volume("singlecoil", 0)[0])
+    flags = [str(source), str(out), "--from", "numpy", "--axes", "slice", "row", "column"]
+    flags += ["--num_workers", "1"]
+    with _small_disk(20_000):
+        assert convert(flags) == 1
+    _assert_errors(capsys.readouterr().err, "a.npy")
+    assert _files(out) == ["conversion.json"]
+    assert convert(flags) == 0
+    assert len(_files(out / "singlecoil_train")) == 3
+    with h5py.File(out / "singlecoil_train" / "a.h5") as file:
+        np.testing.assert_array_equal(file["kspace"], small_volume("singlecoil", 0)[0])
