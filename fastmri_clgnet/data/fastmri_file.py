@@ -15,7 +15,7 @@ from fastmri.data import SliceDataset
 from fastmri.data.mri_data import FastMRIRawDataSample
 
 from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, writing
 
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
 
@@ -29,11 +29,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Yields:
         The temporary path to write to, hidden and named after this process.
+
+    Raises:
+        InputError: If it cannot be written, such as on a full disk.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        temporary.replace(path)
+        with writing(path):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -53,19 +53,20 @@ class VolumeInfo(NamedTuple):
     header: HeaderInfo
 
 
-def check_kspace_values(kspace: np.ndarray, name: str) -> None:
+def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
     """Refuse NaN and Inf.
 
     Args:
-        kspace: k-space of any shape.
-        name: How the error calls it.
+        values: Of any shape.
+        name: How the error calls the slice.
+        what: And the values.
 
     Raises:
         InputError: If a value is not finite.
     """
-    if not np.isfinite(kspace).all():
+    if not np.isfinite(values).all():
         raise InputError(
-            f"{name}: the k-space holds NaN or Inf; reconstruct or convert this volume again, or "
+            f"{name}: the {what} holds NaN or Inf; reconstruct or convert this volume again, or "
             "remove it from the folder"
         )
 
@@ -196,12 +197,13 @@ def _inspect_open_file(
     return VolumeInfo(path, tuple(kspace.shape), image_size, info)
 
 
-def check_values(volume: VolumeInfo, whole: bool) -> None:
-    """Read k-space and refuse NaN, Inf, and a volume of zeros alone.
+def check_values(volume: VolumeInfo, whole: bool, refuse_nan: bool = True) -> None:
+    """Read k-space and reference, and refuse NaN, Inf, and a volume of zeros alone.
 
     Args:
         volume: What `inspect_volume` returned.
         whole: Whether to read all slices, or the middle one (and the others where it is all zero).
+        refuse_nan: Whether NaN and Inf are an error.
 
     Raises:
         InputError: Naming file and slice.
@@ -210,13 +212,17 @@ def check_values(volume: VolumeInfo, whole: bool) -> None:
     try:
         with h5py.File(volume.path, "r") as file:
             kspace = file["kspace"]
+            key = TARGET_KEYS["singlecoil" if kspace.ndim == 3 else "multicoil"]
             order = [n_slices // 2, *(i for i in range(n_slices) if i != n_slices // 2)]
             any_signal = False
             for i in order:
                 if any_signal and not whole:
                     return
                 values = kspace[i]
-                check_kspace_values(values, f"{volume.path}, slice {i}")
+                if refuse_nan:
+                    check_finite(values, f"{volume.path}, slice {i}")
+                if refuse_nan and key in file:
+                    check_finite(file[key][i], f"{volume.path}, slice {i}", "reference")
                 any_signal = any_signal or bool(values.any())
     except (OSError, RuntimeError) as error:
         raise InputError(
@@ -228,13 +234,16 @@ def check_values(volume: VolumeInfo, whole: bool) -> None:
         )
 
 
-def check_split(folder: Path, challenge: str, masked: bool) -> list[VolumeInfo]:
+def check_split(
+    folder: Path, challenge: str, masked: bool, refuse_nan: bool = True
+) -> list[VolumeInfo]:
     """Check all files of one split.
 
     Args:
         folder: Such as data_path / "singlecoil_train".
         challenge: "singlecoil" or "multicoil".
         masked: Whether these are undersampled test volumes.
+        refuse_nan: Whether NaN and Inf are an error.
 
     Returns:
         What the files hold, sorted by name.
@@ -253,7 +262,7 @@ def check_split(folder: Path, challenge: str, masked: bool) -> list[VolumeInfo]:
     volumes = [inspect_volume(path, challenge, masked) for path in _progress(paths, folder)]
     n_bytes = sum(8 * np.prod(volume.kspace_shape, dtype=np.int64) for volume in volumes)
     for volume in _progress(volumes, folder):
-        check_values(volume, whole=bool(n_bytes <= READ_WHOLE_BYTES))
+        check_values(volume, bool(n_bytes <= READ_WHOLE_BYTES), refuse_nan)
     return volumes
 
 

@@ -15,6 +15,9 @@ from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
+from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.errors import writing
+
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
 else:
@@ -124,7 +127,10 @@ class Lightning2Mixin(_Host):
         final = root / "reconstructions"
         final.mkdir(parents=True, exist_ok=True)
         # the host writes to the trainer's root: show a copy of the module another root
-        with tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary:
+        with (
+            writing(final),
+            tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary,
+        ):
             writer = copy.copy(self)
             writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))
             writer.print = lambda *args, **kwargs: None
@@ -148,4 +154,5 @@ class Lightning2Mixin(_Host):
         if not loggers and self.trainer.is_global_zero:
             path = Path(self.trainer.default_root_dir) / "images" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_image(image, path)
+            with atomic_path(path) as temporary:
+                save_image(image, temporary, format="png")

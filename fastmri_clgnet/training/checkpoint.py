@@ -77,6 +77,8 @@ class SaveOnInterrupt(Callback):
             self.interrupted = True
             if trainer.training and trainer.global_step > 0:
                 trainer.save_checkpoint(self.path, weights_only=False)
+        elif isinstance(exception, InputError):
+            return  # NaN, for one: continuing would meet it again
         elif trainer.world_size > 1 and trainer.training and trainer.global_step > 0:
             # a dead process is an error of communication in the others, as is, after the file is
             # written, Lightning's wait for all of them; the exception itself ends the run

@@ -115,7 +115,9 @@ def test_large_data_is_sampled(small_dataset: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(file_checks_module, "READ_WHOLE_BYTES", 0)
     seen = []
     monkeypatch.setattr(
-        file_checks_module, "check_kspace_values", lambda kspace, name: seen.append(name)
+        file_checks_module,
+        "check_finite",
+        lambda values, name, what="k-space": seen.append((name.rsplit("slice ")[1], what)),
     )
     check_split(small_dataset / "singlecoil_val", "singlecoil", masked=False)
-    assert [name.rsplit("slice ")[1] for name in seen] == ["1", "1"]
+    assert seen == [("1", "k-space"), ("1", "reference")] * 2
