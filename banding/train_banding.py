@@ -103,7 +103,7 @@ def build_parser() -> ArgumentParser:
     run.add_argument(
         "--debug", action="store_true", help="Show the traceback of an error in the input."
     )
-    add_nan_argument(run)
+    add_nan_argument(parser)
     parser.add_class_arguments(BandingModule, None, skip={"reconstructor"})
     add_data_arguments(parser)
     add_loss_arguments(parser)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from argparse import _ActionsContainer
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import yaml
@@ -134,7 +133,7 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     run.add_argument(
         "--debug", action="store_true", help="Show the traceback of an error in the input."
     )
-    add_nan_argument(run)
+    add_nan_argument(parser)
     add_data_arguments(parser)
 
     choice = MODELS[model]
@@ -147,11 +146,11 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     return parser
 
 
-def add_nan_argument(group: _ActionsContainer) -> None:
+def add_nan_argument(parser: ArgumentParser) -> None:
     """Add the flag that says what to do about NaN."""
-    group.add_argument(
+    parser.add_argument_group("faults").add_argument(
         "--on_nan",
-        type=NanAction,
+        choices=get_args(NanAction),
         default=_default(OnNan, "action"),
         help="What NaN or Inf in a training sample, the loss or a gradient does. stop: end with an "
         "error that names step, file and slice. skip: take no step on that batch, and count it.",

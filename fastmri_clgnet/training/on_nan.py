@@ -1,4 +1,4 @@
-"""What happens where a sample, a loss or a gradient holds NaN or Inf: stop and say where, or skip."""
+"""NaN and Inf in a sample, a loss or a gradient: stop and say where, or skip the step."""
 
 from __future__ import annotations
 
