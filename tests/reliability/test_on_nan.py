@@ -57,6 +57,7 @@ class SpoiledLoss:
     """The mean absolute error, spoiled where the target's first pixel says so."""
 
     def __init__(self, loss: float = 1.0, gradient: float = 1.0) -> None:
+        """Take the factors of loss and gradient."""
         self.factors = loss, gradient
 
     def __call__(
@@ -149,7 +150,7 @@ def test_with_accumulated_gradients_the_whole_step_is_skipped(
     good = [unet_sample(i) for i in range(4)]
     for pair in ([unet_sample(9, NAN), unet_sample(8)], [unet_sample(8), unet_sample(9, NAN)]):
         samples = [*good[:2], *pair, *good[2:]]
-        with pytest.raises(InputError, match="step 1: 9.h5, slice 9: the sample holds NaN"):
+        with pytest.raises(InputError, match=r"step 1: 9.h5, slice 9: the sample holds NaN"):
             fit(samples, accumulate_grad_batches=2)
         skipped, on_nan = fit(samples, "skip", accumulate_grad_batches=2)
         assert on_nan.skipped == 1
@@ -158,7 +159,7 @@ def test_with_accumulated_gradients_the_whole_step_is_skipped(
     # a loss of Inf whose gradients are finite
     samples = [good[0], marked(9)]
     for each in (samples, samples[::-1]):
-        with pytest.raises(InputError, match="step 0: NaN or Inf in the loss of 9.h5, slice 9"):
+        with pytest.raises(InputError, match=r"step 0: NaN or Inf in the loss of 9.h5, slice 9"):
             fit(each, loss=SpoiledLoss(INF, 0.0), accumulate_grad_batches=2)
 
 
@@ -189,7 +190,7 @@ def test_overflowing_gradients_are_left_to_the_gradient_scaler() -> None:
     module, on_nan = fit(samples, "stop", SpoiledLoss(gradient=1e36), plugins=[mixed()])
     assert on_nan.skipped == 0
     assert all(torch.isfinite(value).all() for value in module.state_dict().values())
-    with pytest.raises(InputError, match="step 0: NaN or Inf in the loss of 0.h5, slice 0"):
+    with pytest.raises(InputError, match=r"step 0: NaN or Inf in the loss of 0.h5, slice 0"):
         fit(samples, "stop", SpoiledLoss(loss=NAN), plugins=[mixed()])
     good = [unet_sample(5), unet_sample(6)]
     skipped, on_nan = fit(
