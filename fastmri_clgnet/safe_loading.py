@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -43,19 +44,28 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
         raise InputError(f"{path}: no such file; expected {expected}")
     try:
         _refuse_compressed(path)
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pickles that are refused anyway
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except (
         # what torch raises where a file is no checkpoint depends on its first bytes
         pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError,
         AttributeError, MemoryError, OverflowError, zipfile.BadZipFile,
     ) as error:  # fmt: skip
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: cannot be loaded safely ({reason}); expected {expected}"
+            f"{path}: cannot be loaded safely ({_reason(error)}); expected {expected}"
         ) from error
     if not isinstance(contents, dict):
         raise InputError(f"{path}: holds a {type(contents).__name__}; expected {expected}")
     return contents
+
+
+def _reason(error: Exception) -> str:
+    """What torch says, without its advice to load the file unsafely."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    marker = "WeightsUnpickler error: "
+    reason = next((line.partition(marker)[2] for line in lines if marker in line), lines[0])
+    return reason.partition(" was not an allowed global")[0].strip()
 
 
 def _refuse_compressed(path: Path) -> None:
