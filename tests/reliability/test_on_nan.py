@@ -97,7 +97,7 @@ def fit(
         enable_progress_bar=False, enable_model_summary=False, callbacks=[on_nan], **options,
     )  # fmt: skip
     batches = [default_collate(s if isinstance(s, list) else [s]) for s in samples]
-    trainer.fit(module, DataLoader(batches, batch_size=None))
+    trainer.fit(module, DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
     return module, on_nan
 
 
