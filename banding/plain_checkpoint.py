@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
-import torch
 from fastmri.pl_modules import MriModule
 from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
-from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.loading import build, read_model
-from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.safe_loading import load_tensors, save_tensors
 
 PLAIN = "plain"  # stem of the checkpoint that train_clgnet reads
 # what belongs to the source's training, not to its model
@@ -74,7 +72,5 @@ class SavePlain(Callback):
         """Write the file, whole or not at all."""
         if not isinstance(pl_module, BandingModule) or not trainer.is_global_zero:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.path) as temporary:
-            state = pl_module.reconstructor.state_dict()
-            torch.save({**self.contents, "state_dict": state}, temporary)
+        state = pl_module.reconstructor.state_dict()
+        save_tensors(self.path, {**self.contents, "state_dict": state})

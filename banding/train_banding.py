@@ -27,7 +27,9 @@ from fastmri_clgnet.training.arguments import (
     DEMO_PRESET,
     add_data_arguments,
     add_loss_arguments,
+    add_nan_argument,
     add_trainer_arguments,
+    chosen_model,
     default_root,
     find_data,
 )
@@ -42,6 +44,7 @@ from fastmri_clgnet.training.data import check_data, make_data_module
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import save_metrics
 from fastmri_clgnet.training.stopping import SaveAndStop
 
@@ -100,6 +103,7 @@ def build_parser() -> ArgumentParser:
     run.add_argument(
         "--debug", action="store_true", help="Show the traceback of an error in the input."
     )
+    add_nan_argument(parser)
     parser.add_class_arguments(BandingModule, None, skip={"reconstructor"})
     add_data_arguments(parser)
     add_loss_arguments(parser)
@@ -121,6 +125,7 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[Namespace, PlainMode
     Raises:
         InputError: If the checkpoint cannot be used, or flags contradict each other.
     """
+    chosen_model(argv)  # --model is not among the flags, but a --config is read the same way
     parser = build_parser()
     args = parser.parse_args(argv)
     args.data_path = find_data(args)
@@ -248,6 +253,7 @@ def _train(
     saver = SaveAndStop(folder / f"{LAST}.ckpt")
     last = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
     callbacks = [last, saver, SavePlain(folder / f"{PLAIN}.ckpt", plain.contents), _PrintRow()]
+    callbacks.append(OnNan(args.on_nan))
     logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None
     trainer = make_trainer(args, callbacks, logger)
     if checkpoint is not None:

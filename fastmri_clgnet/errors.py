@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class InputError(ValueError):
     """Input that cannot be used: the message names it, says what was expected and what to do."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file or folder could not be written, such as on a full disk.
+
+    Args:
+        path: What is written in the meantime.
+
+    Raises:
+        InputError: Where something fails that writing can fail with.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # h5py and torch raise the latter, too
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise InputError(
+            f"{path}: cannot be written ({reason}); what stood there is as it was. Free space on "
+            "that disk, or choose another folder, and repeat the command"
+        ) from error
 
 
 def words(values: Iterable[object]) -> str:

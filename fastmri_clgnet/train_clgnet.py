@@ -38,8 +38,10 @@ from fastmri_clgnet.training.checkpoint import (
 from fastmri_clgnet.training.components import make_loss, make_module, make_trainer
 from fastmri_clgnet.training.data import check_data, make_data_module
 from fastmri_clgnet.training.distributed import say, wait_for_all
+from fastmri_clgnet.training.full_disk import clear_log_errors
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
+from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
 from fastmri_clgnet.training.sole_run import sole_run
 from fastmri_clgnet.training.step_seeds import SeedSteps
@@ -89,7 +91,8 @@ def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
 
     def of_lightning_too() -> int:
         try:
-            return command()
+            with clear_log_errors():
+                return command()
         except MisconfigurationException as error:
             raise InputError(str(error)) from error
 
@@ -202,6 +205,7 @@ def train(
         *checkpoint_callbacks(root),
         NameModel(args.model),
         SeedSteps(args.seed),
+        OnNan(args.on_nan),
         saver,
     ]
     if logger is not None:

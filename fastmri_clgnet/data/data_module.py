@@ -14,25 +14,27 @@ from fastmri.data.subsample import MaskFunc
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
-from fastmri_clgnet.data.file_checks import check_kspace_values, check_target_values
+from fastmri_clgnet.data.file_checks import check_finite
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.errors import InputError
 
 
 class CheckedTransform:
-    """A data transform of the host that first refuses k-space or targets with NaN or Inf.
+    """A data transform of the host that first refuses k-space and references with NaN or Inf.
 
     Args:
         transform: Such as `fastmri.data.transforms.UnetDataTransform`.
+        refuse_nan: Whether to refuse them; else they go through, for others to meet.
 
     Raises:
-        InputError: When called with such values; it names file and slice.
+        InputError: When called with such a slice; it names file and slice.
     """
 
-    def __init__(self, transform: Callable[..., NamedTuple]) -> None:
+    def __init__(self, transform: Callable[..., NamedTuple], refuse_nan: bool = True) -> None:
         """Wrap the transform; its mask function stays visible to the host's worker seeding."""
         self.transform = transform
+        self.refuse_nan = refuse_nan
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
 
     def __call__(
@@ -45,9 +47,10 @@ class CheckedTransform:
         slice_num: int,
     ) -> NamedTuple:
         """Check and transform one slice, as fastMRI's `SliceDataset` hands it over."""
-        check_kspace_values(kspace, f"{fname}, slice {slice_num}")
-        if target is not None:
-            check_target_values(target, f"{fname}, slice {slice_num}")
+        if self.refuse_nan:
+            check_finite(kspace, f"{fname}, slice {slice_num}")
+            if target is not None:
+                check_finite(target, f"{fname}, slice {slice_num}", "reference")
         return self.transform(kspace, mask, target, attrs, fname, slice_num)
 
 

@@ -15,7 +15,7 @@ from fastmri.data import SliceDataset
 from fastmri.data.mri_data import FastMRIRawDataSample
 
 from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, writing
 
 _METADATA_BYTES = 2**16  # of a file beside its arrays, and more than that
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
@@ -36,30 +36,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with write_errors(path):
+        with writing(path):
             yield temporary
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def write_errors(path: Path) -> Iterator[None]:
-    """Turn errors of writing, of the system or of HDF5, into one that names the file.
-
-    Args:
-        path: What is written.
-
-    Raises:
-        InputError: In place of an `OSError` or `RuntimeError`.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())  # HDF5's has several lines
-        raise InputError(
-            f"{path}: cannot be written ({reason}); is the disk full, or the folder read-only?"
-        ) from error
 
 
 def check_space(sizes: Mapping[Path, int]) -> None:

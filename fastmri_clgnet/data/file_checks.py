@@ -39,37 +39,21 @@ class VolumeInfo(NamedTuple):
     header: HeaderInfo
 
 
-def check_kspace_values(kspace: np.ndarray, name: str) -> None:
+def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
     """Refuse NaN and Inf.
 
     Args:
-        kspace: k-space of any shape.
-        name: How the error calls it.
+        values: Of any shape.
+        name: How the error calls the slice.
+        what: And the values.
 
     Raises:
         InputError: If a value is not finite.
     """
-    if not np.isfinite(kspace).all():
+    if not np.isfinite(values).all():
         raise InputError(
-            f"{name}: the k-space holds NaN or Inf; reconstruct or convert this volume again, or "
+            f"{name}: the {what} holds NaN or Inf; reconstruct or convert this volume again, or "
             "remove it from the folder"
-        )
-
-
-def check_target_values(target: np.ndarray, name: str) -> None:
-    """Refuse NaN and Inf.
-
-    Args:
-        target: Reference images of any shape.
-        name: How the error calls them.
-
-    Raises:
-        InputError: If a value is not finite.
-    """
-    if not np.isfinite(target).all():
-        raise InputError(
-            f"{name}: the reference image holds NaN or Inf; reconstruct or convert this volume "
-            "again, or remove it from the folder"
         )
 
 
@@ -227,7 +211,9 @@ def read_slices(
         yield i, kspace[i], None if target is None else target[i]
 
 
-def check_values(file: h5py.File, path: Path, challenge: str, whole: bool) -> None:
+def check_values(
+    file: h5py.File, path: Path, challenge: str, whole: bool, refuse_nan: bool = True
+) -> None:
     """Refuse NaN, Inf, and a volume of zeros alone.
 
     Args:
@@ -235,15 +221,17 @@ def check_values(file: h5py.File, path: Path, challenge: str, whole: bool) -> No
         path: Its path.
         challenge: "singlecoil" or "multicoil".
         whole: Whether to read all slices, or the middle one (and the others where it is all zero).
+        refuse_nan: Whether NaN and Inf are an error.
 
     Raises:
         InputError: Naming file and slice.
     """
     any_signal = False
     for i, kspace, target in read_slices(file, challenge):
-        check_kspace_values(kspace, f"{path}, slice {i}")
-        if target is not None:
-            check_target_values(target, f"{path}, slice {i}")
+        if refuse_nan:
+            check_finite(kspace, f"{path}, slice {i}")
+        if refuse_nan and target is not None:
+            check_finite(target, f"{path}, slice {i}", "reference")
         any_signal = any_signal or bool(kspace.any())
         if any_signal and not whole:
             return
@@ -256,13 +244,16 @@ def are_small(paths: Sequence[Path]) -> bool:
     return sum(path.stat().st_size for path in paths if path.is_file()) <= READ_WHOLE_BYTES
 
 
-def check_split(folder: Path, challenge: str, masked: bool) -> list[VolumeInfo]:
+def check_split(
+    folder: Path, challenge: str, masked: bool, refuse_nan: bool = True
+) -> list[VolumeInfo]:
     """Check all files of one split.
 
     Args:
         folder: Such as data_path / "singlecoil_train".
         challenge: "singlecoil" or "multicoil".
         masked: Whether these are undersampled test volumes.
+        refuse_nan: Whether NaN and Inf are an error.
 
     Returns:
         What the files hold, sorted by name.
@@ -283,7 +274,7 @@ def check_split(folder: Path, challenge: str, masked: bool) -> list[VolumeInfo]:
     def look(path: Path) -> VolumeInfo:
         with open_hdf5(path) as file:
             volume = inspect_volume(file, path, challenge, masked)
-            check_values(file, path, challenge, whole)
+            check_values(file, path, challenge, whole, refuse_nan)
             return volume
 
     return list(_progress(map_apart(look, paths), folder, len(paths)))

@@ -137,6 +137,11 @@ def read_pair(
     """
     target = _images(target_path, TARGET_KEYS[challenge])
     prediction = _images(prediction_path, "reconstruction")
+    if not target.any():
+        raise InputError(
+            f"{target_path}: the reference is zero everywhere, and the metrics are relative to its "
+            "energy and its largest value; take this volume out of the folder"
+        )
     width = target.shape[-1]
     if target.shape[-2] < width:
         raise InputError(

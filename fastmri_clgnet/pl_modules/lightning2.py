@@ -16,7 +16,8 @@ from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
-from fastmri_clgnet.data.fastmri_file import check_space, plain_name, write_errors
+from fastmri_clgnet.data.fastmri_file import atomic_path, check_space, plain_name
+from fastmri_clgnet.errors import writing
 
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
@@ -131,15 +132,17 @@ class Lightning2Mixin(_Host):
             for name, image in zip(output["fname"], output["output"], strict=True):
                 sizes[plain_name(name)] += image.nbytes
         # the host writes to the trainer's root: show a copy of the module another root
-        with tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary:
+        with (
+            writing(final),
+            tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary,
+        ):
             writer = copy.copy(self)
             writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))
             writer.print = lambda *args, **kwargs: None
-            with write_errors(final):
-                check_space({Path(temporary) / name: size for name, size in sizes.items()})
-                super(Lightning2Mixin, writer).test_epoch_end(outputs)
-                for path in sorted((Path(temporary) / "reconstructions").iterdir()):
-                    os.replace(path, final / path.name)  # noqa: PTH105
+            check_space({Path(temporary) / name: size for name, size in sizes.items()})
+            super(Lightning2Mixin, writer).test_epoch_end(outputs)
+            for path in sorted((Path(temporary) / "reconstructions").iterdir()):
+                os.replace(path, final / path.name)  # noqa: PTH105
         self.print(f"Saved reconstructions to {final}")
 
     def log_image(self, name: str, image: torch.Tensor) -> None:
@@ -157,4 +160,5 @@ class Lightning2Mixin(_Host):
         if not loggers and self.trainer.is_global_zero:
             path = Path(self.trainer.default_root_dir) / "images" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_image(image, path)
+            with atomic_path(path) as temporary:
+                save_image(image, temporary, format="png")

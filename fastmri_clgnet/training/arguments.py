@@ -6,7 +6,7 @@ import argparse
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import yaml
@@ -19,6 +19,7 @@ from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss, VGG19Features
 from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.stopping import SaveAndStop
 
 DEFAULT_MODEL = "clgnet"
@@ -58,19 +59,26 @@ _OWN_DATA = {
 
 
 def chosen_model(argv: list[str] | None) -> str:
-    """Which model the command line or its --config asks for; its flags depend on it."""
+    """Which model the command line or its --config asks for; its flags depend on it.
+
+    Args:
+        argv: Arguments; by default the process's.
+
+    Returns:
+        A choice of --model; the default one where none is asked for.
+
+    Raises:
+        InputError: If --config is no file of plain values.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--model")
     parser.add_argument("--config")
     args, _ = parser.parse_known_args(argv)
     model = args.model
-    if model is None and args.config is not None and Path(args.config).is_file():
-        try:
-            settings = yaml.safe_load(Path(args.config).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{args.config}: not a YAML file of flags ({error})") from error
-        model = settings.get("model") if isinstance(settings, dict) else None
-    return model if model in MODELS else DEFAULT_MODEL
+    if args.config is not None and Path(args.config).is_file():
+        settings = _read_yaml(Path(args.config), "a YAML file of flags")
+        model = settings.get("model") if model is None else model
+    return model if model in tuple(MODELS) else DEFAULT_MODEL
 
 
 def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
@@ -139,6 +147,7 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     run.add_argument(
         "--debug", action="store_true", help="Show the traceback of an error in the input."
     )
+    add_nan_argument(parser)
     add_data_arguments(parser)
 
     choice = MODELS[model]
@@ -149,6 +158,17 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     add_trainer_arguments(parser)
     parser.set_defaults(batch_size=10, max_epochs=50)
     return parser
+
+
+def add_nan_argument(parser: ArgumentParser) -> None:
+    """Add the flag that says what to do about NaN."""
+    parser.add_argument_group("faults").add_argument(
+        "--on_nan",
+        choices=get_args(NanAction),
+        default=_default(OnNan, "action"),
+        help="What NaN or Inf in a training sample, the loss or a gradient does. stop: end with an "
+        "error that names step, file and slice. skip: take no step on that batch, and count it.",
+    )
 
 
 def add_data_arguments(parser: ArgumentParser) -> None:
@@ -364,10 +384,16 @@ def _read_dirs() -> dict[str, Any]:
     """The contents of fastmri_dirs.yaml, empty if there is none (fastMRI would create one)."""
     if not DIRS_FILE.is_file():
         return {}
+    return _read_yaml(DIRS_FILE, "a YAML file of knee_path, brain_path and log_path")
+
+
+def _read_yaml(path: Path, expected: str) -> dict[str, Any]:
+    """Read names with plain values; tags that would make Python objects are refused."""
     try:
-        contents = yaml.safe_load(DIRS_FILE.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{DIRS_FILE}: not a YAML file ({error})") from error
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not {expected} ({reason})") from error
     if not isinstance(contents, dict):
-        raise InputError(f"{DIRS_FILE}: expected knee_path, brain_path and log_path")
+        raise InputError(f"{path}: expected {expected}, got {type(contents).__name__}")
     return contents

@@ -18,6 +18,7 @@ from fastmri_clgnet.losses import (
     VGG19Features,
 )
 from fastmri_clgnet.losses.vgg19_features import IMAGENET
+from fastmri_clgnet.training.checkpoint_file import AtomicCheckpointIO
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.models import MODELS
 
@@ -126,6 +127,7 @@ def make_trainer(
             enable_model_summary=args.enable_model_summary if callbacks is not None else False,
             # fastMRI's data module makes the samplers that keep volumes on one device
             use_distributed_sampler=False,
+            plugins=[AtomicCheckpointIO()],
             **{name: args[name] for name in names if name in args},
         )
     except ValueError as error:

@@ -15,8 +15,11 @@ from fastmri_clgnet.data import CheckedDataModule, CheckedTransform, check_split
 from fastmri_clgnet.data.file_checks import check_one_size
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.safe_loading import check_dataset_cache
 from fastmri_clgnet.training.masks import MaskSettings, check_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS
+
+DATASET_CACHE = Path("dataset_cache.pkl")  # the host's, in the working folder
 
 
 def check_data(args: Namespace, n_processes: int = 1) -> bool:
@@ -30,8 +33,10 @@ def check_data(args: Namespace, n_processes: int = 1) -> bool:
         Whether there is a test split (training can do without).
     """
 
-    def check(folder: Path, mask: MaskSettings | None, n_volumes: int) -> None:
-        volumes = check_split(folder, args.challenge, masked=mask is None)
+    def check(
+        folder: Path, mask: MaskSettings | None, n_volumes: int, refuse_nan: bool = True
+    ) -> None:
+        volumes = check_split(folder, args.challenge, mask is None, refuse_nan)
         check_one_size(volumes, args.batch_size, MODELS[args.model].on_kspace)
         check_enough_volumes(len(volumes), n_volumes, str(folder))
         if mask is not None:
@@ -43,7 +48,7 @@ def check_data(args: Namespace, n_processes: int = 1) -> bool:
         check(test_folder, test_mask, n_processes)
         return True
     # slices of the training are shared out one by one, the other splits' volumes stay whole
-    check(args.data_path / f"{args.challenge}_train", train_mask(args), 1)
+    check(args.data_path / f"{args.challenge}_train", train_mask(args), 1, args.on_nan == "stop")
     check(args.data_path / f"{args.challenge}_val", val_mask(args), n_processes)
     if args.test_path is None and not test_folder.is_dir():
         return False
@@ -66,7 +71,11 @@ class _OneCoil:
 
 
 def make_transform(
-    challenge: str, mask_func: MaskFunc | None, on_kspace: bool, use_seed: bool = True
+    challenge: str,
+    mask_func: MaskFunc | None,
+    on_kspace: bool,
+    use_seed: bool = True,
+    refuse_nan: bool = True,
 ) -> CheckedTransform:
     """Make the transform that gives a model its samples.
 
@@ -75,16 +84,17 @@ def make_transform(
         mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
         on_kspace: Whether to deliver k-space and mask, or magnitude images.
         use_seed: Whether a volume's name settles its mask.
+        refuse_nan: Whether samples with NaN or Inf are an error.
 
     Returns:
-        The host's transform, which refuses NaN and Inf.
+        The host's transform.
     """
     if on_kspace:
         kspace_transform = VarNetDataTransform(mask_func, use_seed)
         if challenge == "singlecoil":
-            return CheckedTransform(_OneCoil(kspace_transform))
-        return CheckedTransform(kspace_transform)
-    return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed))
+            return CheckedTransform(_OneCoil(kspace_transform), refuse_nan)
+        return CheckedTransform(kspace_transform, refuse_nan)
+    return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed), refuse_nan)
 
 
 def make_data_module(
@@ -104,6 +114,8 @@ def make_data_module(
     Raises:
         InputError: If flags contradict each other.
     """
+    if args.use_dataset_cache_file:
+        check_dataset_cache(DATASET_CACHE)
     train_mask, fixed_mask = mask_funcs
     names = (
         "data_path", "challenge", "test_split", "test_path", "combine_train_val", "sample_rate",
@@ -111,12 +123,15 @@ def make_data_module(
         "test_volume_sample_rate", "use_dataset_cache_file", "batch_size", "num_workers",
     )  # fmt: skip
 
-    def transform(mask_func: MaskFunc | None, use_seed: bool = True) -> CheckedTransform:
-        return make_transform(args.challenge, mask_func, on_kspace, use_seed)
+    def transform(mask_func: MaskFunc | None) -> CheckedTransform:
+        return make_transform(args.challenge, mask_func, on_kspace)
+
+    # in training `OnNan` meets NaN, in all processes at once and with the number of the step
+    random = make_transform(args.challenge, train_mask, on_kspace, False, refuse_nan=False)
 
     try:
         return CheckedDataModule(
-            train_transform=transform(train_mask, use_seed=False),
+            train_transform=random,
             val_transform=transform(fixed_mask),
             test_transform=transform(fixed_mask if args.test_split == "val" else None),
             distributed_sampler=distributed,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from pytorch_lightning.utilities import rank_zero_only
+
+Item = TypeVar("Item")
 
 
 @rank_zero_only
@@ -14,5 +18,18 @@ def say(text: str) -> None:
 
 def wait_for_all() -> None:
     """Wait until every process of a distributed run has come here; alone, go on."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if _several():
         torch.distributed.barrier()
+
+
+def gather(items: list[Item]) -> list[Item]:
+    """What all processes of a distributed run have, in their order; all of them must call it."""
+    if not _several():
+        return list(items)
+    lists: list[list[Item]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(lists, items)
+    return [item for each in lists for item in each]
+
+
+def _several() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fastmri_clgnet.data.seeded_slices import progress
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.training.distributed import say
 
 
@@ -96,7 +97,7 @@ class SaveAndStop(Callback):
         elif isinstance(exception, SIGTERMException):
             self.interrupted = True
             self._save_if_begun(trainer)
-        elif trainer.world_size > 1:
+        elif trainer.world_size > 1 and not isinstance(exception, InputError):
             # Lightning waits for all processes after the file is written, and one is dead; the
             # exception itself ends the run
             with contextlib.suppress(Exception):

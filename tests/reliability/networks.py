@@ -1,0 +1,13 @@
+"""A tiny network of every --model that is trained."""
+
+from __future__ import annotations
+
+from tests.helpers import SMALL
+
+NETWORKS = {
+    "clgnet": SMALL,
+    "unet": ["--chans", "4", "--num_pool_layers", "2"],
+    "clgnet_dc": SMALL[:-2],
+    "clgvarnet": [*SMALL[:-2], "--num_cascades", "2"],
+    **{name: list[str]() for name in ("dccnn", "ista", "cddn", "pd", "dudor", "octconv")},
+}

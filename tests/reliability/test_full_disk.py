@@ -1,0 +1,112 @@
+"""A disk that is full: a child process may write no file above a size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fastmri_clgnet.loading import load
+from fastmri_clgnet.train_clgnet import main
+from tests.helpers import QUIET, SMALL, make_small_dataset
+
+CODE = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, instead
+import runpy
+module, limit = sys.argv[1], int(sys.argv[2])
+sys.argv = sys.argv[2:]
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+runpy.run_module(module, run_name="__main__")
+"""
+COMMAND = ["--data_path", "data", *SMALL, *QUIET, "--batch_size", "2"]
+TRAIN = "fastmri_clgnet.train_clgnet"
+RUN = Path("clgnet/singlecoil")
+
+
+@pytest.fixture(autouse=True)
+def finished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of one epoch in the working folder, beside its data."""
+    monkeypatch.chdir(tmp_path)
+    make_small_dataset(Path("data"), "singlecoil")
+    assert main([*COMMAND, "--max_epochs", "1", "--logger", "false"]) == 0
+    return RUN
+
+
+def run(module: str, limit: int, *flags: str) -> str:
+    """Run a command that must fail; gives its one error."""
+    process = subprocess.run(
+        [sys.executable, "-c", CODE, module, str(limit), *flags],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert process.returncode == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, process.stderr
+    return errors[0]
+
+
+def contents() -> dict[Path, bytes]:
+    """All files of the run, hidden ones too, but logs and saved images."""
+    paths = [path for path in RUN.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in paths if path.parts[2] not in ("tensorboard",)}
+
+
+def test_checkpoints(finished_run: Path) -> None:
+    before = contents()
+    size = (finished_run / "checkpoints" / "last.ckpt").stat().st_size
+    error = run(TRAIN, size // 2, *COMMAND, "--max_epochs", "2", "--num_log_images", "0")
+    assert "checkpoints/" in error and ".ckpt: cannot be written (File too large)" in error
+    assert "Free space" in error
+    after = contents()
+    assert after.keys() == before.keys()
+    for name in ("best.ckpt", "last.ckpt"):
+        path = finished_run / "checkpoints" / name
+        assert after[path] == before[path]
+        load(path)
+        assert torch.load(path, weights_only=True)["epoch"] == 0
+    # with room, the same command goes on
+    assert main([*COMMAND, "--max_epochs", "2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"), [(100, "config.yaml"), (2000, "TensorBoard log under --default_root_dir")]
+)
+def test_configuration_and_log(limit: int, name: str) -> None:
+    before = contents()
+    error = run(TRAIN, limit, *COMMAND, "--max_epochs", "2", "--log_every_n_steps", "1")
+    assert f"{name}" in error and "cannot be written (File too large)" in error
+    after = contents()
+    assert after.keys() == before.keys()
+    del before[RUN / "config.yaml"]  # which is written first
+    assert all(after[path] == value for path, value in before.items())
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"),
+    [(100, "metrics.json"), (3000, "reconstructions"), (30_000, "comparison.png")],
+)
+def test_results(limit: int, name: str) -> None:
+    """What the end of a run writes: a baseline without training ends at once."""
+    model = ["--model", "zero_filled", "--default_root_dir", str(RUN)]
+    data = ["--data_path", "data", *QUIET]
+    if limit < 1000:
+        # nothing to write before the metrics
+        for path in Path("data/singlecoil_test").iterdir():
+            path.unlink()
+        Path("data/singlecoil_test").rmdir()
+    before = contents()
+    error = run(TRAIN, limit, *data, *model)
+    assert f"{RUN / name}: cannot be written" in error
+    after = contents()
+    assert after.keys() == before.keys()
+    assert after[RUN / name] == before[RUN / name] if "." in name else True
+
+
+def test_exported_weights_and_tables() -> None:
+    error = run("fastmri_clgnet.export", 3000, str(RUN / "checkpoints" / "last.ckpt"), "weights")
+    assert "weights.safetensors: cannot be written" in error
+    assert not [path for path in Path().iterdir() if "weights" in path.name]
