@@ -162,7 +162,7 @@ def test_interrupted_writing_keeps_the_previous_reconstructions(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(fastmri, "save_reconstructions", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         trainer(tmp_path).test(ZeroFilledModule(), data, verbose=False)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["reconstructions"]
