@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import CLGNetModule, Lightning2Mixin, ZeroFilledModule
 from tests.helpers import small_volume
 
