@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import CLGNetModule, Lightning2Mixin, ZeroFilledModule
 from tests.helpers import small_volume
 
@@ -162,7 +163,7 @@ def test_interrupted_writing_keeps_the_previous_reconstructions(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(fastmri, "save_reconstructions", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         trainer(tmp_path).test(ZeroFilledModule(), data, verbose=False)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["reconstructions"]

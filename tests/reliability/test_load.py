@@ -68,6 +68,7 @@ def test_2000_volumes_start_within_a_minute(tmp_path: Path) -> None:
     assert seconds < 60
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_loader_processes_change_no_validation_or_test_sample(small_dataset: Path) -> None:
     def samples(num_workers: int, split: str) -> list[tuple]:
         flags = ["--data_path", str(small_dataset), "--num_workers", str(num_workers)]
