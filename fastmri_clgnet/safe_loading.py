@@ -62,10 +62,13 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     """What torch says, without its advice to load the file unsafely."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    marker = "WeightsUnpickler error: "
-    reason = next((line.partition(marker)[2] for line in lines if marker in line), lines[0])
-    return reason.partition(" was not an allowed global")[0].strip()
+    lines = [line.strip() for line in str(error).splitlines() if "weights_only" not in line]
+    reason = next(filter(None, lines), type(error).__name__)
+    return (
+        reason.removeprefix("WeightsUnpickler error: ")
+        .partition(" was not an allowed global")[0]
+        .strip()
+    )
 
 
 def _refuse_compressed(path: Path) -> None:

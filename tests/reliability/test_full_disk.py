@@ -83,30 +83,3 @@ def test_configuration_and_log(limit: int, name: str) -> None:
     assert after.keys() == before.keys()
     del before[RUN / "config.yaml"]  # which is written first
     assert all(after[path] == value for path, value in before.items())
-
-
-@pytest.mark.parametrize(
-    ("limit", "name"),
-    [(100, "metrics.json"), (3000, "reconstructions"), (30_000, "comparison.png")],
-)
-def test_results(limit: int, name: str) -> None:
-    """What the end of a run writes: a baseline without training ends at once."""
-    model = ["--model", "zero_filled", "--default_root_dir", str(RUN)]
-    data = ["--data_path", "data", *QUIET]
-    if limit < 1000:
-        # nothing to write before the metrics
-        for path in Path("data/singlecoil_test").iterdir():
-            path.unlink()
-        Path("data/singlecoil_test").rmdir()
-    before = contents()
-    error = run(TRAIN, limit, *data, *model)
-    assert f"{RUN / name}: cannot be written" in error
-    after = contents()
-    assert after.keys() == before.keys()
-    assert after[RUN / name] == before[RUN / name] if "." in name else True
-
-
-def test_exported_weights_and_tables() -> None:
-    error = run("fastmri_clgnet.export", 3000, str(RUN / "checkpoints" / "last.ckpt"), "weights")
-    assert "weights.safetensors: cannot be written" in error
-    assert not [path for path in Path().iterdir() if "weights" in path.name]

@@ -161,7 +161,7 @@ def test_a_zip_bomb_takes_no_memory(good: dict[str, Any]) -> None:
     zip_bomb(Path("bomb.ckpt"), good, 160 << 20)
     assert Path("bomb.ckpt").stat().st_size < 4 << 20
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError, match=r"bomb.ckpt: .* bytes would unpack to 1677\d{5}"):
+    with pytest.raises(InputError, match=r"bomb.ckpt: .* bytes would unpack to \d{9},"):
         load_tensors(Path("bomb.ckpt"), "a checkpoint")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 80 << 10
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,7 @@ def test_fine_tuning_against_bands_stops_and_skips(capsys: pytest.CaptureFixture
 @pytest.mark.slow
 def test_two_processes_stop_and_skip_together() -> None:
     """One of them alone has the bad slice."""
+    shutil.rmtree("data/singlecoil_test")  # which has one volume, too few for two
     flags = ["--devices", "2", "--strategy", "ddp", "--max_epochs", "2", "--batch_size", "1"]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
