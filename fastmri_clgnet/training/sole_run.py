@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.training.checkpoint import checkpoint_dir
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 _PATIENCE = 10.0
@@ -17,6 +19,8 @@ _PATIENCE = 10.0
 @contextlib.contextmanager
 def sole_run(root: Path, first: bool) -> Iterator[None]:
     """Make a run's folder and hold it; a run that is killed lets go of it.
+
+    What such a run had written by half, under temporary names, is removed.
 
     Args:
         root: The folder.
@@ -37,4 +41,8 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
             "--default_root_dir"
         ) from error
     with held:
+        for path in checkpoint_dir(root).glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+        for folder in root.glob(".reconstructions.*/"):
+            shutil.rmtree(folder, ignore_errors=True)
         yield

@@ -145,7 +145,7 @@ def test_a_full_disk_while_testing(
         assert train_clgnet([*flags, "--default_root_dir", str(root)]) == 1
     _assert_errors(capsys.readouterr().err, str(root / "reconstructions"))
     assert [name for name in _files(root) if name.endswith(".h5")] == []
-    assert [path.name for path in root.iterdir()] == ["reconstructions"]
+    assert {path.name for path in root.iterdir()} == {".lock", "reconstructions"}
 
 
 def test_a_full_disk_while_converting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,3 +37,16 @@ def test_the_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
     # the other processes of a run do not ask for it
     with FileLock(root / ".lock").acquire(timeout=0), sole_run(root, first=False):
         pass
+
+
+def test_what_a_killed_run_had_not_finished_is_removed(tmp_path: Path) -> None:
+    for path in (
+        "checkpoints/.last.ckpt.1.tmp",
+        ".reconstructions.x/a.h5",
+        "checkpoints/last.ckpt",
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    with sole_run(tmp_path, first=True):
+        files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {".lock", "checkpoints/last.ckpt"}
