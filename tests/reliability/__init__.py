@@ -1,0 +1,1 @@
+"""Faults, bad input, hostile files."""
