@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytorch_lightning as pl
+from fastmri.data.subsample import MaskFunc
 from fastmri.pl_modules import MriModule
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback, TQDMProgressBar
@@ -89,6 +90,21 @@ def make_loss(args: Namespace, demo: bool) -> CLGNetLoss:
         f"{num_negatives} negatives)"
     )
     return loss
+
+
+def make_evaluator(args: Namespace, mask_funcs: list[MaskFunc]) -> pl.Trainer:
+    """Make a trainer that neither logs nor saves, and let each process draw its own masks.
+
+    Args:
+        args: All flags.
+        mask_funcs: For training, and for validation and test, which draws by file name.
+
+    Returns:
+        The trainer.
+    """
+    evaluator = make_trainer(args)
+    mask_funcs[0].rng.seed(args.seed + evaluator.global_rank)
+    return evaluator
 
 
 class ProgressBar(TQDMProgressBar):
