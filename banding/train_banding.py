@@ -49,7 +49,7 @@ from fastmri_clgnet.training.results import save_metrics
 # A small adversary that learns in a minute on the demo data; a flag still wins
 DEMO_BANDING: dict[str, Any] = {
     "batch_size": 4,
-    "max_epochs": 14,
+    "max_epochs": 20,
     "warmup_epochs": 3,
     "lr": 3e-5,
     "adversary_lr": 2e-3,
