@@ -85,7 +85,7 @@ class KeepBest(Callback):
         if trainer.sanity_checking or not isinstance(pl_module, BandingModule):
             return
         rank = self.rank(trainer.callback_metrics)
-        if rank <= self.best:
+        if not rank > self.best:  # nor NaN
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1
         if trainer.is_global_zero:

@@ -15,7 +15,15 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from banding.banding_module import BandingModule
-from banding.callbacks import COLUMNS, KeepBest, PrintRow, StopAfter, print_heading, print_row
+from banding.callbacks import (
+    COLUMNS,
+    SSIM_TOLERANCE,
+    KeepBest,
+    PrintRow,
+    StopAfter,
+    print_heading,
+    print_row,
+)
 from banding.orientation import RandomTranspose
 from banding.picture import save_bands
 from banding.plain_checkpoint import PLAIN, PlainModel, load_plain
@@ -66,8 +74,10 @@ def build_parser() -> ArgumentParser:
         description=(
             "Fine-tune a checkpoint of train_clgnet until an adversary cannot tell from its "
             "reconstructions which way the samples were transposed: the bands that Cartesian "
-            "undersampling leaves go. Without --data_path it uses the simulated demo data. The "
-            "same command continues from its last checkpoint."
+            "undersampling leaves go. plain.ckpt keeps the validation whose banding score was "
+            f"nearest to 0 with an SSIM at most {SSIM_TOLERANCE} below that before. --max_steps "
+            "counts training batches, the warm-up's included. Without --data_path it uses the "
+            "simulated demo data. The same command continues from its last checkpoint."
         ),
     )
     parser.add_argument("--config", action="config", help="YAML file of these flags.")
@@ -185,6 +195,11 @@ def run(args: Namespace, plain: PlainModel) -> int:
     if status:
         return status
     wait_for_all()
+    if keeper.epoch == 0:
+        raise InputError(
+            f"{written}: not written, since no validation gave a finite SSIM and score; see "
+            "--check_val_every_n_epoch, --max_epochs and --lr"
+        )
     module.reconstructor.load_state_dict(load_plain(written).module.state_dict())
     metrics["after"] = _validate(evaluator, module, data) | {"adversary_accuracy": keeper.accuracy}
     if evaluator.is_global_zero:
@@ -235,7 +250,7 @@ def _train(
     last = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
     callbacks: list[Callback] = [keeper, PrintRow(), last, saver]
     limits = args.clone()
-    if args.max_steps >= 0:
+    if args.max_steps > 0:
         callbacks.append(StopAfter(args.max_steps))
         limits.max_steps = -1
     logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None

@@ -48,6 +48,9 @@ def validated(
         # the highest SSIM while there is none such
         ([(0.1, 0.5), (0.9, 0.7), (0.0, 0.6)], 2),
         ([(0.1, 0.5), (0.9, 0.8), (0.0, 0.6)], 2),
+        # never a network that has diverged
+        ([(0.1, 0.5), (float("nan"), float("nan"))], 1),
+        ([(0.1, 0.8), (float("nan"), 0.8)], 1),
     ],
 )
 def test_the_best_epoch_is_kept(

@@ -148,3 +148,6 @@ def test_bad_input_is_one_error(
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")
     assert not Path("banding").exists()
+    never = ["--check_val_every_n_epoch", "5", "--max_epochs", "1"]
+    assert train_banding.main(["--checkpoint", source, *FLAGS, *data, *never]) == 1
+    assert "plain.ckpt: not written, since no validation" in capsys.readouterr().err
