@@ -246,7 +246,8 @@ class BandingModule(Lightning2Mixin, MriModule):
 
         def log_mean(name: str, total: DistributedMetricSum, values: list[float]) -> None:
             volumes = self.num_volumes(torch.tensor(float(len(values)), device=self.device))
-            self.log(name, total(torch.tensor(sum(values), device=self.device)) / volumes)
+            summed = total(torch.tensor(float(sum(values)), device=self.device))
+            self.log(name, summed / volumes, prog_bar=True)
 
         log_mean("banding_score", self.score_sum, [score_of_energies(*e[:2]) for e in energies])
         relative = [float(e[:2].sum() / e[2:].sum().clamp_min(1e-30)) for e in energies]
