@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from banding.metrics import percentile_99
+
 _KERNEL = 5
 _POOL = 4
 _CHANS_PER_GROUP = 32  # of the group norms
@@ -128,6 +130,21 @@ def standardise(image: torch.Tensor) -> torch.Tensor:
     scale = torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True)
     scale = scale / (image.shape[1] * image.shape[2]) ** 0.5
     return centred / scale.clamp_min(1e-30)
+
+
+def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
+    """Clip images as a narrow display window does, in which faint bands are seen beside anatomy.
+
+    Args:
+        image: (batch, height, width).
+        window: White, as a part of each image's 99th percentile; 0 clips nothing.
+
+    Returns:
+        The same shape.
+    """
+    if window == 0:
+        return image
+    return torch.minimum(image, window * percentile_99(image.detach()))
 
 
 def gradient_penalty(

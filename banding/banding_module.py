@@ -12,8 +12,8 @@ from fastmri.pl_modules.mri_module import DistributedMetricSum
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import nn
 
-from banding.adversary import OrientationAdversary, gradient_penalty, standardise
-from banding.metrics import banding_energies, score_of_energies
+from banding.adversary import OrientationAdversary, gradient_penalty, narrow, standardise
+from banding.metrics import THRESHOLD, banding_energies, percentile_99, score_of_energies
 from banding.orientation import OrientedSample, turn_back
 from fastmri_clgnet.pl_modules import Lightning2Mixin
 
@@ -31,15 +31,17 @@ class BandingModule(Lightning2Mixin, MriModule):
         2. the adversary steps down      BCE(guess, truth) + penalty_weight * R1,
 
     the adversary's guess being made on magnitude images of mean 0 and standard deviation 1. Neither
-    step leaves a gradient in the other's network. In the first warmup_epochs the reconstructor has
-    the reconstruction loss alone.
+    step leaves a gradient in the other's network. In the first warmup_epochs the adversary learns
+    alone, and the reconstructor stays as it is.
 
     A module's way from sample to image is its `validation_step`, which gives output, target and
     max_value in every `MriModule`, so that any of them can be fine-tuned.
 
     Logs train_loss/reconstruction, train_loss/adversarial, train_loss/adversary, train_loss/penalty
     and adversary_accuracy (the part of guesses that were right, 0.5 for none that it knows) in
-    training; banding_score (mean of the volumes'), validation_loss and val_metrics/* in validation.
+    training; banding_score, banding_energy, validation_loss and val_metrics/* in validation. The
+    first two are means of the volumes'; the energy is E_pe + E_ro relative to the target's: a score
+    near 0 with a high energy are bands in both directions, not none.
 
     References:
         Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
@@ -55,6 +57,9 @@ class BandingModule(Lightning2Mixin, MriModule):
         adversary_weight: float = 1.0,
         adversary_label: Literal["uncertain", "flipped"] = "uncertain",
         penalty_weight: float = 0.1,
+        adam_betas: tuple[float, float] = (0.5, 0.99),
+        low_signal_weight: float = 1.0,
+        adversary_window: float = 0.0,
         warmup_epochs: int = 1,
         num_adversaries: int = 1,
         adversary_chans: int = 64,
@@ -73,7 +78,15 @@ class BandingModule(Lightning2Mixin, MriModule):
             adversary_label: What the reconstructor wants the adversary to say: uncertain is 0.5,
                 flipped is the wrong orientation.
             penalty_weight: Weight of the R1 gradient penalty on the adversary.
-            warmup_epochs: Epochs in which the adversary learns without influence.
+            adam_betas: Of both networks' Adam; less momentum than its usual (0.9, 0.999), with
+                which the two networks overshoot each other.
+            low_signal_weight: Weight in the ssim loss, from 0 to 1, of pixels where the banding
+                score takes the target's signal for low, beside 1 elsewhere: how much there is left
+                to the adversary.
+            adversary_window: The adversary sees images in a narrow window, clipped at this part of
+                their 99th percentile, such as 0.15; 0 is the whole range, as in the paper.
+            warmup_epochs: First epochs, in which the adversary learns and the reconstructor stays
+                as it is.
             num_adversaries: Discriminators in the ensemble.
             adversary_chans: Width of a discriminator; it is twice that behind its first pooling.
             num_log_images: Validation batches whose first image is logged.
@@ -88,14 +101,21 @@ class BandingModule(Lightning2Mixin, MriModule):
                 f"loss={loss!r}, adversary_label={adversary_label!r}: expected ssim or own, and "
                 "uncertain or flipped"
             )
-        for name in ("lr", "adversary_lr", "adversary_weight", "penalty_weight", "warmup_epochs"):
+        for name in ("lr", "adversary_lr", "adversary_weight", "penalty_weight", "warmup_epochs",
+                     "adversary_window"):  # fmt: skip
             if self.hparams[name] < 0:
                 raise ValueError(f"{name}={self.hparams[name]}: expected 0 or more")
+        if not 0 <= low_signal_weight <= 1 or (low_signal_weight < 1 and loss == "own"):
+            raise ValueError(
+                f"low_signal_weight={low_signal_weight}: expected 0 to 1, and less than 1 only "
+                "with loss='ssim'"
+            )
         self.automatic_optimization = False
         self.reconstructor = reconstructor
         self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
         self.ssim_loss = SSIMLoss()
         self.score_sum = DistributedMetricSum()
+        self.energy_sum = DistributedMetricSum()
         self.num_volumes = DistributedMetricSum()
 
     def on_fit_start(self) -> None:
@@ -103,9 +123,13 @@ class BandingModule(Lightning2Mixin, MriModule):
         self.reconstructor.log = self.log
 
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
-        """Take one step with each network."""
+        """Take one step with each network, in the warm-up with the adversary alone."""
         for_reconstructor, for_adversary = self.optimizers()
-        result = self._step(for_reconstructor, self.reconstructor_loss, batch, batch_idx)
+        if self.current_epoch < self.hparams["warmup_epochs"]:
+            with torch.no_grad():
+                _, result = self.reconstructor_loss(batch, batch_idx)
+        else:
+            result = self._step(for_reconstructor, self.reconstructor_loss, batch, batch_idx)
         images = turn_back(result.detach(), batch.rotated)
         self._step(for_adversary, self.adversary_loss, images, batch.rotated)
 
@@ -141,7 +165,7 @@ class BandingModule(Lightning2Mixin, MriModule):
             loss = self._ssim_and_l1(images, result["target"], result["max_value"])
         self.log("train_loss/reconstruction", loss.detach(), prog_bar=True)
         weight = self.hparams["adversary_weight"]
-        if weight > 0 and self.current_epoch >= self.hparams["warmup_epochs"]:
+        if weight > 0 and torch.is_grad_enabled():
             logits = self._guess(turn_back(images, batch.rotated))
             wanted = wanted_guess(batch.rotated, self.hparams["adversary_label"])
             adversarial = F.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits))
@@ -163,7 +187,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         """
         weight = self.hparams["penalty_weight"]
         with torch.autocast(images.device.type, enabled=False):
-            images = standardise(images.detach().float())
+            images = standardise(narrow(images.detach().float(), self.hparams["adversary_window"]))
             if weight > 0:
                 logits, penalty = gradient_penalty(self.adversary, images)
                 self.log("train_loss/penalty", penalty.detach())
@@ -181,7 +205,8 @@ class BandingModule(Lightning2Mixin, MriModule):
     def _guess(self, images: torch.Tensor) -> torch.Tensor:
         """The adversary's logits, in full precision, for images in any units."""
         with torch.autocast(images.device.type, enabled=False):
-            logits: torch.Tensor = self.adversary(standardise(images.float()))
+            seen = narrow(images.float(), self.hparams["adversary_window"])
+            logits: torch.Tensor = self.adversary(standardise(seen))
         return logits
 
     def _ssim_and_l1(
@@ -190,8 +215,13 @@ class BandingModule(Lightning2Mixin, MriModule):
         """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum (batch,)."""
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
-        ssim: torch.Tensor = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]))
-        return ssim + L1_WEIGHT * F.l1_loss(output, target)
+        low = target < THRESHOLD * percentile_99(target)
+        weight = torch.where(low, self.hparams["low_signal_weight"], 1.0)
+        ssim = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]), reduced=False)
+        margin = self.ssim_loss.win_size // 2  # a window counts as the pixel in its centre
+        centres = weight[..., margin:-margin, margin:-margin]
+        absolute = (output - target).abs()
+        return weighted_mean(ssim, centres) + L1_WEIGHT * weighted_mean(absolute, weight)
 
     def on_validation_epoch_start(self) -> None:
         """Start collecting energies by volume."""
@@ -204,17 +234,24 @@ class BandingModule(Lightning2Mixin, MriModule):
         for name, output, target in zip(
             result["fname"], result["output"], result["target"], strict=True
         ):
-            energies = torch.stack(banding_energies(output, target)).cpu()
+            both = banding_energies(output, target), banding_energies(target, target)
+            energies = torch.stack([each for pair in both for each in pair]).cpu()
             self._energies[name] = self._energies.get(name, 0) + energies
         return result
 
     def on_validation_epoch_end(self) -> None:
-        """Log the banding score beside the host's metrics."""
+        """Log the banding score and energy beside the host's metrics."""
         super().on_validation_epoch_end()
-        scores = [score_of_energies(pe, ro) for pe, ro in self._energies.values()]
-        total = self.score_sum(torch.tensor(sum(scores), device=self.device))
-        volumes = self.num_volumes(torch.tensor(float(len(scores)), device=self.device))
-        self.log("banding_score", total / volumes, prog_bar=True)
+        energies = list(self._energies.values())
+
+        def log_mean(name: str, total: DistributedMetricSum, values: list[float]) -> None:
+            volumes = self.num_volumes(torch.tensor(float(len(values)), device=self.device))
+            summed = total(torch.tensor(float(sum(values)), device=self.device))
+            self.log(name, summed / volumes, prog_bar=True)
+
+        log_mean("banding_score", self.score_sum, [score_of_energies(*e[:2]) for e in energies])
+        relative = [float(e[:2].sum() / e[2:].sum().clamp_min(1e-30)) for e in energies]
+        log_mean("banding_energy", self.energy_sum, relative)
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Let the reconstruction module test."""
@@ -225,12 +262,18 @@ class BandingModule(Lightning2Mixin, MriModule):
         """Adam for each network, the reconstructor's first."""
 
         def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
-            return torch.optim.Adam(network.parameters(), lr=lr)
+            return torch.optim.Adam(network.parameters(), lr=lr, betas=self.hparams["adam_betas"])
 
         return [
             adam(self.reconstructor, self.hparams["lr"]),
             adam(self.adversary, self.hparams["adversary_lr"]),
         ]
+
+
+def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted mean of values of any shape; 0 where all weights are."""
+    mean: torch.Tensor = (weight * values).sum() / weight.sum().clamp_min(1e-30)
+    return mean
 
 
 def wanted_guess(rotated: torch.Tensor, label: Literal["uncertain", "flipped"]) -> torch.Tensor:

@@ -45,12 +45,24 @@ def banding_energies(
         )
     slices = image.detach().reshape(-1, 1, *image.shape[-2:]).double()
     magnitude = reference.detach().reshape(slices.shape).double().abs()
-    level = torch.quantile(magnitude.flatten(1), 0.99, dim=1).reshape(-1, 1, 1, 1)
-    low = F.max_pool2d(magnitude, WINDOW, stride=1) <= THRESHOLD * level
+    low = F.max_pool2d(magnitude, WINDOW, stride=1) <= THRESHOLD * percentile_99(magnitude)
     filters = _filters().to(slices.device)
     across_pe, across_ro = F.conv2d(slices, filters).square().unbind(dim=1)
     low = low[:, 0]
     return across_pe[low].sum(), across_ro[low].sum()
+
+
+def percentile_99(image: torch.Tensor) -> torch.Tensor:
+    """Each image's 99th percentile, which a few bright pixels do not move.
+
+    Args:
+        image: (batch, ..., height, width).
+
+    Returns:
+        (batch, 1, ..., 1).
+    """
+    level = torch.quantile(image.flatten(1), 0.99, dim=1)
+    return level.reshape(-1, *(1,) * (image.ndim - 1))
 
 
 def _filters() -> torch.Tensor:

@@ -11,14 +11,22 @@ from typing import Any
 import pytorch_lightning as pl
 from fastmri.pl_modules import FastMriDataModule
 from jsonargparse import ArgumentParser, Namespace
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from banding.banding_module import BandingModule
+from banding.callbacks import (
+    COLUMNS,
+    SSIM_TOLERANCE,
+    KeepBest,
+    PrintRow,
+    StopAfter,
+    print_heading,
+    print_row,
+)
 from banding.orientation import RandomTranspose
 from banding.picture import save_bands
-from banding.plain_checkpoint import PLAIN, PlainModel, SavePlain, load_plain
-from fastmri_clgnet.data import make_demo_dataset
+from banding.plain_checkpoint import PLAIN, PlainModel, load_plain
 from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.train_clgnet import TENSORBOARD, fit, guarded
@@ -32,37 +40,36 @@ from fastmri_clgnet.training.arguments import (
     chosen_model,
     default_root,
     find_data,
+    save_config,
 )
 from fastmri_clgnet.training.checkpoint import (
     LAST,
     check_checkpoint,
     checkpoint_dir,
     find_checkpoint,
+    last_checkpoint,
 )
 from fastmri_clgnet.training.components import make_loss, make_trainer
-from fastmri_clgnet.training.data import check_data, make_data_module
-from fastmri_clgnet.training.distributed import say
-from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
+from fastmri_clgnet.training.data import check_data, make_data_module, use_demo
+from fastmri_clgnet.training.distributed import say, wait_for_all
+from fastmri_clgnet.training.masks import make_masks
 from fastmri_clgnet.training.models import MODELS
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import save_metrics
+from fastmri_clgnet.training.sole_run import sole_run
+from fastmri_clgnet.training.step_seeds import SeedSteps
 from fastmri_clgnet.training.stopping import SaveAndStop
 
-# A small adversary that learns in seconds on the demo data; a flag still wins
+# A small adversary that learns in a minute on the demo data; a flag still wins
 DEMO_BANDING: dict[str, Any] = {
     "batch_size": 4,
-    "max_epochs": 16,
+    "max_epochs": 20,
+    "warmup_epochs": 3,
+    "lr": 3e-5,
+    "adversary_lr": 2e-3,
     "adversary_chans": 8,
-    "adversary_lr": 1e-3,
-    "lr": 3e-4,
-    "warmup_epochs": 8,
-}
-COLUMNS = {  # of the printed table: what is logged, its heading
-    "banding_score": "banding score",
-    "adversary_accuracy": "adversary's accuracy",
-    "val_metrics/ssim": "SSIM",
-    "val_metrics/psnr": "PSNR (dB)",
-    "val_metrics/nmse": "NMSE",
+    "adversary_window": 0.15,
+    "penalty_weight": 10.0,
 }
 
 
@@ -73,8 +80,10 @@ def build_parser() -> ArgumentParser:
         description=(
             "Fine-tune a checkpoint of train_clgnet until an adversary cannot tell from its "
             "reconstructions which way the samples were transposed: the bands that Cartesian "
-            "undersampling leaves go. Without --data_path it uses the simulated demo data. The "
-            "same command continues from its last checkpoint."
+            "undersampling leaves go. plain.ckpt keeps the validation whose banding score was "
+            f"nearest to 0 with an SSIM at most {SSIM_TOLERANCE} below that before. --max_steps "
+            "counts training batches, the warm-up's included. Without --data_path it uses the "
+            "simulated demo data. The same command continues from its last checkpoint."
         ),
     )
     parser.add_argument("--config", action="config", help="YAML file of these flags.")
@@ -166,37 +175,61 @@ def run(args: Namespace, plain: PlainModel) -> int:
     pl.seed_everything(args.seed, workers=True)
     root: Path = args.default_root_dir
     demo = args.data_path is None
+    if args.limit_val_batches == 0:
+        raise InputError("--limit_val_batches 0: the validation says which epoch is kept")
     module = _make_module(args, plain, demo)
-    mask_funcs = [make_mask(mask, args.seed) for mask in (train_mask(args), val_mask(args))]
+    mask_funcs = make_masks(args)
     checkpoint = find_checkpoint(args.ckpt_path, "train", root)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     if demo:
-        say(f"\n*** DEMO: simulated heads, in {args.demo_dir} ***\n")
-        args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
-    check_data(args)
-    root.mkdir(parents=True, exist_ok=True)
+        use_demo(args)
     evaluator = make_trainer(args)
+    check_data(args, evaluator.world_size)
     data = make_data_module(
         args, mask_funcs, evaluator.world_size > 1, MODELS[plain.name].on_kspace
     )
     data.train_transform = RandomTranspose(data.train_transform)
+    with sole_run(root, evaluator.is_global_zero):
+        return _fine_tune(args, evaluator, module, data, plain, checkpoint)
 
+
+def _fine_tune(
+    args: Namespace,
+    evaluator: pl.Trainer,
+    module: BandingModule,
+    data: FastMriDataModule,
+    plain: PlainModel,
+    checkpoint: Path | None,
+) -> int:
+    """Measure, fine-tune, measure again in the run's folder; gives the exit status."""
+    root: Path = args.default_root_dir
     original = copy.deepcopy(module)
     metrics = {"before": _validate(evaluator, original, data)}
-    print_row("before", metrics["before"], heading=True)
-    status = _train(args, module, data, plain, checkpoint)
+    if evaluator.is_global_zero:
+        print_heading()
+        print_row("before", metrics["before"])
+    written = checkpoint_dir(root) / f"{PLAIN}.ckpt"
+    keeper = KeepBest(written, plain.contents, metrics["before"]["val_metrics/ssim"])
+    status = _train(args, module, data, keeper, checkpoint)
     if status:
         return status
-    metrics["after"] = _validate(evaluator, module, data)
+    wait_for_all()
+    if keeper.epoch == 0:
+        raise InputError(
+            f"{written}: not written, since no validation gave a finite SSIM and score; see "
+            "--check_val_every_n_epoch, --max_epochs and --lr"
+        )
+    module.reconstructor.load_state_dict(load_plain(written).module.state_dict())
+    metrics["after"] = _validate(evaluator, module, data) | {"adversary_accuracy": keeper.accuracy}
     if evaluator.is_global_zero:
-        print_row("after", metrics["after"])
+        print_row(f"kept: epoch {keeper.epoch}", metrics["after"])
         save_metrics(root / "metrics.json", metrics)
         pictures = {"before": original.reconstructor, "after": module.reconstructor}
         save_bands(root / "bands.png", pictures, data)
-        written = checkpoint_dir(root) / f"{PLAIN}.ckpt"
         print(f"\nfine-tuned model:  {written}  (train_clgnet --mode test --ckpt_path reads it)")
         print(f"picture:           {root / 'bands.png'}")
+        print(f"configuration:     {root / 'config.yaml'}")
     return 0
 
 
@@ -223,41 +256,28 @@ def _validate(
     return {name: float(logged[name]) for name in COLUMNS if name in logged}
 
 
-class _PrintRow(pl.Callback):
-    """Prints banding score, adversary's accuracy and SSIM side by side after every epoch."""
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            print_row(f"epoch {trainer.current_epoch + 1}", metrics)
-
-
-def print_row(name: str, metrics: dict[str, float], heading: bool = False) -> None:
-    """Print one row of the table; what was not measured stays empty."""
-    if heading:
-        print(f"{'':10}" + "".join(f"  {title:>20}" for title in COLUMNS.values()))
-    cells = (f"{metrics[key]:.4f}" if key in metrics else "" for key in COLUMNS)
-    print(f"{name:10}" + "".join(f"  {cell:>20}" for cell in cells), flush=True)
-
-
 def _train(
     args: Namespace,
     module: BandingModule,
     data: FastMriDataModule,
-    plain: PlainModel,
+    keeper: KeepBest,
     checkpoint: Path | None,
 ) -> int:
-    """Fine-tune to max_epochs; gives the exit status."""
+    """Fine-tune to max_epochs or max_steps; gives the exit status."""
     root: Path = args.default_root_dir
-    folder = checkpoint_dir(root)
-    saver = SaveAndStop(folder / f"{LAST}.ckpt")
-    last = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
-    callbacks = [last, saver, SavePlain(folder / f"{PLAIN}.ckpt", plain.contents), _PrintRow()]
-    callbacks.append(OnNan(args.on_nan))
+    saver = SaveAndStop(checkpoint_dir(root) / f"{LAST}.ckpt")
+    callbacks: list[Callback] = [keeper, PrintRow(), last_checkpoint(root), SeedSteps(args.seed)]
+    callbacks += [OnNan(args.on_nan), saver]
+    limits = args.clone()
+    if args.max_steps > 0:
+        callbacks.append(StopAfter(args.max_steps))
+        limits.max_steps = -1
     logger = TensorBoardLogger(root, name=None, version=TENSORBOARD) if args.logger else None
-    trainer = make_trainer(args, callbacks, logger)
+    trainer = make_trainer(limits, callbacks, logger)
+    if trainer.is_global_zero:
+        save_config(build_parser(), args)
     if checkpoint is not None:
-        print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
+        say(f"Continuing from {checkpoint} (--ckpt_path none starts over)")
     return fit(trainer, module, data, checkpoint, saver)
 
 

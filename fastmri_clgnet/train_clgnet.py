@@ -15,14 +15,13 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from fastmri_clgnet.data import make_demo_dataset
-from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.training.arguments import (
     DEFAULT_MODEL,
     build_parser,
     parse_arguments,
+    save_config,
 )
 from fastmri_clgnet.training.checkpoint import (
     BEST,
@@ -35,11 +34,15 @@ from fastmri_clgnet.training.checkpoint import (
     forget_requeued,
     weights_only,
 )
-from fastmri_clgnet.training.components import make_loss, make_module, make_trainer
-from fastmri_clgnet.training.data import check_data, make_data_module
+from fastmri_clgnet.training.components import (
+    make_loss,
+    make_module,
+    make_trainer,
+)
+from fastmri_clgnet.training.data import check_data, make_data_module, use_demo
 from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.full_disk import clear_log_errors
-from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
+from fastmri_clgnet.training.masks import make_masks, val_mask
 from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
@@ -114,8 +117,7 @@ def run(args: Namespace) -> int:
     demo = args.data_path is None
     training = args.mode == "train" and args.model != ZERO_FILLED
     module = make_module(args)
-    masks = train_mask(args), val_mask(args)
-    mask_funcs = [make_mask(settings, args.seed) for settings in masks]
+    mask_funcs = make_masks(args)
     if training and args.limit_val_batches == 0:
         raise InputError("--limit_val_batches 0: the best checkpoint is chosen by the validation")
     checkpoint = None
@@ -124,11 +126,7 @@ def run(args: Namespace) -> int:
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     if demo:
-        say(
-            "\n*** DEMO: simulated heads, not patients, since there is no --data_path. ***\n"
-            f"*** The demo data set is in {args.demo_dir} ***\n"
-        )
-        args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
+        use_demo(args)
     evaluator = make_trainer(args)
     test = check_data(args, evaluator.world_size)
     if training and args.model == DEFAULT_MODEL:
@@ -212,10 +210,7 @@ def train(
         callbacks.append(LearningRateMonitor("epoch"))
     trainer = make_trainer(args, callbacks, logger)
     if trainer.is_global_zero:
-        with atomic_path(root / "config.yaml") as temporary:
-            saved = args.clone()
-            saved.data_path = None if args.demo_dir is not None else args.data_path
-            temporary.write_text(build_parser(args.model).dump(saved), encoding="utf-8")
+        save_config(build_parser(args.model), args)
         if checkpoint is not None:
             print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
     return fit(trainer, module, data, checkpoint, saver)

@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt
 
 from fastmri_clgnet.data.demo import default_demo_dir
+from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss, VGG19Features
 from fastmri_clgnet.training.models import MODELS
@@ -339,6 +340,20 @@ def parse_arguments(argv: list[str] | None = None) -> Namespace:
     if args.default_root_dir is None:
         args.default_root_dir = default_root(model, args.challenge, demo)
     return args
+
+
+def save_config(parser: ArgumentParser, args: Namespace) -> None:
+    """Write config.yaml into the run's folder, which --config reads; whole or not at all.
+
+    Args:
+        parser: The command's.
+        args: All flags, resolved; what is no flag of the parser is left out.
+    """
+    flags = parser.get_defaults()
+    saved = Namespace({name: value for name, value in args.items() if name in flags})
+    saved.data_path = None if args.demo_dir is not None else args.data_path
+    with atomic_path(args.default_root_dir / "config.yaml") as temporary:
+        temporary.write_text(parser.dump(saved), encoding="utf-8")
 
 
 def default_root(name: str, challenge: str, demo: bool) -> Path:

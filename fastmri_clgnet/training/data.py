@@ -11,11 +11,17 @@ from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, VarN
 from fastmri.pl_modules import FastMriDataModule
 from jsonargparse import Namespace
 
-from fastmri_clgnet.data import CheckedDataModule, CheckedTransform, check_split
+from fastmri_clgnet.data import (
+    CheckedDataModule,
+    CheckedTransform,
+    check_split,
+    make_demo_dataset,
+)
 from fastmri_clgnet.data.file_checks import check_one_size
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import check_dataset_cache
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.masks import MaskSettings, check_mask, train_mask, val_mask
 from fastmri_clgnet.training.models import MODELS
 
@@ -54,6 +60,19 @@ def check_data(args: Namespace, n_processes: int = 1) -> bool:
         return False
     check(test_folder, test_mask, n_processes)
     return True
+
+
+def use_demo(args: Namespace) -> None:
+    """Say that it is the demo, make its data set where it is missing, and let data_path name it.
+
+    Args:
+        args: With challenge and demo_dir; its data_path is set.
+    """
+    say(
+        "\n*** DEMO: simulated heads, not patients, since there is no --data_path. ***\n"
+        f"*** The demo data set is in {args.demo_dir} ***\n"
+    )
+    args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
 
 
 class _OneCoil:

@@ -95,6 +95,21 @@ def make_mask(settings: MaskSettings, seed: int) -> MaskFunc:
     return mask_func
 
 
+def make_masks(args: Namespace) -> list[MaskFunc]:
+    """Make the mask functions of a run: for training, and for validation and test.
+
+    Args:
+        args: With the mask flags and seed.
+
+    Returns:
+        The two.
+
+    Raises:
+        InputError: As `val_mask` and `make_mask`.
+    """
+    return [make_mask(settings, args.seed) for settings in (train_mask(args), val_mask(args))]
+
+
 def check_mask(settings: MaskSettings, widths: Iterable[int]) -> None:
     """Draw a mask of each acceleration at each width, since the host's masks cannot do all of them.
 

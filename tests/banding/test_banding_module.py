@@ -16,8 +16,9 @@ from fastmri.data.transforms import UnetDataTransform
 from torch.utils.data import DataLoader
 
 from banding import BandingModule, RandomTranspose
-from banding.adversary import OrientationDiscriminator
+from banding.adversary import OrientationDiscriminator, narrow
 from banding.banding_module import wanted_guess
+from banding.metrics import THRESHOLD
 from fastmri_clgnet.data import CheckedDataModule
 from fastmri_clgnet.training.models import UnetModule
 from tests.helpers import assert_gradients_reach_all
@@ -88,12 +89,87 @@ def test_warm_up_and_weight_keep_the_adversary_out(small_dataset: Path, tmp_path
         pl.seed_everything(0)
         trainer = make_trainer(tmp_path, max_epochs=1, limit_val_batches=0)
         trainer.fit(module, make_data(small_dataset))
-        return module.reconstructor.state_dict()
+        return module.state_dict()
 
-    alone = fine_tuned(adversary_weight=0.0)
-    warm, judged = fine_tuned(warmup_epochs=1), fine_tuned()
-    assert all(torch.equal(alone[name], warm[name]) for name in alone)
-    assert not all(torch.equal(alone[name], judged[name]) for name in alone)
+    def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
+        return all(torch.equal(one[name], other[name]) for name in one if name.startswith(part))
+
+    start = make_module().state_dict()
+    alone, warm, judged = (
+        fine_tuned(adversary_weight=0.0),
+        fine_tuned(warmup_epochs=1),
+        fine_tuned(),
+    )
+    # in the warm-up the adversary learns, and the reconstructor stays as it is
+    assert equal(warm, start, "reconstructor.") and not equal(warm, start, "adversary.")
+    assert not equal(alone, start, "reconstructor.")
+    assert not equal(alone, judged, "reconstructor.")
+
+
+def test_the_narrow_window_and_the_weight_of_low_signal(
+    batches: DataLoader, small_dataset: Path
+) -> None:
+    """What is brighter than the window does not reach the adversary; low signal not the loss."""
+    batch = next(iter(batches))
+    images = batch.sample.target
+    level = torch.quantile(images.flatten(1), 0.99, dim=1)[:, None, None]
+    brighter = torch.where(images > 0.15 * level, images + 0.1 * level, images)
+    # the 99th percentile itself moves by a tenth: let the window shrink with it
+    assert not torch.allclose(make_module()._guess(images), make_module()._guess(brighter))
+    torch.testing.assert_close(
+        make_module(adversary_window=0.15)._guess(images),
+        make_module(adversary_window=0.15 / 1.1)._guess(brighter),
+        rtol=1e-3, atol=1e-3,
+    )  # fmt: skip
+    clipped = narrow(images, 0.15)
+    torch.testing.assert_close(clipped.amax(dim=(1, 2)), 0.15 * level[:, 0, 0])
+    assert torch.equal(clipped[images <= 0.15 * level], images[images <= 0.15 * level])
+
+    target, maximum = images, images.amax(dim=(1, 2))
+    dark = target < THRESHOLD * level
+    assert 0.05 < float(dark.float().mean()) < 0.95
+    output = target + 0.05 * level * dark
+    deep = torch.nn.functional.max_pool2d((~dark).float()[:, None], 7, 1, 3)[:, 0] == 0
+    far = target + 0.05 * level * deep  # no bright pixel's window sees it
+    losses = {
+        weight: [
+            float(make_module(low_signal_weight=weight)._ssim_and_l1(each, target, maximum))
+            for each in (output, far)
+        ]
+        for weight in (1.0, 0.5, 0.0)
+    }
+    assert losses[1.0][1] > losses[0.5][1] > losses[0.0][1]
+    assert losses[0.0][1] == pytest.approx(0, abs=1e-6)
+    assert losses[0.0][0] > 1e-4
+
+
+def test_a_score_near_zero_with_energy_is_not_none(small_dataset: Path, tmp_path: Path) -> None:
+    """Bands in both directions cancel in the score; the logged energy tells them from none."""
+
+    class Crossed(UnetModule):
+        def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+            result: dict[str, Any] = super().validation_step(batch, batch_idx)
+            target = torch.rand(result["output"].shape, generator=torch.Generator().manual_seed(0))
+            target[:, :12, :12] = 100  # the rest is of low signal
+            wave = torch.cos(torch.pi / 2 * torch.arange(32))
+            bands = self.along[0] * wave + self.along[1] * wave[:, None]
+            result |= {"target": target, "output": target + 5 * bands}
+            return result
+
+        along = (0.0, 0.0)
+
+    logged = {}
+    for along in ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)):
+        unet = Crossed(chans=4, num_pool_layers=2, num_log_images=0)
+        unet.along = along
+        module = BandingModule(unet, adversary_chans=4, num_log_images=0)
+        trainer = make_trainer(tmp_path)
+        (logged[along],) = trainer.validate(module, make_data(small_dataset), verbose=False)
+    assert logged[0.0, 0.0]["banding_energy"] == pytest.approx(1, rel=1e-4)
+    assert logged[1.0, 0.0]["banding_score"] > 0.9
+    assert abs(logged[1.0, 1.0]["banding_score"]) < 0.3
+    one, both = (logged[along]["banding_energy"] for along in ((1.0, 0.0), (1.0, 1.0)))
+    assert both == pytest.approx(2 * one, rel=0.3) and one > 5
 
 
 def test_labels() -> None:

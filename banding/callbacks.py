@@ -1,0 +1,138 @@
+"""What happens between the epochs of a fine-tuning: the best model is kept, a row is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from banding.banding_module import BandingModule
+from fastmri_clgnet.safe_loading import save_tensors
+
+SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake
+COLUMNS = {  # of the printed table: what is logged, its heading
+    "banding_score": "banding score",
+    "banding_energy": "energy (target 1)",
+    "adversary_accuracy": "adversary's accuracy",
+    "val_metrics/ssim": "SSIM",
+    "val_metrics/psnr": "PSNR (dB)",
+}
+# what belongs to the source's training, not to its model
+_OF_THE_TRAINING = {"optimizer_states", "lr_schedulers", "callbacks"}
+
+
+class KeepBest(Callback):
+    """Writes plain.ckpt, the reconstruction module alone, whenever a validation is the best so far.
+
+    The best is the one with the banding score nearest to 0 among those whose SSIM is at most
+    SSIM_TOLERANCE below that before the fine-tuning; while there is none, that of highest SSIM.
+    Adversarial training circles around its goal, so that its last epoch is seldom its best one.
+
+    Everything that the source's checkpoint says of its model stays as it was. The file has no state
+    of an optimizer: it serves testing and fine-tuning, not the continuation of the first training.
+
+    Args:
+        path: The file to write.
+        contents: Of the source's checkpoint, see `banding.plain_checkpoint.PlainModel`.
+        ssim_before: SSIM on the validation volumes before the fine-tuning.
+
+    Attributes:
+        epoch: Which epoch is kept, counted from 1; 0 for none.
+        accuracy: The adversary's in that epoch; NaN where it is not known.
+    """
+
+    def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
+        """Keep what stays."""
+        self.path = path
+        self.contents = {
+            key: value for key, value in contents.items() if key not in _OF_THE_TRAINING
+        }
+        self.lowest_ssim = ssim_before - SSIM_TOLERANCE
+        self.best = (False, -float("inf"))
+        self.epoch = 0
+        self.accuracy = float("nan")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a continued run has to know."""
+        return {"best": list(self.best), "epoch": self.epoch, "accuracy": self.accuracy}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there, unless the file has been removed."""
+        if self.path.is_file():
+            good, value = state_dict["best"]
+            self.best = (good, value)
+            self.epoch, self.accuracy = state_dict["epoch"], state_dict["accuracy"]
+
+    def rank(self, metrics: Mapping[str, Any]) -> tuple[bool, float]:
+        """How good a validation was; compares as it should.
+
+        Args:
+            metrics: With banding_score and val_metrics/ssim.
+
+        Returns:
+            Whether SSIM is high enough, and what counts then.
+        """
+        ssim = float(metrics["val_metrics/ssim"])
+        good = ssim >= self.lowest_ssim
+        return good, -abs(float(metrics["banding_score"])) if good else ssim
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the file, whole or not at all, if this is the best so far."""
+        if trainer.sanity_checking or not isinstance(pl_module, BandingModule):
+            return
+        rank = self.rank(trainer.callback_metrics)
+        if not rank > self.best:  # nor NaN
+            return
+        self.best, self.epoch = rank, trainer.current_epoch + 1
+        if trainer.is_global_zero:
+            state = pl_module.reconstructor.state_dict()
+            save_tensors(self.path, {**self.contents, "state_dict": state})
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the adversary's accuracy, which is known only now."""
+        accuracy = trainer.callback_metrics.get("adversary_accuracy")
+        if self.epoch == trainer.current_epoch + 1 and accuracy is not None:
+            self.accuracy = float(accuracy)
+
+
+class StopAfter(Callback):
+    """Stops after a number of training batches, whatever Lightning counts as steps.
+
+    Lightning counts the steps of all optimizers: two a batch here, and one in the warm-up.
+
+    Args:
+        n_batches: How many.
+    """
+
+    def __init__(self, n_batches: int) -> None:
+        """Take the number."""
+        self.n_batches = n_batches
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Stop once they are done, those before a continuation included."""
+        if trainer.fit_loop.total_batch_idx + 1 >= self.n_batches:
+            trainer.should_stop = True
+
+
+class PrintRow(Callback):
+    """Prints banding score, adversary's accuracy and SSIM side by side after every epoch."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print them, in the first process alone."""
+        if trainer.is_global_zero:
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            print_row(f"epoch {trainer.current_epoch + 1}", metrics)
+
+
+def print_heading() -> None:
+    """Print the heading of the table."""
+    print(f"{'':18}" + "".join(f"  {title:>20}" for title in COLUMNS.values()))
+
+
+def print_row(name: str, metrics: Mapping[str, float]) -> None:
+    """Print one row of the table; what was not measured stays empty."""
+    cells = (f"{metrics[key]:.4f}" if key in metrics else "" for key in COLUMNS)
+    print(f"{name:18}" + "".join(f"  {cell:>20}" for cell in cells), flush=True)
