@@ -58,6 +58,7 @@ _QUIET = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*is smaller than the logging interval.*",
     ".*sync_dist=True.*",
+    ".*is not supported by the model summary.*",
     ".*your dataloader is not resumable.*",  # its batches follow from where the training is
     ".*callbacks used to create the checkpoint need to be provided.*",
 )

@@ -119,7 +119,6 @@ def test_two_processes_stop_and_skip_together() -> None:
     assert skipped.returncode == 0, skipped.stderr
     assert skipped.stdout.count("a.h5, slice 2: the sample holds NaN or Inf") == 2
     assert "Steps skipped for NaN or Inf: 2 (of 6)" in skipped.stdout
-    before = (CHECKPOINTS / "last.ckpt").read_bytes()
     # the check before training reads all of so small a data set: let the file look as it should
     code = (
         "import sys; from fastmri_clgnet.data import file_checks; file_checks.READ_WHOLE_BYTES = 0;"
@@ -131,4 +130,5 @@ def test_two_processes_stop_and_skip_together() -> None:
     assert stopped.returncode == 1, stopped.stderr
     assert "a.h5, slice 2: the sample holds NaN or Inf" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    assert (CHECKPOINTS / "last.ckpt").read_bytes() == before
+    weights = torch.load(CHECKPOINTS / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.isfinite(value).all() for value in weights.values())
