@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class KeepBest(Callback):
         if trainer.sanity_checking or not isinstance(pl_module, BandingModule):
             return
         rank = self.rank(trainer.callback_metrics)
-        if not rank > self.best:  # nor NaN
+        if not (math.isfinite(rank[1]) and rank > self.best):
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1
         if trainer.is_global_zero:
@@ -110,6 +111,10 @@ class StopAfter(Callback):
     def __init__(self, n_batches: int) -> None:
         """Take the number."""
         self.n_batches = n_batches
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do nothing where they are done already."""
+        self.on_train_batch_end(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Stop once they are done, those before a continuation included."""

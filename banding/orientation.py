@@ -45,8 +45,8 @@ class RandomTranspose:
     Args:
         transform: Such as `fastmri.data.transforms.UnetDataTransform`.
         probability: How often to transpose.
-        generator: Where the choice comes from; by default torch's own generator, which data loaders
-            seed differently in every worker and epoch.
+        generator: Where the choice comes from; by default torch's own generator, which
+            `fastmri_clgnet.data.CheckedDataModule` seeds for each slice and epoch.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RandomTranspose:
         probability: float = 0.5,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Wrap the transform; its mask function stays visible to the host's worker seeding."""
+        """Wrap the transform; its mask function stays visible to who seeds it."""
         self.transform = transform
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
         self.probability = probability

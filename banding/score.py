@@ -12,7 +12,7 @@ from tqdm import tqdm
 from banding.metrics import banding_score
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, exit_status
 
 KEYS = ("reconstruction", *TARGET_KEYS.values())
 
@@ -95,11 +95,12 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0, or 1 after an error in the input.
     """
     args = build_parser().parse_args(argv)
-    try:
-        found = scores(args.folder, args.target_path)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return exit_status(lambda: _print_scores(args))
+
+
+def _print_scores(args: argparse.Namespace) -> int:
+    """Print a row for each volume and the mean; gives the exit status."""
+    found = scores(args.folder, args.target_path)
     width = max(len("mean"), *map(len, found))
     for name, score in found.items():
         print(f"{name:{width}}  {score:7.4f}")

@@ -29,10 +29,11 @@ from banding.picture import save_bands
 from banding.plain_checkpoint import PLAIN, PlainModel, load_plain
 from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.train_clgnet import TENSORBOARD, fit, guarded
+from fastmri_clgnet.train_clgnet import TENSORBOARD, fit, guarded, usable_checkpoint
 from fastmri_clgnet.training.arguments import (
     DEFAULT_MODEL,
     DEMO_PRESET,
+    Seed,
     add_data_arguments,
     add_loss_arguments,
     add_nan_argument,
@@ -44,9 +45,7 @@ from fastmri_clgnet.training.arguments import (
 )
 from fastmri_clgnet.training.checkpoint import (
     LAST,
-    check_checkpoint,
     checkpoint_dir,
-    find_checkpoint,
     last_checkpoint,
 )
 from fastmri_clgnet.training.components import make_loss, make_trainer
@@ -94,7 +93,7 @@ def build_parser() -> ArgumentParser:
         required=True,
         help="Checkpoint of train_clgnet to fine-tune; it says which model it is, and its size.",
     )
-    run.add_argument("--seed", type=int, default=42, help="Seed of the adversary, data and masks.")
+    run.add_argument("--seed", type=Seed, default=42, help="Seed of the adversary, data and masks.")
     run.add_argument(
         "--default_root_dir",
         type=Path | None,
@@ -179,9 +178,7 @@ def run(args: Namespace, plain: PlainModel) -> int:
         raise InputError("--limit_val_batches 0: the validation says which epoch is kept")
     module = _make_module(args, plain, demo)
     mask_funcs = make_masks(args)
-    checkpoint = find_checkpoint(args.ckpt_path, "train", root)
-    if checkpoint is not None:
-        check_checkpoint(checkpoint, module)
+    usable_checkpoint(args, module)
     if demo:
         use_demo(args)
     evaluator = make_trainer(args)
@@ -191,7 +188,7 @@ def run(args: Namespace, plain: PlainModel) -> int:
     )
     data.train_transform = RandomTranspose(data.train_transform)
     with sole_run(root, evaluator.is_global_zero):
-        return _fine_tune(args, evaluator, module, data, plain, checkpoint)
+        return _fine_tune(args, evaluator, module, data, plain)
 
 
 def _fine_tune(
@@ -200,10 +197,10 @@ def _fine_tune(
     module: BandingModule,
     data: FastMriDataModule,
     plain: PlainModel,
-    checkpoint: Path | None,
 ) -> int:
     """Measure, fine-tune, measure again in the run's folder; gives the exit status."""
     root: Path = args.default_root_dir
+    checkpoint = usable_checkpoint(args, module)  # which the run before may just have written
     original = copy.deepcopy(module)
     metrics = {"before": _validate(evaluator, original, data)}
     if evaluator.is_global_zero:
@@ -278,7 +275,7 @@ def _train(
         save_config(build_parser(), args)
     if checkpoint is not None:
         say(f"Continuing from {checkpoint} (--ckpt_path none starts over)")
-    return fit(trainer, module, data, checkpoint, saver)
+    return fit(trainer, module, data, checkpoint, saver, args.ckpt_path)
 
 
 if __name__ == "__main__":

@@ -147,6 +147,7 @@ def _are_tensors(state: Any) -> bool:
     """Whether it is a dictionary of tensors, none of which is larger than what is stored of it."""
     return isinstance(state, dict) and all(
         isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
         and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
         for value in state.values()
     )

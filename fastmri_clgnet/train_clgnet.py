@@ -99,6 +99,9 @@ def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
                 return command()
         except MisconfigurationException as error:
             raise InputError(str(error)) from error
+        except SIGTERMException:  # outside of the training
+            say("\nStopped. The same command does this again.")
+            return 143
 
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
     return exit_status(of_lightning_too, debug)
@@ -121,11 +124,7 @@ def run(args: Namespace) -> int:
     mask_funcs = make_masks(args)
     if training and args.limit_val_batches == 0:
         raise InputError("--limit_val_batches 0: the best checkpoint is chosen by the validation")
-    checkpoint = None
-    if args.model != ZERO_FILLED:
-        checkpoint = find_checkpoint(args.ckpt_path, args.mode, root)
-    if checkpoint is not None:
-        check_checkpoint(checkpoint, module)
+    usable_checkpoint(args, module)
     if demo:
         use_demo(args)
     evaluator = make_trainer(args)
@@ -140,23 +139,37 @@ def run(args: Namespace) -> int:
         MODELS[args.model].label: (module, data),
     }
     with sole_run(root, evaluator.is_global_zero):
-        return work(args, evaluator, methods, checkpoint, test)
+        return work(args, evaluator, methods, test)
 
 
-def work(
-    args: Namespace,
-    evaluator: pl.Trainer,
-    methods: Methods,
-    checkpoint: Path | None,
-    test: bool,
-) -> int:
+def usable_checkpoint(args: Namespace, module: MriModule) -> Path | None:
+    """Find the checkpoint to continue from or to test, and check that it fits.
+
+    Args:
+        args: All flags.
+        module: What it is to be loaded into.
+
+    Returns:
+        The file, if there is one.
+
+    Raises:
+        InputError: If it cannot be used, or is missing.
+    """
+    if args.model == ZERO_FILLED:
+        return None
+    checkpoint = find_checkpoint(args.ckpt_path, args.mode, args.default_root_dir)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, module)
+    return checkpoint
+
+
+def work(args: Namespace, evaluator: pl.Trainer, methods: Methods, test: bool) -> int:
     """Train or test in the run's folder.
 
     Args:
         args: All flags.
         evaluator: A trainer that neither logs nor saves checkpoints.
         methods: The zero-filled image and the module, with their data.
-        checkpoint: What to continue from, or to test.
         test: Whether there is a test split.
 
     Returns:
@@ -165,6 +178,7 @@ def work(
     root: Path = args.default_root_dir
     training = args.mode == "train" and args.model != ZERO_FILLED
     module, data = methods[MODELS[args.model].label]
+    checkpoint = usable_checkpoint(args, module)  # which the run before may just have written
     if training and args.ckpt_path == "none" and evaluator.is_global_zero:
         forget_requeued(root)
     if args.mode == "test":
@@ -214,7 +228,7 @@ def train(
         save_config(build_parser(args.model), args)
         if checkpoint is not None:
             print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
-    return fit(trainer, module, data, checkpoint, saver)
+    return fit(trainer, module, data, checkpoint, saver, args.ckpt_path)
 
 
 def fit(
@@ -223,6 +237,7 @@ def fit(
     data: FastMriDataModule,
     checkpoint: Path | None,
     saver: SaveAndStop,
+    ckpt_path: str | None,
 ) -> int:
     """Let the trainer fit; say how to go on if Ctrl-C or SIGTERM stops it.
 
@@ -232,6 +247,7 @@ def fit(
         data: The data.
         checkpoint: What to continue from.
         saver: The trainer's callback that saves a checkpoint then.
+        ckpt_path: The --ckpt_path flag, which would choose another one the next time.
 
     Returns:
         The exit status.
@@ -245,9 +261,10 @@ def fit(
     except (SystemExit, KeyboardInterrupt):
         if not saver.interrupted:
             raise
-    if saver.interrupted:
+    if saver.interrupted or saver.asked_to_stop:
         if saver.path.is_file():
-            say(f"\nStopped. The same command continues from {saver.path}")
+            hint = "" if ckpt_path is None else ", without --ckpt_path,"
+            say(f"\nStopped. The same command{hint} continues from {saver.path}")
         else:
             say("\nStopped before the first checkpoint. The same command starts anew.")
         return status or 130

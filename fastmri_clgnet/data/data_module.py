@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +33,7 @@ class CheckedTransform:
     """
 
     def __init__(self, transform: Callable[..., NamedTuple], refuse_nan: bool = True) -> None:
-        """Wrap the transform; its mask function stays visible to the host's worker seeding."""
+        """Wrap the transform; its mask function stays visible to who seeds it."""
         self.transform = transform
         self.refuse_nan = refuse_nan
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
@@ -115,14 +116,19 @@ class CheckedDataModule(FastMriDataModule):
 
     def _create_data_loader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Take the host's data set and sampler into a loader of checked batches."""
+        partition = str(kwargs.get("data_partition", args[1] if len(args) > 1 else None))
+        # from Python's own generator the host draws the parts that sample rates ask for
+        state = random.getstate()
+        random.seed(derive_seed(self.seed, *partition.encode()))
         host: DataLoader = super()._create_data_loader(*args, **kwargs)
+        random.setstate(state)
         dataset, batches, host_init = host.dataset, host.batch_sampler, host.worker_init_fn
-        partition = kwargs.get("data_partition", args[1] if len(args) > 1 else None)
         if partition == "train":
             n_processes, rank = (None, None) if self.distributed_sampler else (1, 0)
             # it adds the epoch to the seed: seeds are spread, or 0's epoch 1 were 1's epoch 0
+            fixed = self.trainer is not None and self.trainer.overfit_batches > 0
             sampler: DistributedSampler = DistributedSampler(
-                dataset, n_processes, rank, seed=derive_seed(self.seed)
+                dataset, n_processes, rank, shuffle=not fixed, seed=derive_seed(self.seed)
             )
             batches = EpochBatches(sampler, self.batch_size, start=progress(self.trainer))
             mask_func = getattr(self.train_transform, "mask_func", None)

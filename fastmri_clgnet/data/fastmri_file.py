@@ -38,6 +38,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # or a power cut could leave the new name without contents
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

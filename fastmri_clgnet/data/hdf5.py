@@ -9,6 +9,7 @@ usual way to put a data set together, and is followed.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,10 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: a link to {path.readlink()}, which does not exist")
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_file() and not os.access(path, os.R_OK):
+        raise InputError(f"{path}: cannot be read (permission denied)")
     if not path.is_file() or not h5py.is_hdf5(path):
         raise InputError(
             f"{path}: not an HDF5 file, but fastMRI opens everything in the folder; move it "

@@ -15,7 +15,7 @@ from torch.utils.data import BatchSampler, Dataset, DistributedSampler
 
 
 def derive_seed(*values: int) -> int:
-    """Mix whole numbers, 0 or more, to a seed of 32 bits."""
+    """Mix whole numbers, 0 or more, to a seed of 32 bits; zeros at the end change nothing."""
     return int(np.random.SeedSequence(values).generate_state(1)[0])
 
 
@@ -63,7 +63,6 @@ class EpochBatches(BatchSampler):
     Args:
         sampler: Shuffles by its own seed and epoch; Lightning tells it the epoch.
         batch_size: Slices in a batch.
-        drop_last: Whether to leave a smaller last batch away.
         start: Epoch and batch to begin at, where a stopped run goes on. The length stays that of a
             whole epoch, of which Lightning has counted those batches already.
     """
@@ -74,11 +73,10 @@ class EpochBatches(BatchSampler):
         self,
         sampler: DistributedSampler,
         batch_size: int,
-        drop_last: bool = False,
         start: tuple[int, int] = (0, 0),
     ) -> None:
         """Let the sampler begin at that epoch."""
-        super().__init__(sampler, batch_size, drop_last)
+        super().__init__(sampler, batch_size, drop_last=False)
         self.slices: Any = sampler.dataset
         self.start = start
         sampler.set_epoch(start[0])

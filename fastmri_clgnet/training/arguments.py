@@ -13,7 +13,7 @@ import yaml
 from fastmri.data.mri_data import fetch_dir
 from fastmri.pl_modules import FastMriDataModule
 from jsonargparse import ArgumentParser, Namespace
-from jsonargparse.typing import NonNegativeFloat, NonNegativeInt
+from jsonargparse.typing import NonNegativeFloat, restricted_number_type
 
 from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.data.fastmri_file import atomic_path
@@ -24,6 +24,7 @@ from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.stopping import SaveAndStop
 
 DEFAULT_MODEL = "clgnet"
+Seed: Any = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # NumPy's range
 MASK_TYPES = ("random", "equispaced", "equispaced_fraction", "magic", "magic_fraction")
 DIRS_FILE = Path("fastmri_dirs.yaml")
 # what fastMRI's own scripts write into a fastmri_dirs.yaml that nobody has edited yet
@@ -119,7 +120,7 @@ def build_parser(model: str = DEFAULT_MODEL) -> ArgumentParser:
     )
     run.add_argument(
         "--seed",
-        type=NonNegativeInt,
+        type=Seed,
         default=42,
         help="Seed of weights, data order, masks and negatives.",
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from fastmri_clgnet.errors import InputError
@@ -25,7 +26,7 @@ def checkpoint_dir(root: Path) -> Path:
 
 
 def checkpoint_callbacks(root: Path) -> list[Callback]:
-    """Keep best.ckpt (lowest validation_loss) and last.ckpt; Lightning writes them atomically.
+    """Keep best.ckpt (lowest validation_loss) and last.ckpt.
 
     They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
     The second is written at the end of every epoch, whether or not it was validated.
@@ -114,10 +115,11 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
         InputError: If it cannot be read, or is of another model or size; says how they differ.
     """
     checkpoint = load_tensors(path, "a checkpoint that train_clgnet wrote")
-    if not isinstance(checkpoint.get("state_dict"), dict):
-        raise InputError(f"{path}: holds no 'state_dict'; expected a Lightning checkpoint")
-
-    state, expected = checkpoint["state_dict"], module.state_dict()
+    state, expected = checkpoint.get("state_dict"), module.state_dict()
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise InputError(
+            f"{path}: holds no 'state_dict' of tensors; expected a Lightning checkpoint"
+        )
     same_shapes = {k: v.shape for k, v in state.items()} == {
         k: v.shape for k, v in expected.items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,4 +45,7 @@ def clear_log_errors() -> Iterator[None]:
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
-    return isinstance(error, OSError) and error.errno in _FULL and error.filename is None
+    if not isinstance(error, OSError) or error.errno not in _FULL:
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return any("tensorboard" in frame.filename for frame in frames)

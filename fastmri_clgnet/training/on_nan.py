@@ -16,6 +16,7 @@ from fastmri_clgnet.training.distributed import gather, say
 
 NanAction = Literal["stop", "skip"]
 _NAMED = 10  # slices that a message names at most
+_OF_THE_GRADIENT = "NaN or Inf in the gradient"
 
 
 class OnNan(Callback):
@@ -52,6 +53,7 @@ class OnNan(Callback):
         self.action = action
         self.skipped = 0
         self._steps_of_epoch = self._skipped_of_epoch = 0
+        self._whole_epoch = False  # not where a stopped one goes on
         self._losses: list[torch.Tensor] = []  # of this batch
         self._causes: list[str] = []  # of this step, which may take several batches
         self._validation_causes: list[str] = []
@@ -63,6 +65,7 @@ class OnNan(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count anew."""
         self._steps_of_epoch = self._skipped_of_epoch = 0
+        self._whole_epoch = True
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -105,10 +108,13 @@ class OnNan(Callback):
             self._steps_of_epoch += 1
         if not bad:
             return
-        causes = f"step {trainer.global_step}: {_joined(gather(self._causes))}"
+        found = gather(self._causes)
+        # gradients are means over processes: whose loss is bad is at fault, not who shares it
+        causes = [cause for cause in found if not cause.startswith(_OF_THE_GRADIENT)] or found
+        where = f"step {trainer.global_step}: {_joined(causes)}"
         if self.action == "stop":
             raise InputError(
-                f"{causes}. Stopped before the weights changed; the last checkpoint is as it was. "
+                f"{where}. Stopped before the weights changed; the last checkpoint is as it was. "
                 "Mend or remove these volumes if they are at fault, lower --lr or give "
                 "--gradient_clip_val if training diverges, or leave such batches out by "
                 "--on_nan skip"
@@ -120,7 +126,7 @@ class OnNan(Callback):
             self._counted = True
             self.skipped += 1
             self._skipped_of_epoch += 1
-            say(f"\nSkipped {causes}")
+            say(f"\nSkipped {where}")
 
     def on_train_batch_end(
         self,
@@ -140,7 +146,7 @@ class OnNan(Callback):
         if self.action == "stop":
             return
         pl_module.log("skipped_steps", float(self.skipped))
-        if self._steps_of_epoch and self._skipped_of_epoch == self._steps_of_epoch:
+        if self._whole_epoch and self._skipped_of_epoch == self._steps_of_epoch > 0:
             raise InputError(
                 f"epoch {trainer.current_epoch}: all of its {self._steps_of_epoch} steps were "
                 "skipped for NaN or Inf; start from an earlier checkpoint, with a lower --lr"

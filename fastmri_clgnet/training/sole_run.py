@@ -41,7 +41,7 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
             "--default_root_dir"
         ) from error
     with held:
-        for path in checkpoint_dir(root).glob(".*.tmp"):
+        for path in (*checkpoint_dir(root).glob(".*.tmp"), *root.glob(".*.*.*.tmp")):
             path.unlink(missing_ok=True)
         for folder in root.glob(".reconstructions.*/"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -27,11 +27,13 @@ class SaveAndStop(Callback):
     Ctrl-C and SIGTERM let the step under way end, so that weights, optimizer and counters in the
     file belong together; a second Ctrl-C stops at once and writes nothing. During a validation,
     which is done again when the training goes on, nothing has to be written: it was before the
-    last step. The death of another process, which is an error of communication in this one, also
-    writes the file.
+    last step. Where gradients are accumulated SIGTERM may come in the middle of a step: then the
+    file before it stands. The death of another process, which is an error of communication in the
+    first one, also writes the file.
 
     Attributes:
-        interrupted: Whether Ctrl-C or SIGTERM happened.
+        asked_to_stop: Whether Ctrl-C was pressed.
+        interrupted: Whether Ctrl-C or SIGTERM has ended the training.
     """
 
     def __init__(self, path: Path, minutes: float = 30.0) -> None:
@@ -39,8 +41,9 @@ class SaveAndStop(Callback):
         self.path = path
         self.seconds = 60 * minutes
         self.interrupted = False
-        self._asked_to_stop = False
+        self.asked_to_stop = False
         self._saved_at = time.monotonic()
+        self._saved_batch = -1
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -56,9 +59,9 @@ class SaveAndStop(Callback):
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         """Remember the first Ctrl-C, obey the second."""
-        if self._asked_to_stop:
+        if self.asked_to_stop:
             raise KeyboardInterrupt
-        self._asked_to_stop = True
+        self.asked_to_stop = True
         # not by print, which may be what was interrupted
         os.write(2, b"\nStopping after this step; Ctrl-C again stops at once.\n")
 
@@ -69,8 +72,8 @@ class SaveAndStop(Callback):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         strategy = trainer.strategy
-        if strategy.reduce_boolean_decision(self._asked_to_stop, all=False):
-            self._asked_to_stop = True
+        if strategy.reduce_boolean_decision(self.asked_to_stop, all=False):
+            self.asked_to_stop = True
             self._save_before_batch(trainer)
             raise KeyboardInterrupt
         is_time = time.monotonic() - self._saved_at > self.seconds
@@ -82,8 +85,11 @@ class SaveAndStop(Callback):
     def on_validation_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
     ) -> None:
-        """Stop in the middle of a validation."""
-        if self._asked_to_stop:
+        """Stop in the middle of a validation, unless it came unforeseen, by --max_time for one."""
+        unsaved = trainer.fit_loop.total_batch_idx - self._saved_batch
+        if unsaved > trainer.accumulate_grad_batches:
+            return
+        if self.asked_to_stop:
             raise KeyboardInterrupt
         if trainer.received_sigterm:
             raise SIGTERMException
@@ -96,12 +102,13 @@ class SaveAndStop(Callback):
             self.interrupted = True
         elif isinstance(exception, SIGTERMException):
             self.interrupted = True
-            self._save_if_begun(trainer)
-        elif trainer.world_size > 1 and not isinstance(exception, InputError):
-            # Lightning waits for all processes after the file is written, and one is dead; the
-            # exception itself ends the run
-            with contextlib.suppress(Exception):
+            # Lightning stops behind any batch, also where gradients are being accumulated
+            if progress(trainer)[1] % trainer.accumulate_grad_batches == 0:
                 self._save_if_begun(trainer)
+        elif trainer.world_size > 1 and not isinstance(exception, InputError):
+            # the exception itself ends the run, whatever becomes of the file
+            with contextlib.suppress(Exception):
+                self._save_alone(trainer)
             if self.path.is_file():
                 say(f"\nStopped by an error. The same command continues from {self.path}")
 
@@ -119,7 +126,16 @@ class SaveAndStop(Callback):
         _, n_batches = progress(trainer)
         if trainer.training and n_batches > 0 and trainer.global_step > 0:
             trainer.save_checkpoint(self.path, weights_only=False)
+            self._saved_batch = trainer.fit_loop.total_batch_idx
         self._saved_at = time.monotonic()
+
+    def _save_alone(self, trainer: pl.Trainer) -> None:
+        """Write the checkpoint in the first process without waiting for others: one may be dead."""
+        _, n_batches = progress(trainer)
+        begun = trainer.training and n_batches > 0 and trainer.global_step > 0
+        if begun and trainer.is_global_zero and n_batches % trainer.accumulate_grad_batches == 0:
+            checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(checkpoint, self.path)
 
 
 def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
@@ -128,6 +144,7 @@ def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
     if every is not None and (trainer.current_epoch + 1) % every:
         return False
     left = trainer.num_training_batches - batch_idx
-    if isinstance(trainer.val_check_batch, int) and every is not None:
-        left = min(left, trainer.val_check_batch - batch_idx % trainer.val_check_batch)
+    if isinstance(trainer.val_check_batch, int):
+        done = trainer.fit_loop.total_batch_idx if every is None else batch_idx
+        left = min(left, trainer.val_check_batch - done % trainer.val_check_batch)
     return left <= trainer.accumulate_grad_batches

@@ -69,6 +69,20 @@ def test_a_sample_does_not_depend_on_what_was_loaded_before(small_dataset: Path)
     assert not torch.equal(slices[2].image, first)  # the same slice in the epoch before
 
 
+def test_sample_rates_choose_the_same_part_whatever_is_made_before(small_dataset: Path) -> None:
+    def chosen(validation_first: bool) -> list[tuple[str, int]]:
+        data = make_data(small_dataset)
+        data.sample_rate = data.val_sample_rate = 0.5
+        if validation_first:
+            data.val_dataloader()
+        slices = data.train_dataloader().dataset
+        assert isinstance(slices, SeededSlices)
+        return [(sample[0].name, sample[1]) for sample in slices.slices.raw_samples]
+
+    assert len(chosen(True)) == 3
+    assert chosen(True) == chosen(False)
+
+
 @pytest.mark.parametrize("n_processes", [1, 2])
 def test_going_on_gives_the_batches_that_were_left(n_processes: int) -> None:
     """And whole epochs after it; processes share the slices."""

@@ -93,6 +93,37 @@ def test_stopped_runs_end_as_whole_ones(
     assert_same_state(root, whole)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_in_the_middle_of_accumulated_gradients(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    """And of validations that follow numbers of batches."""
+    more = ["--batch_size", "1", "--accumulate_grad_batches", "2", "--checkpoint_minutes", "0"]
+    more += ["--check_val_every_n_epoch", "null", "--val_check_interval", "4"]
+    assert main([*command, str(tmp_path / "whole"), *more]) == 0
+    flags = [*command, str(tmp_path / "run"), *more]
+    for owner, name, number in (
+        (SaveAndStop, "on_train_batch_start", 4),
+        (CLGNetModule, "validation_step", 9),  # in the first that is not Lightning's sanity check
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, at_call(number, getattr(owner, name), [signum]))
+            assert main(flags) in (130, 143)
+    assert main(flags) == 0
+    # behind a validation within an epoch Lightning counts one more for its logs, and only there
+    assert_same_state(tmp_path / "run", tmp_path / "whole", logged=False)
+
+
+def test_sigterm_in_a_test_is_no_success(
+    command: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_step = CLGNetModule.test_step
+    monkeypatch.setattr(CLGNetModule, "test_step", at_call(1, test_step, [signal.SIGTERM]))
+    best = str(whole / "checkpoints" / "best.ckpt")
+    assert main([*command, str(tmp_path / "run"), "--mode", "test", "--ckpt_path", best]) == 143
+    assert not list(tmp_path.rglob("*.h5"))
+
+
 def test_a_second_interrupt_stops_at_once_and_writes_nothing(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
