@@ -46,6 +46,7 @@ class Apart(Generic[Job, Result]):
         """Start nothing yet."""
         self.function = function
         self._running: tuple[BaseProcess, Connection] | None = None
+        self._folder: Path | None = None
 
     def __call__(self, job: Job, path: Path) -> Result:
         """Call the function.
@@ -63,6 +64,9 @@ class Apart(Generic[Job, Result]):
         """
         if sys.platform != "linux":
             return self.function(job)
+        if self._folder != Path.cwd():  # where that process would look for relative paths
+            self.close()
+            self._folder = Path.cwd()
         fresh = self._running is None
         process, connection = self._running = self._running or _start(self.function)
         try:

@@ -39,6 +39,7 @@ def load(data: CheckedDataModule, epoch: int) -> dict[tuple[str, int], torch.Ten
     return images
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_workers_change_neither_order_nor_samples(small_dataset: Path, num_workers: int) -> None:
     expected = load(make_data(small_dataset), 1)
