@@ -59,7 +59,9 @@ _QUIET = (
     ".*is smaller than the logging interval.*",
     ".*sync_dist=True.*",
     ".*is not supported by the model summary.*",
-    ".*your dataloader is not resumable.*",  # its batches follow from where the training is
+    # the batches follow from where the training is
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*Detected KeyboardInterrupt.*",  # which this command explains itself
     ".*callbacks used to create the checkpoint need to be provided.*",
 )
 

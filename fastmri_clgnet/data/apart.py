@@ -18,6 +18,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
+
 from fastmri_clgnet.errors import InputError
 
 if sys.platform != "win32":
@@ -166,10 +168,11 @@ def _work(function: Callable[[Any], object], parent: Connection, connection: Con
 
 
 def _limit() -> None:
-    """Leave Ctrl-C to the main process, die in silence, and limit the memory."""
+    """Leave Ctrl-C to the main process, die in silence, limit the memory, use one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.disable()
+    torch.set_num_threads(1)  # the others are not there in a fork, and would be waited for
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # where C libraries would write of a crash
         os.dup2(nowhere, stream)

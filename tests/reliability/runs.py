@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,11 @@ def assert_same_state(root: Path, expected: Path, logged: bool = True) -> None:
         for key in ("epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"):
             torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
         loops = [each["loops"]["fit_loop"] for each in (one, other)]
-        keys = ["epoch_loop.batch_progress", "epoch_progress"]
-        for key in [*keys, "epoch_loop.state_dict"] if logged else keys:
-            assert loops[0][key] == loops[1][key], key
+        for part, count in itertools.product(("total", "current"), ("processed", "completed")):
+            for key in ("epoch_loop.batch_progress", "epoch_progress"):
+                assert loops[0][key][part][count] == loops[1][key][part][count], (key, part, count)
+        if logged:
+            assert loops[0]["epoch_loop.state_dict"] == loops[1]["epoch_loop.state_dict"]
     for path in sorted((expected / "reconstructions").iterdir()):
         with h5py.File(path) as file, h5py.File(root / "reconstructions" / path.name) as written:
             assert (written["reconstruction"][()] == file["reconstruction"][()]).all()

@@ -179,6 +179,7 @@ def test_an_epoch_of_which_all_is_skipped_is_an_error() -> None:
         OnNan("leave")  # type: ignore[arg-type]
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.cuda.amp.GradScaler")  # Lightning 2.2
 def test_overflowing_gradients_are_left_to_the_gradient_scaler() -> None:
     """In 16-mixed it skips these steps and lowers its scale; a loss of NaN is another matter."""
     samples = [marked(i) for i in range(4)]

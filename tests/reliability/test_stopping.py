@@ -16,7 +16,10 @@ from fastmri_clgnet.training.stopping import SaveAndStop
 from tests.reliability.runs import COMMAND, assert_same_state, checkpoint, make_weights
 
 # one run is not stopped at all; Lightning warns of what does not hold here, see data_module.py
-pytestmark = pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch"),
+    pytest.mark.filterwarnings("ignore:Detected KeyboardInterrupt"),  # of older versions
+]
 
 
 @pytest.fixture(scope="module")
