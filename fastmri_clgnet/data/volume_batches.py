@@ -33,6 +33,7 @@ class VolumeBatches(Sampler[list[int]]):
     def __init__(self, sampler: VolumeSampler, batch_size: int) -> None:
         """Share out the batches."""
         check_enough_volumes(len(sampler.all_volume_names), sampler.num_replicas, "the split")
+        self.sampler = sampler  # which Lightning tells the epoch
         slices = Counter(str(sample[0]) for sample in sampler.dataset.raw_samples)
         most = max(sum(slices[name] for name in names) for names in sampler.all_volumes_split)
         self.n_batches = math.ceil(most / batch_size)
