@@ -120,8 +120,10 @@ class CheckedDataModule(FastMriDataModule):
         # from Python's own generator the host draws the parts that sample rates ask for
         state = random.getstate()
         random.seed(derive_seed(self.seed, *partition.encode()))
-        host: DataLoader = super()._create_data_loader(*args, **kwargs)
-        random.setstate(state)
+        try:
+            host: DataLoader = super()._create_data_loader(*args, **kwargs)
+        finally:
+            random.setstate(state)
         dataset, batches, host_init = host.dataset, host.batch_sampler, host.worker_init_fn
         if partition == "train":
             n_processes, rank = (None, None) if self.distributed_sampler else (1, 0)

@@ -102,9 +102,7 @@ class SaveAndStop(Callback):
             self.interrupted = True
         elif isinstance(exception, SIGTERMException):
             self.interrupted = True
-            # Lightning stops behind any batch, also where gradients are being accumulated
-            if progress(trainer)[1] % trainer.accumulate_grad_batches == 0:
-                self._save_if_begun(trainer)
+            self._save(trainer)
         elif trainer.world_size > 1 and not isinstance(exception, InputError):
             # the exception itself ends the run, whatever becomes of the file
             with contextlib.suppress(Exception):
@@ -117,25 +115,32 @@ class SaveAndStop(Callback):
         batches = trainer.fit_loop.epoch_loop.batch_progress
         for counts in (batches.total, batches.current):
             counts.ready -= 1
-        self._save_if_begun(trainer)
+        self._save(trainer)
         for counts in (batches.total, batches.current):
             counts.ready += 1
 
-    def _save_if_begun(self, trainer: pl.Trainer) -> None:
-        """Write the checkpoint in the middle of an epoch; at its end another callback does."""
-        _, n_batches = progress(trainer)
-        if trainer.training and n_batches > 0 and trainer.global_step > 0:
+    def _save(self, trainer: pl.Trainer) -> None:
+        """Write the checkpoint, all processes together."""
+        if _between_steps(trainer):
             trainer.save_checkpoint(self.path, weights_only=False)
             self._saved_batch = trainer.fit_loop.total_batch_idx
         self._saved_at = time.monotonic()
 
     def _save_alone(self, trainer: pl.Trainer) -> None:
         """Write the checkpoint in the first process without waiting for others: one may be dead."""
-        _, n_batches = progress(trainer)
-        begun = trainer.training and n_batches > 0 and trainer.global_step > 0
-        if begun and trainer.is_global_zero and n_batches % trainer.accumulate_grad_batches == 0:
+        if trainer.is_global_zero and _between_steps(trainer):
             checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
             trainer.strategy.save_checkpoint(checkpoint, self.path)
+
+
+def _between_steps(trainer: pl.Trainer) -> bool:
+    """Whether a file of now would be whole: in an epoch, at whose end another callback writes it.
+
+    Lightning stops behind any batch, also where gradients are being accumulated, which no file has.
+    """
+    _, n_batches = progress(trainer)
+    begun = trainer.training and n_batches > 0 and trainer.global_step > 0
+    return begun and n_batches % trainer.accumulate_grad_batches == 0
 
 
 def _validates_next(trainer: pl.Trainer, batch_idx: int) -> bool:
