@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -15,73 +13,12 @@ from fastmri.data import SliceDataset
 from fastmri.data.mri_data import FastMRIRawDataSample
 
 from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
-from fastmri_clgnet.errors import InputError, writing
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, check_space, plain_name
 
-_METADATA_BYTES = 2**16  # of a file beside its arrays, and more than that
+__all__ = ["TARGET_KEYS", "atomic_path", "check_space", "plain_name", "write_fastmri_file"]
+
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` on success, remove it on failure.
-
-    Args:
-        path: Where the finished file is to stand; its folder exists.
-
-    Yields:
-        The temporary path to write to, hidden and named after this process.
-
-    Raises:
-        InputError: If it cannot be written; what stood at `path` stays.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())  # or a power cut could leave the new name without contents
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_space(sizes: Mapping[Path, int]) -> None:
-    """Refuse to begin where files do not fit on the disk.
-
-    An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
-    ends, whatever was made of the error. So the space is taken once, and given back, before.
-
-    Args:
-        sizes: Bytes of the arrays of each file to write; no file stands there yet.
-
-    Raises:
-        OSError: If they do not fit.
-    """
-    try:
-        for path, n_bytes in sizes.items():
-            with path.open("wb") as file:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, n_bytes + _METADATA_BYTES)
-    finally:
-        for path in sizes:
-            path.unlink(missing_ok=True)
-
-
-def plain_name(name: str) -> str:
-    """Refuse the name of a file that leads out of the folder that it is to be written to.
-
-    Args:
-        name: Such as "file1000.h5", as a sample or a file says it.
-
-    Returns:
-        The name.
-
-    Raises:
-        InputError: If it is a path, absolute or with folders, or no name at all.
-    """
-    if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
-        raise InputError(f"{name!r}: expected the name of a file alone, without folders")
-    return name
 
 
 def write_fastmri_file(
