@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, check_space
+from fastmri_clgnet.files import atomic_path, check_space, plain_name
+
+__all__ = ["TARGET_KEYS", "atomic_path", "check_space", "ismrmrd_header", "plain_name",
+           "reference_image", "write_fastmri_file"]  # fmt: skip
 
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
 
