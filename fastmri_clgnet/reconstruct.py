@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.precision import PRECISIONS
 from fastmri_clgnet.reconstruction.files import Existing, challenge_of
 from fastmri_clgnet.reconstruction.job import Job
 from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.training.arguments import MASK_TYPES
 from fastmri_clgnet.training.masks import MASK_FLAGS, MaskSettings, make_mask
-from fastmri_clgnet.training.models import MODELS
 
 
 def build_parser() -> argparse.ArgumentParser:

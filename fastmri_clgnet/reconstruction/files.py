@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from fastmri_clgnet.data.apart import map_apart
 from fastmri_clgnet.data.fastmri_file import atomic_path, check_space
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.data.volumes import (
     VolumeInfo,
     are_small,
     inspect_volume,
     read_slices,
 )
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
 
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
@@ -167,17 +167,20 @@ def read_settings(path: Path) -> dict[str, Any] | None:
 
 
 def save_reconstruction(
-    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any]
+    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any] | None
 ) -> None:
     """Write one volume by fastMRI's writer, whole or not at all, and note how it was made.
 
     Args:
         path: The submission file; an existing one is replaced.
         images: (slices, height, width).
-        settings: Plain values, written as an attribute, which fastMRI does not look at.
+        settings: Plain values, written as an attribute, which fastMRI does not look at; None for
+            no attribute.
     """
     with atomic_path(path) as temporary:
         check_space({temporary: images.nbytes})
         fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
+        if settings is None:
+            return
         with h5py.File(temporary, "r+") as file:
             file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)

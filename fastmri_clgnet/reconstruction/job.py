@@ -17,11 +17,11 @@ from fastmri_clgnet.data import collate_one_size
 from fastmri_clgnet.data.fastmri_file import plain_name
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.loading import build, read_model, weights_digest
+from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.precision import autocast
 from fastmri_clgnet.reconstruction.files import data_digest, save_reconstruction
 from fastmri_clgnet.training.data import make_transform
 from fastmri_clgnet.training.masks import MaskSettings, make_mask
-from fastmri_clgnet.training.models import MODELS
 
 
 @dataclass(frozen=True)
