@@ -32,9 +32,9 @@ class Lightning2Mixin(_Host):
     fastMRI 0.3.0 was written for Lightning 1: Lightning 2 refuses its `validation_epoch_end` and
     `test_epoch_end` and never calls its `validation_step_end`. The mixin hides the three from
     Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so
-    that metrics are computed, and submission files written, by fastMRI's functions. validation_loss is the
-    mean over slices, each counted once, so that it depends neither on how they are batched nor on
-    how many processes share them (see `fastmri_clgnet.data.VolumeBatches`).
+    that metrics are computed, and submission files written, by fastMRI's functions. validation_loss
+    is the mean over slices, each counted once, so that it depends neither on how they are batched
+    nor on how many processes share them (see `fastmri_clgnet.data.VolumeBatches`).
 
     Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger,
     or, without one, to PNG files under `default_root_dir`/images. Reconstructions are written under
@@ -119,7 +119,7 @@ class Lightning2Mixin(_Host):
                 output["fname"], output["slice"], output["output"], strict=True
             ):
                 volumes.setdefault(plain_name(name), {})[int(number)] = image
-        from fastmri_clgnet.reconstruction.files import save_reconstruction
+        from fastmri_clgnet.reconstruct import save_reconstruction
 
         for name, slices in sorted(volumes.items()):
             stacked = np.stack([slices[number] for number in sorted(slices)])

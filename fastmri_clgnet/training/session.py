@@ -33,7 +33,7 @@ from fastmri_clgnet.pl_modules.registry import (
     name_of,
     takes_kspace,
 )
-from fastmri_clgnet.reconstruction.files import data_digest
+from fastmri_clgnet.reconstruct import data_digest
 from fastmri_clgnet.training.checkpoint import (
     BEST,
     LAST,
