@@ -16,12 +16,12 @@ from typing import Any
 import fastmri.pl_modules
 import pytest
 import torch
+from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
+from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 from fastmri_clgnet import Lightning2Mixin
-from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
 from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
 from fastmri_clgnet.convert.sources import SOURCES
-from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
@@ -134,7 +134,7 @@ def test_main_command_beats_zero_filling_by_5_db(challenge: str, tmp_path: Path)
         env={**os.environ, "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)},
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("Loss: L1 alone, since VGG19's weights could not be downloaded") == 1
+    assert run.stdout.count("Loss: L1 only, since VGG19's weights could not be downloaded") == 1
     assert "*** DEMO" in run.stdout
     root = tmp_path / "clgnet" / f"{challenge}_demo"
     metrics = json.loads((root / "metrics.json").read_text())

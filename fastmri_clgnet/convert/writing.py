@@ -11,7 +11,7 @@ from fastmri.data.subsample import temp_seed
 
 from fastmri_clgnet.convert.volume import Volume, acquired_columns
 from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.data.reference import reference_image
+from fastmri_clgnet.data.fastmri_file import reference_image
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.training.masks import make_mask, train_mask
 
