@@ -34,7 +34,8 @@ class SpatialFourierLayer(nn.Module):
     Args:
         chans: Channels of input and output.
         spectrum: What follows the spectral convolution: "norm_relu", "relu" or "linear" (nothing).
-            Under "norm_relu" its bias has no effect.
+            Under "norm_relu" its bias has no effect, and the global half sees every pixel but the
+            first, whose spectrum is constant.
 
     Attributes:
         local: nn.Conv2d, 3x3, chans to chans.
