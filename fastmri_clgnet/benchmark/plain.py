@@ -13,8 +13,9 @@ class PlainSpatialFourierLayer(SpatialFourierLayer):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (batch, chans, height, width); the shape stays."""
-        half = torch.fft.rfft2(features, norm="ortho")
-        mixed = self.spectral(torch.cat([half.real, half.imag], dim=1))
+        dtype = self.spectral.weight.dtype  # FFTs and normalisation take no half precision
+        half = torch.fft.rfft2(features.to(dtype), norm="ortho")
+        mixed = self.spectral(torch.cat([half.real, half.imag], dim=1)).to(dtype)
         if self.spectrum == "norm_relu":
             mixed = F.instance_norm(mixed, eps=1e-5)
         if self.spectrum != "linear":

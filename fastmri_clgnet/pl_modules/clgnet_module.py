@@ -12,7 +12,7 @@ from fastmri.data.transforms import UnetSample
 
 from fastmri_clgnet.losses import CLGNetLoss, ReconstructionLoss
 from fastmri_clgnet.models import CLGNet, Spectrum, Variant, make_variant
-from fastmri_clgnet.pl_modules.image_module import ImageModule
+from fastmri_clgnet.pl_modules.image_module import ImageModule, with_channel
 from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 
 
@@ -77,8 +77,18 @@ class CLGNetModule(ImageModule):
         self.clgnet = make_variant(variant, network)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Reconstruct normalised magnitude images, (batch, height, width) to the same shape."""
-        output: torch.Tensor = self.clgnet(image.unsqueeze(1)).squeeze(1)
+        """Reconstruct.
+
+        Args:
+            image: Normalised magnitude images, (batch, height, width), or one, (height, width).
+
+        Returns:
+            The same shape.
+
+        Raises:
+            ValueError: If the shape is another one.
+        """
+        output: torch.Tensor = self.clgnet(with_channel(image)).reshape(image.shape)
         return output
 
     def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
