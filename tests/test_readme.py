@@ -17,9 +17,9 @@ import fastmri.pl_modules
 import pytest
 import torch
 from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
-from fastmri_clgnet.training.arguments import build_parser, chosen_model
+from fastmri_clgnet.train_clgnet import build_parser
 
-from fastmri_clgnet import Lightning2Mixin
+from fastmri_clgnet import Lightning2Mixin, cli
 from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
 from fastmri_clgnet.convert.sources import SOURCES
 
@@ -46,7 +46,7 @@ def test_flags_exist() -> None:
     assert len(trained) >= 5
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
-        parser = build_parser(chosen_model(words))
+        parser = build_parser(cli.chosen(words, "model") or "clgnet")
         known = {option for action in parser._actions for option in action.option_strings}
         assert {word for word in words if word.startswith("--")} <= known, flags
 
