@@ -204,7 +204,7 @@ def _summarise(folder: Path, findings: list[Finding], errors: list[str]) -> Spli
 def _check_file(path: Path) -> Finding:
     """Check a file of a split's folder; one whose structure is wrong is not read further."""
     try:
-        return look_at(path, _look)
+        return next(look_at([path], _look))
     except InputError as error:
         return Finding(path, (), (), [str(error).removeprefix(f"{path}: ")], [])
 

@@ -161,7 +161,7 @@ def add_flags(
             inner = typing.cast(type, hint)
             switches |= add_flags(parser, inner, prefix=_prefix(name), optional=may_be_none)
             continue
-        if hint is bool:
+        if bool in (hint, *typing.get_args(hint)):
             switches.add(f"{prefix}{name}")
         required = default is inspect.Parameter.empty and not optional
         options: dict[str, Any] = {"help": texts.get(name, "").replace("%", "%%")}

@@ -204,7 +204,7 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
                 break
         return volume
 
-    return list(look_at_folder(folder, look))
+    return look_at_folder(folder, look)
 
 
 def load_module(

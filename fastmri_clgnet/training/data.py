@@ -15,8 +15,8 @@ from fastmri_clgnet.data import (
     make_demo_dataset,
 )
 from fastmri_clgnet.data.data_module import make_transform
-from fastmri_clgnet.data.volumes import check_one_size
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
+from fastmri_clgnet.data.volumes import check_one_size
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import check_dataset_cache
 from fastmri_clgnet.training.distributed import say
