@@ -100,7 +100,8 @@ class Findings:
         findings = [finding for split in self.splits for finding in split.findings]
         bad = sum(bool(finding.errors) for finding in findings)
         folders = sum(bool(split.errors) for split in self.splits)
-        warned = sum(len(one.warnings) for one in [*findings, *self.splits])
+        warned = sum(len(one.warnings) for one in findings)
+        warned += sum(len(split.warnings) for split in self.splits)
         lines.append(
             f"{len(findings)} files: {bad} with errors, {warned} warnings"
             + (f"; {folders} folders with errors" if folders else "")

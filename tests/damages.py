@@ -237,9 +237,9 @@ def _made_to_do_harm() -> Iterator[tuple[str, Edit]]:
         external = [("../secret.bin", 0, h5py.h5f.UNLIMITED)]
         storage = _replace(key, None, shape=shape, dtype=kind, external=external)
         yield f"{key}: external storage", storage
-    for key, kinds in ((KSPACE, (">c8", "f4", "i8", "c32")), (TARGET, (">f4", "i2", "c8"))):
-        for kind in kinds:
-            yield f"{key} of {kind}", _replace(key, np.ones(SHAPES[key], kind))
+    for key, dtypes in ((KSPACE, (">c8", "f4", "i8", "c32")), (TARGET, (">f4", "i2", "c8"))):
+        for dtype in dtypes:
+            yield f"{key} of {dtype}", _replace(key, np.ones(SHAPES[key], dtype))
     for value in [b"1", np.ones(3), np.nan, np.inf, 0.0, -1.0, 1j, h5py.Empty("f4")]:
         yield f"max {value!r}", _attribute("max", value)
     for name in ("padding_left", "padding_right", "recon_size", "encoding_size"):

@@ -179,9 +179,9 @@ def test_a_module_gives_what_its_checkpoint_gives_and_is_unchanged(
         num_processes=2,
     )
     assert module.training
-    for one, other in zip(expected.written, made.written, strict=True):
-        assert np.array_equal(images(one), images(other))
-        ours, theirs = read_settings(other), read_settings(one)
+    for one, two in zip(expected.written, made.written, strict=True):
+        assert np.array_equal(images(one), images(two))
+        ours, theirs = read_settings(two), read_settings(one)
         assert ours == {**theirs, "checkpoint": "None"}  # type: ignore[dict-item]
     # made with the same weights, wherever they come from
     assert (
