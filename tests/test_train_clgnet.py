@@ -18,8 +18,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.arguments import parse_arguments
+from fastmri_clgnet.train_clgnet import main, parse_arguments
 from tests.helpers import QUIET, SMALL
 
 COMMAND = [*SMALL, *QUIET, "--batch_size", "2", "--lr", "0.001", "--log_every_n_steps", "1"]
@@ -155,16 +154,16 @@ def test_fastmri_dirs_yaml_is_read_and_never_made(
     small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert parse_arguments([]).data_path is None
+    assert parse_arguments([])[0].data_path is None
     assert list(tmp_path.iterdir()) == []
     dirs = Path("fastmri_dirs.yaml")
     dirs.write_text(yaml.dump({"knee_path": "/path/to/knee", "log_path": "logs"}))
-    arguments = parse_arguments([])
+    arguments, _ = parse_arguments([])
     assert arguments.data_path is None
     assert arguments.default_root_dir == Path("logs/clgnet/singlecoil_demo")
     assert arguments.chans == 16
     dirs.write_text(yaml.dump({"knee_path": "/nowhere", "brain_path": str(small_dataset)}))
-    arguments = parse_arguments(["--challenge", "multicoil"])
+    arguments, _ = parse_arguments(["--challenge", "multicoil"])
     assert arguments.data_path == small_dataset
     assert (arguments.chans, arguments.batch_size, arguments.lr) == (32, 10, 1e-4)
 
@@ -257,7 +256,7 @@ def test_the_objective_and_what_happens_without_its_weights(
     assert main([*objective, *weights]) == 1
     assert "vgg.pt: no weights for convolution 3, 5, 9, 13" in capsys.readouterr().err
     assert main([*objective, *weights, "--vgg_layers", "1", "2"]) == 1
-    assert "--vgg_layers: expected some of 1 3 5 9 13" in capsys.readouterr().err
+    assert "vgg_layers: expected some of 1 3 5 9 13" in capsys.readouterr().err
     assert main([*objective, *weights, "--vgg_layers", "1"]) == 0
     assert "Loss: L1 + 0.05 x contrastive" in capsys.readouterr().out
     checkpoint = torch.load("clgnet/singlecoil/checkpoints/last.ckpt", weights_only=True)
@@ -333,7 +332,7 @@ def test_comparison_methods_refuse_multicoil_data(
     flags = ["--model", "dccnn", "--challenge", "multicoil", "--data_path", str(small_dataset)]
     assert main(flags) == 1
     error = capsys.readouterr().err
-    assert "takes single-coil data alone; clgnet, clgnet_dc, clgvarnet, unet, zero_filled" in error
+    assert "takes single-coil data only; clgnet, clgnet_dc, clgvarnet, unet, zero_filled" in error
 
 
 @pytest.mark.parametrize("model", ["clgnet_dc", "clgvarnet"])

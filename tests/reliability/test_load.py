@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.data import check_split, volumes
+from fastmri_clgnet.data import Data, check_split, volumes
 from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.arguments import parse_arguments
-from fastmri_clgnet.training.data import make_data_module
-from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from tests.helpers import QUIET, SMALL
 
 
@@ -72,10 +69,7 @@ def test_2000_volumes_start_within_a_minute(small_dataset: Path, tmp_path: Path)
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_loader_processes_change_no_validation_or_test_sample(small_dataset: Path) -> None:
     def samples(num_workers: int, split: str) -> list[tuple]:
-        flags = ["--data_path", str(small_dataset), "--num_workers", str(num_workers)]
-        args = parse_arguments([*SMALL, "--accelerator", "cpu", *flags, "--batch_size", "2"])
-        masks = [make_mask(settings, args.seed) for settings in (train_mask(args), val_mask(args))]
-        data = make_data_module(args, masks, distributed=False, on_kspace=False)
+        data = Data(small_dataset, batch_size=2, num_workers=num_workers).module(on_kspace=False)
         loader = data.val_dataloader() if split == "val" else data.test_dataloader()
         return [tuple(batch) for batch in loader]
 
