@@ -9,8 +9,8 @@ from typing import Any
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import Target
-from fastmri_clgnet.reconstruct import reconstruct
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
+from fastmri_clgnet.reconstruct import reconstruct
 from fastmri_clgnet.report.sources import MADE, Source
 
 
