@@ -4,37 +4,47 @@ Importing this package registers CLGNet and CLGVarNet in `fastmri.models`, and C
 CLGVarNetModule in `fastmri.pl_modules`; nothing that fastMRI has itself is changed or shadowed.
 """
 
+import importlib
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-try:
-    import fastmri.models
-    import fastmri.pl_modules
-except RuntimeError as error:
-    if "torchvision::" in str(error):
-        raise ImportError(
-            "torchvision does not fit the installed torch (fastMRI needs both: it imports "
-            "torchvision through torchmetrics). Install the two from one index: pip install "
-            "--force-reinstall torch torchvision; a CPU-only torch needs the torchvision of the "
-            "same CPU index."
-        ) from error
-    raise
+from fastmri_clgnet.lazy import lazy
 
-from fastmri_clgnet.loading import load
-from fastmri_clgnet.models import CLGNet, CLGVarNet
-from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
+if TYPE_CHECKING:
+    from fastmri_clgnet.loading import load
+    from fastmri_clgnet.models import CLGNet, CLGVarNet
+    from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
 
 try:
     __version__ = version("fastmri_clgnet")
 except PackageNotFoundError:  # imported from a checkout that is not installed
     __version__ = "unknown"
 
-for _package, _class in (
-    (fastmri.models, CLGNet),
-    (fastmri.models, CLGVarNet),
-    (fastmri.pl_modules, CLGNetModule),
-    (fastmri.pl_modules, CLGVarNetModule),
-):
-    if not hasattr(_package, _class.__name__):
-        setattr(_package, _class.__name__, _class)
-
 __all__ = ["CLGNet", "CLGNetModule", "CLGVarNet", "CLGVarNetModule", "Lightning2Mixin", "load"]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "CLGNet": "models",
+        "CLGNetModule": "pl_modules",
+        "CLGVarNet": "models",
+        "CLGVarNetModule": "pl_modules",
+        "Lightning2Mixin": "pl_modules",
+        "load": "loading",
+    },
+)
+
+
+def _runs_command() -> bool:
+    """Whether this is the import with which `python -m fastmri_clgnet.COMMAND` begins.
+
+    While Python looks for that module, argv[0] is "-m". Importing torch, Lightning and fastMRI
+    takes seconds, which --help need not wait for; the command does it (`cli.run`).
+    """
+    words = [word.removeprefix("-m").partition(".")[0] for word in sys.orig_argv]
+    return sys.argv[:1] == ["-m"] and not {"fastmri_clgnet", "banding"}.isdisjoint(words)
+
+
+if not _runs_command():
+    importlib.import_module("fastmri_clgnet.registration")

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend: bad input, said in one line; its exit status."""
+"""The one exception for what a user can fix: bad input, said in one line; its exit status."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def writing(path: Path) -> Iterator[None]:
     """Say which file or folder could not be written, such as on a full disk.
 
     Args:
-        path: What is written in the meantime.
+        path: The file or folder.
 
     Raises:
-        InputError: Where something fails that writing can fail with.
+        InputError: If writing fails.
     """
     try:
         yield
     except (OSError, RuntimeError) as error:  # h5py and torch raise the latter, too
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(
-            f"{path}: cannot be written ({reason}); what stood there is as it was. Free space on "
+            f"{path}: cannot be written ({reason}); an existing file is unchanged. Free space on "
             "that disk, or choose another folder, and repeat the command"
         ) from error
 

@@ -12,7 +12,6 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-import torch
 from tqdm import tqdm
 
 from fastmri_clgnet.errors import InputError
@@ -80,6 +79,8 @@ def _map_in_processes(
 
 def _start_worker() -> None:
     """Leave Ctrl-C to the main process, end when it ends, and use one core."""
+    import torch
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.data.apart import Apart
-from fastmri_clgnet.data.file_checks import VolumeInfo, inspect_volume, read_slices
+from fastmri_clgnet.data.volumes import VolumeInfo, inspect_volume, read_slices
 from fastmri_clgnet.data.hdf5 import open_hdf5
-from fastmri_clgnet.data.reference import reference_image
+from fastmri_clgnet.data.fastmri_file import reference_image
 from fastmri_clgnet.errors import InputError, words
 
 CENTER_TOLERANCE = 1 / 16  # of rows and columns, that the peak of k-space may be off the middle

@@ -12,9 +12,8 @@ from fastmri.data.subsample import temp_seed
 
 from fastmri_clgnet.convert.splitting import Found
 from fastmri_clgnet.convert.volume import Reader, Volume, acquired_columns
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, write_fastmri_file
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, reference_image, write_fastmri_file
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.data.reference import reference_image
 from fastmri_clgnet.errors import InputError
 
 PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
@@ -51,35 +50,34 @@ class Done(NamedTuple):
     skipped: bool
 
 
-def convert_one(job: Job) -> Done | str:
-    """Convert one volume, unless that has been done.
+def attempt(job: Job) -> Done | str:
+    """Convert one volume, unless that has been done, or say what is wrong with it."""
+    try:
+        return _convert(job)
+    except InputError as error:
+        return str(error)
 
-    Args:
-        job: Which.
 
-    Returns:
-        What has been written, or what is wrong with it.
-    """
+def _convert(job: Job) -> Done:
     source, name, split = job.volume
     for challenge in TARGET_KEYS:
         path = job.out / f"{challenge}_{split}" / f"{name}.h5"
         if path.is_file():
             return _look(path, challenge, split, skipped=True)
-    partial = job.out / PARTIAL / split / f"{name}.h5"
     try:
         volume = job.reader.read(source, [job.seed, *name.encode()])
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        _write(partial, volume, job)
     except OSError as error:
-        return f"{source}: cannot be read ({error})"
-    except InputError as error:
-        reason = str(error)
-        named = f"{partial}: "
-        return f"{source}: {reason.removeprefix(named)}" if reason.startswith(named) else reason
+        raise InputError(f"{source}: cannot be read ({error})") from error
     challenge = "singlecoil" if volume.kspace.ndim == 3 else "multicoil"
-    path = job.out / f"{challenge}_{split}" / partial.name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = job.out / f"{challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
+    partial = job.out / PARTIAL / split / path.name
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(partial, volume, job)
+    except InputError as error:
+        raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial.replace(path)
     return _look(path, challenge, split, skipped=False)
 

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from fastmri.data import VolumeSampler
 from fastmri.data.subsample import MaskFunc
+from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, VarNetSample
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
-from fastmri_clgnet.data.file_checks import check_finite
+from fastmri_clgnet.data.volumes import check_finite
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.errors import InputError
@@ -26,7 +27,7 @@ class CheckedTransform:
 
     Args:
         transform: Such as `fastmri.data.transforms.UnetDataTransform`.
-        refuse_nan: Whether to refuse them; else they go through, for others to meet.
+        refuse_nan: Whether to refuse them; else they pass unchecked.
 
     Raises:
         InputError: When called with such a slice; it names file and slice.
@@ -53,6 +54,46 @@ class CheckedTransform:
             if target is not None:
                 check_finite(target, f"{fname}, slice {slice_num}", "reference")
         return self.transform(kspace, mask, target, attrs, fname, slice_num)
+
+
+class _OneCoil:
+    """Gives `VarNetDataTransform` single-coil data as one coil.
+
+    The host's transform zeroes the mask of a test volume without a coil axis if it has padding.
+    """
+
+    def __init__(self, transform: VarNetDataTransform) -> None:
+        self.transform = transform
+        self.mask_func = transform.mask_func
+
+    def __call__(self, kspace: np.ndarray, *sample: Any) -> VarNetSample:
+        return self.transform(kspace[None], *sample)
+
+
+def make_transform(
+    challenge: str,
+    mask_func: MaskFunc | None,
+    on_kspace: bool,
+    use_seed: bool = True,
+    refuse_nan: bool = True,
+) -> CheckedTransform:
+    """Make the transform that gives a model its samples.
+
+    Args:
+        challenge: "singlecoil" or "multicoil".
+        mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
+        on_kspace: Whether to deliver k-space and mask, or magnitude images.
+        use_seed: Whether a volume's name settles its mask.
+        refuse_nan: Whether samples with NaN or Inf are an error.
+
+    Returns:
+        The host's transform.
+    """
+    if not on_kspace:
+        return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed), refuse_nan)
+    transform = VarNetDataTransform(mask_func, use_seed)
+    one_coil = challenge == "singlecoil"
+    return CheckedTransform(_OneCoil(transform) if one_coil else transform, refuse_nan)
 
 
 def collate_one_size(samples: list[Any]) -> Any:
@@ -95,7 +136,7 @@ def _start_worker(host_init: Callable[[int], None] | None, worker_id: int) -> No
 
 
 class CheckedDataModule(FastMriDataModule):
-    """`FastMriDataModule` that refuses bad data with a clear error and repeats itself exactly.
+    """`FastMriDataModule` that refuses bad data with a clear error and is exactly reproducible.
 
     It takes the same arguments and a seed. Wrap transforms in `CheckedTransform` to have k-space
     checked; batches of mixed sizes are refused. Order, masks and other random choices of training

@@ -1,9 +1,8 @@
 """Opening HDF5 files that came from elsewhere: nothing outside the file, nothing absurdly large.
 
-HDF5 lets a few bytes claim terabytes (chunks that were never written, zeros well compressed) and
-lets the arrays of a file lie in other files (external links, external storage, virtual data sets).
-Here both are refused before anything is read. A link of the file system, on the other hand, is a
-usual way to put a data set together, and is followed.
+HDF5 lets a few bytes claim terabytes, and lets the arrays of a file lie in other files (external
+links, external storage, virtual data sets). Both are refused before anything is read. A link of the
+file system is a usual way to put a data set together, and is followed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import h5py
 from fastmri_clgnet.errors import InputError
 
 SLICE_BYTES = 2**29  # at most of what is read at once: 64 coils of 1024 x 1024 complex numbers
-COMPRESSION = 100  # at most: bytes of an array for each byte of its file
 ATTRIBUTE_BYTES = 2**16  # at most
 # what h5py raises of damaged files
 _ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError,
@@ -34,7 +32,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         path: The file, or a link of the file system to it.
 
     Yields:
-        The file, whose attributes have been looked at.
+        The file, whose attributes, all of which fastMRI reads, have been looked at.
 
     Raises:
         InputError: Naming the file, if it is none, or of whatever h5py raises while it is open.
@@ -52,7 +50,13 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         )
     try:
         with h5py.File(path, "r") as file:
-            _check_attributes(file, path)
+            for name in file.attrs:
+                size = h5py.h5a.open(file.id, file.attrs._e(name)).get_storage_size()
+                if size > ATTRIBUTE_BYTES:
+                    raise InputError(
+                        f"{path}: attribute {name} of {size} bytes; expected a short value"
+                    )
+            dict(file.attrs)
             yield file
     except InputError:
         raise
@@ -61,15 +65,6 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise InputError(
             f"{path}: damaged or truncated HDF5 file ({reason}); copy or download it again"
         ) from error
-
-
-def _check_attributes(file: h5py.File, path: Path) -> None:
-    """Refuse attributes that are too large; fastMRI reads all of them."""
-    for name in file.attrs:
-        n_bytes = h5py.h5a.open(file.id, file.attrs._e(name)).get_storage_size()
-        if n_bytes > ATTRIBUTE_BYTES:
-            raise InputError(f"{path}: attribute {name} of {n_bytes} bytes; expected a short value")
-    dict(file.attrs)
 
 
 def get_dataset(
@@ -105,20 +100,14 @@ def get_dataset(
             f"{path}: '{key}' is stored in other files; expected the array itself in this file "
             "(h5py's file['copy'] = file['name'][()] stores it there)"
         )
-    whole = math.prod(item.shape or ()) * item.dtype.itemsize  # Python's integers do not overflow
-    read = whole // max(1, item.shape[0]) if item.shape and not at_once else whole
-    read = max(read, math.prod(item.chunks or ()) * item.dtype.itemsize)
-    if read > SLICE_BYTES:
+    shape = item.shape or ()
+    read = math.prod(shape if at_once else shape[1:])  # Python's integers do not overflow
+    size = max(read, math.prod(item.chunks or ())) * item.dtype.itemsize
+    if size > SLICE_BYTES:
         raise InputError(
-            f"{path}: '{key}' {item.shape} {item.dtype} would take {read:,} bytes to read a "
+            f"{path}: '{key}' {item.shape} {item.dtype} would take {size:,} bytes to read a "
             f"slice, expected at most {SLICE_BYTES:,}; is the file damaged? (of chunked files, "
             "store a slice a chunk)"
-        )
-    size = path.stat().st_size
-    if whole > COMPRESSION * size:
-        raise InputError(
-            f"{path}: '{key}' {item.shape} {item.dtype} claims {whole:,} bytes in a file of "
-            f"{size:,}, more than a volume can be compressed; copy or download it again"
         )
     item.id.get_storage_size()  # walks over the index of all chunks
     return item

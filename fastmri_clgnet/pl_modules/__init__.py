@@ -1,11 +1,16 @@
 """Lightning modules, and the bridge that runs fastMRI's under Lightning 2."""
 
-from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
-from fastmri_clgnet.pl_modules.clgvarnet_module import CLGNetDCModule, CLGVarNetModule
-from fastmri_clgnet.pl_modules.image_module import ImageModule, ZeroFilledModule
-from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
-from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
-from fastmri_clgnet.pl_modules.reconstruction_module import ReconstructionModule
+from typing import TYPE_CHECKING
+
+from fastmri_clgnet.lazy import lazy
+
+if TYPE_CHECKING:
+    from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
+    from fastmri_clgnet.pl_modules.clgvarnet_module import CLGNetDCModule, CLGVarNetModule
+    from fastmri_clgnet.pl_modules.image_module import ImageModule, ZeroFilledModule
+    from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
+    from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+    from fastmri_clgnet.pl_modules.reconstruction_module import ReconstructionModule
 
 __all__ = [
     "CLGNetDCModule",
@@ -17,3 +22,17 @@ __all__ = [
     "ReconstructionModule",
     "ZeroFilledModule",
 ]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "CLGNetDCModule": "clgvarnet_module",
+        "CLGNetModule": "clgnet_module",
+        "CLGVarNetModule": "clgvarnet_module",
+        "ImageModule": "image_module",
+        "KspaceModule": "kspace_module",
+        "Lightning2Mixin": "lightning2",
+        "ReconstructionModule": "reconstruction_module",
+        "ZeroFilledModule": "image_module",
+    },
+)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.data.apart import map_apart
 from fastmri_clgnet.data.fastmri_file import atomic_path, check_space
-from fastmri_clgnet.data.file_checks import (
+from fastmri_clgnet.data.volumes import (
     VolumeInfo,
     are_small,
     inspect_volume,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from fastmri.data.subsample import MaskFunc
-from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, VarNetSample
 from fastmri.pl_modules import FastMriDataModule
 from jsonargparse import Namespace
 
@@ -17,7 +14,8 @@ from fastmri_clgnet.data import (
     check_split,
     make_demo_dataset,
 )
-from fastmri_clgnet.data.file_checks import check_one_size
+from fastmri_clgnet.data.data_module import make_transform
+from fastmri_clgnet.data.volumes import check_one_size
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.safe_loading import check_dataset_cache
@@ -73,47 +71,6 @@ def use_demo(args: Namespace) -> None:
         f"*** The demo data set is in {args.demo_dir} ***\n"
     )
     args.data_path = make_demo_dataset(args.challenge, args.demo_dir)
-
-
-class _OneCoil:
-    """Gives `VarNetDataTransform` single-coil data as one coil.
-
-    The host's transform zeroes the mask of a test volume without a coil axis if it has padding.
-    """
-
-    def __init__(self, transform: VarNetDataTransform) -> None:
-        self.transform = transform
-        self.mask_func = transform.mask_func
-
-    def __call__(self, kspace: np.ndarray, *sample: Any) -> VarNetSample:
-        return self.transform(kspace[None], *sample)
-
-
-def make_transform(
-    challenge: str,
-    mask_func: MaskFunc | None,
-    on_kspace: bool,
-    use_seed: bool = True,
-    refuse_nan: bool = True,
-) -> CheckedTransform:
-    """Make the transform that gives a model its samples.
-
-    Args:
-        challenge: "singlecoil" or "multicoil".
-        mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
-        on_kspace: Whether to deliver k-space and mask, or magnitude images.
-        use_seed: Whether a volume's name settles its mask.
-        refuse_nan: Whether samples with NaN or Inf are an error.
-
-    Returns:
-        The host's transform.
-    """
-    if on_kspace:
-        kspace_transform = VarNetDataTransform(mask_func, use_seed)
-        if challenge == "singlecoil":
-            return CheckedTransform(_OneCoil(kspace_transform), refuse_nan)
-        return CheckedTransform(kspace_transform, refuse_nan)
-    return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed), refuse_nan)
 
 
 def make_data_module(

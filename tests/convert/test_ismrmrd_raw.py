@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastmri_clgnet.convert.__main__ import main
-from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
+from fastmri_clgnet.data.fastmri_file import ismrmrd_header
 from tests.convert.host import assert_good, assert_host_gives, blobs, fft2c
 
 ROWS, COLUMNS, SIZE = 32, 20, 16

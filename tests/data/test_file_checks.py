@@ -12,7 +12,7 @@ import pytest
 
 from fastmri_clgnet.data import check_split
 from fastmri_clgnet.data import file_checks as file_checks_module
-from fastmri_clgnet.data.file_checks import check_one_size
+from fastmri_clgnet.data.volumes import check_one_size
 from fastmri_clgnet.errors import InputError
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.data.ismrmrd_header import ismrmrd_header
+from fastmri_clgnet.data.fastmri_file import ismrmrd_header
 
 SIZE = 16  # rows and columns, of 3 slices
 KSPACE, TARGET, HEADER = "kspace", "reconstruction_esc", "ismrmrd_header"

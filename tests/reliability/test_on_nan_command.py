@@ -14,7 +14,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from banding import train_banding
-from fastmri_clgnet.data import file_checks
+from fastmri_clgnet.data import volumes
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL, make_small_dataset
 
@@ -26,7 +26,7 @@ CHECKPOINTS = Path("clgnet/singlecoil/checkpoints")
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data set that can be damaged, of which the check before training reads one slice a file."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(file_checks, "READ_WHOLE_BYTES", 0)
+    monkeypatch.setattr(volumes, "READ_WHOLE_BYTES", 0)
     return make_small_dataset(Path("data"), "singlecoil")
 
 
@@ -122,7 +122,7 @@ def test_two_processes_stop_and_skip_together() -> None:
     assert "Steps skipped for NaN or Inf: 2 (of 6)" in skipped.stdout
     # the check before training reads all of so small a data set: let the file look as it should
     code = (
-        "import sys; from fastmri_clgnet.data import file_checks; file_checks.READ_WHOLE_BYTES = 0;"
+        "import sys; from fastmri_clgnet.data import volumes; volumes.READ_WHOLE_BYTES = 0;"
         "from fastmri_clgnet.train_clgnet import main; sys.exit(main(sys.argv[1:]))"
     )
     Path("train.py").write_text(code)

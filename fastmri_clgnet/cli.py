@@ -1,0 +1,370 @@
+"""Commands from functions: the parameters are the flags, the docstring is the help."""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import dataclasses
+import functools
+import importlib
+import inspect
+import operator
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docstring_parser
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from fastmri_clgnet.errors import InputError, exit_status, words
+
+Choices = Mapping[str, type]  # by their names on the command line
+
+
+def run(
+    function: Callable[..., Any],
+    argv: Sequence[str] | None = None,
+    positional: Collection[str] = (),
+    *,
+    prog: str | None = None,
+    choices: Mapping[str, tuple[str, Choices]] | None = None,
+    then: Callable[..., int | None] | None = None,
+) -> int:
+    """Run a function as a command.
+
+    Every parameter is a flag. The fields of a dataclass are flags of their own: a parameter `mask`
+    gives --mask_type, `val_mask` gives --val_mask_type. A bool is a switch, with --no_NAME beside
+    it. Lists and tuples take several words. --target-path is the same as --target_path. --config
+    reads flags from a YAML file, and --debug shows the traceback of an error.
+
+    The function's module should import what is slow inside of its functions: --help and mistyped
+    flags then answer at once.
+
+    Args:
+        function: What to run: annotated, with a Google docstring. A parameter whose type is
+            imported for type checking only is no flag; neither is that part of a union.
+        argv: The words of the command line; by default the process's.
+        positional: Parameters that are given without a flag's name.
+        prog: How the command is called; by default `python -m fastmri_clgnet.` and the function's
+            name.
+        choices: For a parameter that takes one of several dataclasses, the flag that picks one and
+            the dataclasses by name. Their fields are flags where they are picked.
+        then: What to do with the result: takes it first, and its other parameters are flags, too.
+            By default `show`.
+
+    Returns:
+        The exit status: 0, 1 after an error in the input or where `then` says so, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: With status 2 for flags that do not exist or fit, with 0 after --help.
+    """
+    choices, then = choices or {}, then or show
+    given = list(sys.argv[1:] if argv is None else argv)
+
+    def command() -> int:
+        picked = {
+            name: classes.get(str(chosen(given, flag))) for name, (flag, classes) in choices.items()
+        }
+        parser = make_parser(prog or f"python -m fastmri_clgnet.{function.__name__}", function)
+        for flag, classes in choices.values():
+            parser.add_argument(
+                f"--{flag}",
+                choices=tuple(classes),
+                required=True,
+                help="; ".join(
+                    [f"{name}: {_summary(each).rstrip('.')}" for name, each in classes.items()]
+                    + [f"--{flag} NAME --help shows the flags of one"]
+                ).replace("%", "%%"),
+            )
+        result_name = next(iter(inspect.signature(then).parameters))
+        switches = add_flags(parser, function, positional, skip=choices)
+        for dataclass in picked.values():
+            switches |= set() if dataclass is None else add_flags(parser, dataclass)
+        switches |= add_flags(parser, then, skip=[result_name])
+        args = parser.parse_args(normalised(given, switches))
+        # what importing the package does, which `python -m` puts off until here
+        importlib.import_module("fastmri_clgnet.registration")
+        made = {name: call(each, args) for name, each in picked.items() if each is not None}
+        result = call(function, args, **made)
+        return call(then, args, **{result_name: result}) or 0
+
+    return exit_status(command, "--debug" in given)
+
+
+def show(result: object) -> int:
+    """Print a result; it is a failure if it has `failures`, which are printed, or is not `good`.
+
+    Args:
+        result: What a function returned; None prints nothing.
+
+    Returns:
+        The exit status: 1 after a failure, else 0.
+    """
+    if result is not None:
+        print(result)
+    failures = getattr(result, "failures", ())
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return int(bool(failures) or not getattr(result, "good", True))
+
+
+def make_parser(prog: str, function: Callable[..., Any]) -> ArgumentParser:
+    """Make a parser with --config and --debug.
+
+    Args:
+        prog: How the command is called.
+        function: Whose docstring describes the command.
+
+    Returns:
+        The parser, without the function's flags.
+    """
+    parser = ArgumentParser(prog=prog, description=_summary(function))
+    parser.add_argument("--config", action="config", help="YAML file of these flags.")
+    parser.add_argument(
+        "--debug", type=bool, default=False, help="Show the traceback of an error in the input."
+    )
+    return parser
+
+
+def add_flags(
+    parser: Any,
+    source: Callable[..., Any],
+    positional: Collection[str] = (),
+    *,
+    skip: Collection[str] = (),
+    prefix: str = "",
+    optional: bool = False,
+) -> set[str]:
+    """Add a flag for each parameter of a function, or for each field of a dataclass.
+
+    Args:
+        parser: jsonargparse's parser, or a group of it.
+        source: The function or dataclass.
+        positional: Parameters that are given without a flag's name.
+        skip: Parameters that are no flags.
+        prefix: In front of the flags' names.
+        optional: Whether all of them may be missing together.
+
+    Returns:
+        The names of the switches, for `normalised`.
+    """
+    switches = {"debug"}
+    texts = _parameter_texts(source)
+    for name, (hint, may_be_none, default) in _parameters(source).items():
+        if name in skip or hint is None:
+            continue
+        if dataclasses.is_dataclass(hint):
+            inner = typing.cast(type, hint)
+            switches |= add_flags(parser, inner, prefix=_prefix(name), optional=may_be_none)
+            continue
+        if hint is bool:
+            switches.add(f"{prefix}{name}")
+        required = default is inspect.Parameter.empty and not optional
+        options: dict[str, Any] = {"help": texts.get(name, "").replace("%", "%%")}
+        items = _items(hint)
+        if items is None:
+            options["type"] = hint | None if may_be_none or optional else hint
+        else:
+            options |= {"type": items[0], "nargs": items[1]}
+        if not required:
+            default = None if optional else default
+            options["default"] = list(default) if isinstance(default, tuple) else default
+        if name in positional:
+            parser.add_argument(name, **options)
+        else:
+            options |= {"required": True} if required else {}
+            parser.add_argument(f"--{prefix}{name}", **options)
+    return switches
+
+
+def call(source: Callable[..., Any], args: Namespace, prefix: str = "", **given: Any) -> Any:
+    """Call a function, or make a dataclass, with the values of its flags.
+
+    Args:
+        source: As for `add_flags`.
+        args: What was parsed.
+        prefix: In front of the flags' names.
+        given: Arguments that are no flags.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        InputError: If some of the flags of an optional dataclass are given, but not all.
+    """
+    values = dict(given)
+    for name, (hint, may_be_none, _) in _parameters(source).items():
+        if name in values or hint is None:
+            continue
+        if dataclasses.is_dataclass(hint):
+            start = _prefix(name)
+            flags = [start + field.name for field in dataclasses.fields(hint)]
+            missing = [f"--{flag}" for flag in flags if args[flag] is None]
+            if may_be_none and 0 < len(missing) < len(flags):
+                raise InputError(
+                    f"--{' --'.join(flags)} belong together: give {' and '.join(missing)}, too"
+                )
+            none = may_be_none and bool(missing)
+            values[name] = None if none else call(typing.cast(type, hint), args, start)
+        elif f"{prefix}{name}" in args:
+            value = args[f"{prefix}{name}"]
+            is_tuple = typing.get_origin(hint) is tuple and value is not None
+            values[name] = tuple(value) if is_tuple else value
+    return source(**values)
+
+
+def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]:
+    """Spell the command line as the parser has it.
+
+    Args:
+        argv: The words.
+        switches: Names of flags that are true or false.
+
+    Returns:
+        The words: underscores for hyphens in the names of flags, --x=true for a switch --x without
+        a value, --x=false for --no_x.
+    """
+    result = []
+    following = [*argv[1:], ""]
+    for word, after in zip(argv, following, strict=True):
+        word = re.sub(r"^--[A-Za-z][^=\s]*", lambda m: "--" + m[0][2:].replace("-", "_"), word)
+        name = word[2:] if word.startswith("--") else ""
+        if name in switches and after.lower() not in ("true", "false"):
+            word += "=true"
+        elif name.startswith("no_") and name[3:] in switches:
+            word = f"--{name[3:]}=false"
+        result.append(word)
+    return result
+
+
+def chosen(argv: Sequence[str], flag: str) -> str | None:
+    """What a flag says that decides which other flags there are.
+
+    Args:
+        argv: The words of the command line.
+        flag: Its name.
+
+    Returns:
+        Its value on the command line, else in the file that --config names, else None.
+
+    Raises:
+        InputError: If that file is no YAML of plain values.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument(f"--{flag}", dest="value")
+    early.add_argument("--config", type=Path)
+    try:
+        args, _ = early.parse_known_args(list(argv))
+    except argparse.ArgumentError:  # the real parser says it better
+        return None
+    if args.value is None and args.config is not None and args.config.is_file():
+        value = read_yaml(args.config, "a YAML file of flags").get(flag)
+        return None if value is None else str(value)
+    value = args.value
+    return None if value is None else str(value)
+
+
+def read_yaml(path: Path, expected: str) -> dict[str, Any]:
+    """Read names with plain values; tags that would make Python objects are refused.
+
+    Args:
+        path: The file.
+        expected: How errors call what it should be.
+
+    Returns:
+        The values by name.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    try:
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not {expected} ({words(str(error).split())})") from error
+    if not isinstance(contents, dict):
+        raise InputError(f"{path}: expected {expected}, got {type(contents).__name__}")
+    return contents
+
+
+def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
+    """Type without None, whether None is allowed, and default; the type of what is no flag is None.
+
+    Types that a module imports for type checking only are known to callers in Python, not here.
+    """
+    init = source.__init__ if inspect.isclass(source) else source
+    hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
+    result = {}
+    for name, parameter in inspect.signature(source).parameters.items():
+        hint = hints[name]
+        parts = [hint]
+        if typing.get_origin(hint) in (typing.Union, types.UnionType):
+            parts = list(typing.get_args(hint))
+        known = [part for part in parts if part is not types.NoneType and not _is_absent(part)]
+        union = (
+            known[0]
+            if len(known) == 1
+            else functools.reduce(operator.or_, known)
+            if known
+            else None
+        )
+        result[name] = (union, types.NoneType in parts, parameter.default)
+    return result
+
+
+class _Absent(dict[str, Any]):
+    """Names for annotations that their module does not have: stands a class in for each."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        module = sys.modules[function.__module__]
+        self.known = {*vars(builtins), *vars(module), *getattr(function, "__globals__", {})}
+
+    def __missing__(self, name: str) -> type:
+        if name in self.known:
+            raise KeyError(name)
+        return type(name, (_Unknown,), {})
+
+
+class _Unknown:
+    """A class that is imported for type checking only."""
+
+    def __class_getitem__(cls, item: Any) -> type:
+        return cls
+
+
+def _is_absent(hint: Any) -> bool:
+    parts = [hint, typing.get_origin(hint), *typing.get_args(hint)]
+    return any(inspect.isclass(part) and issubclass(part, _Unknown) for part in parts)
+
+
+def _items(hint: Any) -> tuple[Any, str | int] | None:
+    """Type and number of words of a list or tuple; None for other types."""
+    origin, items = typing.get_origin(hint), typing.get_args(hint)
+    if origin not in (list, tuple, Sequence):
+        return None
+    return items[0], len(items) if origin is tuple and items[-1] is not Ellipsis else "+"
+
+
+def _prefix(name: str) -> str:
+    """What the flags of a dataclass in this parameter begin with."""
+    return name.removesuffix("mask") if name.endswith("mask") else ""
+
+
+def _summary(source: Callable[..., Any]) -> str:
+    """What a docstring says before its sections, as one paragraph."""
+    parsed = docstring_parser.parse(inspect.getdoc(source) or "")
+    text = f"{parsed.short_description or ''} {parsed.long_description or ''}"
+    return words(text.split()).replace("`", "")
+
+
+def _parameter_texts(source: Callable[..., Any]) -> dict[str, str]:
+    texts = {}
+    for each in reversed(inspect.getmro(source) if inspect.isclass(source) else [source]):
+        for parameter in docstring_parser.parse(inspect.getdoc(each) or "").params:
+            texts[parameter.arg_name] = words((parameter.description or "").split())
+    return texts

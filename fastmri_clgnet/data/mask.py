@@ -1,0 +1,87 @@
+"""Undersampling masks: the one description of them, and how they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from fastmri_clgnet.errors import InputError, words
+
+if TYPE_CHECKING:
+    from fastmri.data.subsample import MaskFunc
+
+MaskType = Literal["random", "equispaced", "equispaced_fraction", "magic", "magic_fraction"]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What the host's masks of k-space columns are made from.
+
+    Args:
+        mask_type: Type of k-space mask, fastMRI's name.
+        accelerations: Acceleration factors; one is drawn for each slice, or for each volume by its
+            file name where a split has to be the same each time.
+        center_fractions: Fraction of columns in the fully sampled centre, one for each
+            acceleration.
+    """
+
+    mask_type: MaskType = "random"
+    accelerations: tuple[int, ...] = (4,)
+    center_fractions: tuple[float, ...] = (0.08,)
+
+    def __str__(self) -> str:
+        """Say what it is in a line of text."""
+        return f"mask {self.mask_type}, {words(self.accelerations)}x"
+
+    def make(self, seed: int = 0) -> MaskFunc:
+        """Make fastMRI's mask function.
+
+        Args:
+            seed: Of the masks that are not drawn by file name.
+
+        Returns:
+            The mask function.
+
+        Raises:
+            InputError: If fractions and accelerations do not fit each other.
+        """
+        from fastmri.data.subsample import create_mask_for_mask_type
+
+        fractions, accelerations = list(self.center_fractions), list(self.accelerations)
+        if len(fractions) != len(accelerations) or not fractions:
+            raise InputError(
+                f"accelerations {words(accelerations)} has {len(accelerations)} values, "
+                f"center_fractions {words(fractions)} has {len(fractions)}: give one centre "
+                "fraction for each acceleration, such as 0.08 for 4 and 0.04 for 8"
+            )
+        for fraction, acceleration in zip(fractions, accelerations, strict=True):
+            if acceleration < 1 or not 0 < fraction < 1 or fraction * acceleration > 1:
+                raise InputError(
+                    f"acceleration {acceleration} with centre fraction {fraction}: the centre "
+                    "alone would be more than all columns to sample; expected 0 < fraction <= 1 / "
+                    "acceleration"
+                )
+        mask_func = create_mask_for_mask_type(self.mask_type, fractions, accelerations)
+        mask_func.rng.seed(seed)
+        return mask_func
+
+    def check(self, widths: Iterable[int]) -> None:
+        """Draw a mask of each acceleration at each width; the host cannot draw every combination.
+
+        Args:
+            widths: Numbers of columns of the k-space.
+
+        Raises:
+            InputError: If the host's mask function fails; it names acceleration and width.
+        """
+        for width in sorted(set(widths)):
+            for fraction, factor in zip(self.center_fractions, self.accelerations, strict=True):
+                try:
+                    Mask(self.mask_type, (factor,), (fraction,)).make()((1, width, 1), seed=0)
+                except (ValueError, ArithmeticError, IndexError) as error:
+                    raise InputError(
+                        f"mask {self.mask_type}: none of acceleration {factor} with centre "
+                        f"fraction {fraction} for {width} columns, since the centre leaves no "
+                        "others to sample; give a smaller centre fraction"
+                    ) from error

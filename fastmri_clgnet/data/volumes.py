@@ -1,0 +1,414 @@
+"""What files in fastMRI's format hold, and whether fastMRI can use them: the one inspection.
+
+The training command, `reconstruct` and `check` look at every file here before they begin.
+"""
+
+from __future__ import annotations
+
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.errors import InputError
+
+Result = TypeVar("Result")
+
+# Up to this many bytes of files a folder is read whole; above it, each volume's middle slice is,
+# and the other slices are checked as they are loaded.
+READ_WHOLE_BYTES = 2**30
+_LARGEST = 2**16 - 1  # ISMRMRD's sizes are of the type xs:unsignedShort
+# what the host's data set takes from the header, unless attributes of the file stand in its way
+_OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"}
+
+
+class HeaderInfo(NamedTuple):
+    """What the host reads from an ISMRMRD header.
+
+    Args:
+        encoded: Rows and columns of k-space.
+        recon: Height and width of the image.
+        acquired: First measured column and one past the last, the host's padding_left and
+            padding_right.
+    """
+
+    encoded: tuple[int, int]
+    recon: tuple[int, int]
+    acquired: tuple[int, int]
+
+
+class VolumeInfo(NamedTuple):
+    """What a file holds.
+
+    Args:
+        path: The file.
+        kspace_shape: (slices, [coils,] rows, columns).
+        image_size: Height and width of the target, or of the header's image where there is none.
+        header: What the ISMRMRD header says.
+    """
+
+    path: Path
+    kspace_shape: tuple[int, ...]
+    image_size: tuple[int, int]
+    header: HeaderInfo
+
+
+def list_files(folder: Path) -> list[Path]:
+    """All that is in a folder, sorted by name, since fastMRI opens all of it.
+
+    Args:
+        folder: Such as DATA/singlecoil_train.
+
+    Raises:
+        InputError: If there is nothing.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; expected one of fastMRI's HDF5 files (in its layout "
+            "DATA/singlecoil_train, singlecoil_val and singlecoil_test, or multicoil_train ...)"
+        )
+    paths = sorted(folder.iterdir())
+    if not paths:
+        raise InputError(f"{folder}: empty; expected fastMRI's HDF5 files")
+    return paths
+
+
+def look_at(path: Path, look: Callable[[h5py.File, Path], Result]) -> Result:
+    """Open a file that came from elsewhere; damaged ones crash another process, not this one.
+
+    Args:
+        path: The file.
+        look: Reads the open file; its result is sent here.
+
+    Returns:
+        The result.
+
+    Raises:
+        InputError: If the file cannot be read, and what `look` raises.
+    """
+
+    def read(path: Path) -> Result:
+        with open_hdf5(path) as file:
+            return look(file, path)
+
+    import fastmri.data  # noqa: F401  here, not again in every fork
+
+    if sys.platform != "linux":  # forks are unsafe there
+        return read(path)
+    from fastmri_clgnet.data.isolate import call_in_fork
+
+    result: Result = call_in_fork(read, path)
+    return result
+
+
+def look_at_folder(
+    folder: Path, look: Callable[[h5py.File, Path, bool], Result]
+) -> Iterator[Result]:
+    """Look at all files of a folder, with a progress bar if it takes more than two seconds.
+
+    Args:
+        folder: As for `list_files`.
+        look: As for `look_at`; is told, too, whether the files are few enough to be read whole.
+
+    Yields:
+        The results, in the order of the names.
+
+    Raises:
+        InputError: As `list_files` and `look_at`, on the first problem.
+    """
+    paths = list_files(folder)
+    n_bytes = sum(path.stat().st_size for path in paths if path.is_file())
+    whole = n_bytes <= READ_WHOLE_BYTES
+    for path in tqdm(paths, f"Checking {folder.name}", unit="file", delay=2, leave=False):
+        yield look_at(path, lambda file, path: look(file, path, whole))
+
+
+def check_split(
+    folder: Path, challenge: str, masked: bool, refuse_nan: bool = True
+) -> list[VolumeInfo]:
+    """Check all files of one split.
+
+    Args:
+        folder: Such as data_path / "singlecoil_train".
+        challenge: "singlecoil" or "multicoil".
+        masked: Whether these are undersampled test volumes.
+        refuse_nan: Whether NaN and Inf are an error.
+
+    Returns:
+        What the files hold, sorted by name.
+
+    Raises:
+        InputError: On the first problem, naming the file.
+    """
+
+    def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
+        volume = inspect_volume(file, path, challenge, masked)
+        any_signal = False
+        for i, kspace, target in read_slices(file, challenge):
+            if refuse_nan:
+                check_finite(kspace, f"{path}, slice {i}")
+                if target is not None:
+                    check_finite(target, f"{path}, slice {i}", "reference")
+            any_signal = any_signal or bool(kspace.any())
+            if any_signal and not whole:
+                break
+        if not any_signal:
+            raise InputError(f"{path}: the k-space is zero everywhere; remove it from the folder")
+        return volume
+
+    return list(look_at_folder(folder, look))
+
+
+def challenge_of(folder: Path) -> str:
+    """Whether a folder's first HDF5 file holds single-coil or multicoil k-space, by its axes."""
+
+    def look(file: h5py.File, path: Path) -> str:
+        kspace = get_dataset(file, "kspace", path)
+        return "multicoil" if kspace is not None and kspace.ndim == 4 else "singlecoil"
+
+    paths = [path for path in list_files(folder) if path.is_file() and h5py.is_hdf5(path)]
+    return look_at(paths[0], look) if paths else "singlecoil"  # whose check says what is wrong
+
+
+def inspect_volume(
+    file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool = True
+) -> VolumeInfo:
+    """Check what fastMRI's data set and transforms will ask of a file, but for its images.
+
+    Args:
+        file: Of `open_hdf5`.
+        path: Its path.
+        challenge: "singlecoil" or "multicoil".
+        masked: Whether it is an undersampled test volume with a mask, or a fully sampled one with a
+            reference image.
+        reference: Whether a fully sampled volume needs that image; without, the header's size is
+            that of the image.
+
+    Returns:
+        Its shapes.
+
+    Raises:
+        InputError: If it lacks a key, or its shapes do not fit.
+    """
+    kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
+    ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
+    if kspace.ndim != ndim or 0 in kspace.shape or kspace.dtype not in (np.complex64, complex):
+        axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
+        other = {3: "singlecoil", 4: "multicoil"}.get(kspace.ndim)
+        hint = f"; try --challenge {other}" if other not in (None, challenge) else ""
+        raise InputError(
+            f"{path}: expected {challenge} k-space {axes}, complex, got {kspace.shape} "
+            f"{kspace.dtype}{hint}"
+        )
+    rows, columns = kspace.shape[-2:]
+    header = _dataset(
+        file, "ismrmrd_header", path,
+        "fastMRI reads the image's size from it; fastmri_clgnet.data.write_fastmri_file writes it",
+        at_once=True,
+    )  # fmt: skip
+    value = header[()] if header.shape == () and header.dtype.kind in "OS" else None
+    text = value.encode() if isinstance(value, str) else value
+    if not isinstance(text, bytes):
+        raise InputError(f"{path}: the ismrmrd_header is not a text")
+    info = read_header(text, path)
+    if not 0 <= info.acquired[0] < min(info.acquired[1], columns):
+        raise InputError(
+            f"{path}: header: acquired columns {info.acquired[0]} to {info.acquired[1]} of "
+            f"{columns} (padding of masks)"
+        )
+    if masked:
+        mask = _dataset(
+            file, "mask", path, "expected an undersampled test volume; fully sampled ones go to "
+            "--test_split val, which undersamples them", at_once=True,
+        )  # fmt: skip
+        _check_mask(mask, columns, path)
+    else:
+        get_dataset(file, "mask", path, at_once=True)  # the host reads it all the same
+    image_size = info.recon
+    key = TARGET_KEYS[challenge]
+    if get_dataset(file, key, path) is not None or (reference and not masked):
+        image_size = _check_target(file, key, path, len(kspace), challenge)
+        if not masked and "max" not in file.attrs:
+            raise InputError(
+                f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
+                "are relative to"
+            )
+    _check_attributes(file, path)
+    # the host cuts the image to a square where its width does not fit into the rows (FLAIR 203)
+    cut = (rows, rows) if rows < image_size[1] else image_size
+    if not (0 < cut[0] <= rows and 0 < cut[1] <= columns):
+        raise InputError(
+            f"{path}: an image of {image_size[0]} x {image_size[1]} pixels does not fit into "
+            f"k-space of {rows} x {columns}"
+        )
+    return VolumeInfo(path, tuple(kspace.shape), image_size, info)
+
+
+def _dataset(
+    file: h5py.File, key: str, path: Path, hint: str, at_once: bool = False
+) -> h5py.Dataset:
+    """One array of the file, or an error that says what its absence means."""
+    item = get_dataset(file, key, path, at_once)
+    if item is None:
+        keys = ", ".join(sorted(file)) or "nothing"
+        raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
+    return item
+
+
+def read_header(header: bytes, path: Path) -> HeaderInfo:
+    """All that the host reads of the ISMRMRD header.
+
+    Args:
+        header: The XML text.
+        path: The file, for the error.
+
+    Raises:
+        InputError: If the header declares entities or other types, or does not hold sizes.
+    """
+    from fastmri.data.mri_data import et_query
+
+    def number(*names: str, smallest: int = 1) -> int:
+        value = int(et_query(root, ["encoding", *names]))
+        if not smallest <= value <= _LARGEST:
+            raise ValueError(f"{value}, expected {smallest} to {_LARGEST}")
+        return value
+
+    try:
+        root = ElementTree.fromstring(header, ElementTree.XMLParser(target=_WithoutDoctype()))
+        spaces = ("encodedSpace", "reconSpace")
+        sizes = [[number(space, "matrixSize", axis) for axis in "xyz"] for space in spaces]
+        center, maximum = (
+            number("encodingLimits", "kspace_encoding_step_1", limit, smallest=0)
+            for limit in ("center", "maximum")
+        )
+    except (ElementTree.ParseError, RuntimeError, ValueError, LookupError) as error:
+        raise InputError(
+            f"{path}: the ismrmrd_header cannot be used ({error}); expected ISMRMRD XML with "
+            "encoded and recon matrix sizes and the limits of kspace_encoding_step_1"
+        ) from error
+    (rows, columns, _), (height, width, _) = sizes
+    first = columns // 2 - center
+    return HeaderInfo((rows, columns), (height, width), (first, first + maximum + 1))
+
+
+class _WithoutDoctype(ElementTree.TreeBuilder):
+    """Refuses entities, which may multiply ("billion laughs") or name other files."""
+
+    def doctype(self, *_: object) -> None:
+        raise ValueError("a DOCTYPE, which may declare XML entities; remove the declaration")
+
+
+def _check_mask(mask: h5py.Dataset, columns: int, path: Path) -> None:
+    if mask.shape != (columns,) or mask.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: expected a mask of {columns} columns, got {mask.shape} {mask.dtype}"
+        )
+    values = mask[()]
+    if not np.isin(values, (0, 1)).all() or not values.any():
+        raise InputError(
+            f"{path}: mask: expected 1 where sampled and 0 elsewhere, and some that are sampled"
+        )
+
+
+def _check_target(
+    file: h5py.File, key: str, path: Path, n_slices: int, challenge: str
+) -> tuple[int, int]:
+    """Check the reference images, which the host reads wherever there are some."""
+    target = _dataset(
+        file, key, path, f"the reference images of {challenge} data; is --challenge right, and "
+        "the volume fully sampled?",
+    )  # fmt: skip
+    if target.ndim != 3 or len(target) != n_slices:
+        raise InputError(
+            f"{path}: expected {target.name} of {n_slices} slices (slices, height, width), "
+            f"got {target.shape}"
+        )
+    if target.dtype not in (np.float16, np.float32, np.float64):
+        raise InputError(f"{path}: expected {target.name} of real numbers, got {target.dtype}")
+    return target.shape[1], target.shape[2]
+
+
+def _check_attributes(file: h5py.File, path: Path) -> None:
+    """Refuse attributes that would make wrong samples of a sound volume."""
+    hiding = sorted(_OF_THE_HEADER & set(file.attrs))
+    if hiding:
+        raise InputError(
+            f"{path}: attributes {', '.join(hiding)}, which fastMRI would take in place of the "
+            "header's; remove them"
+        )
+    maximum = file.attrs.get("max", 1.0)
+    number = isinstance(maximum, int | float | np.integer | np.floating)
+    if not number or not 0 < maximum < np.inf:
+        raise InputError(f"{path}: attribute max: {maximum!r}; expected a number above 0")
+
+
+def read_slices(
+    file: h5py.File, challenge: str
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Read an inspected file slice by slice, the middle one first.
+
+    Args:
+        file: Of `open_hdf5`.
+        challenge: "singlecoil" or "multicoil".
+
+    Yields:
+        The slice's index, its k-space, and its reference image, None where there is none.
+    """
+    kspace, target = file["kspace"], file.get(TARGET_KEYS[challenge])
+    middle = len(kspace) // 2
+    for i in chain([middle], range(middle), range(middle + 1, len(kspace))):
+        yield i, kspace[i], None if target is None else target[i]
+
+
+def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
+    """Refuse NaN and Inf.
+
+    Args:
+        values: Of any shape.
+        name: How the error calls the slice.
+        what: And the values.
+
+    Raises:
+        InputError: If a value is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"{name}: the {what} holds NaN or Inf; reconstruct or convert this volume again, or "
+            "remove it from the folder"
+        )
+
+
+def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bool = False) -> None:
+    """Refuse slices of several sizes in one batch.
+
+    Args:
+        volumes: A split.
+        batch_size: Slices in a batch.
+        on_kspace: Whether k-space is in the batch, whose size counts then, or images.
+
+    Raises:
+        InputError: Naming one file of each size.
+    """
+    if batch_size == 1:
+        return
+
+    def size(volume: VolumeInfo) -> tuple[int, ...]:
+        return volume.kspace_shape[1:] if on_kspace else volume.image_size
+
+    first = volumes[0]
+    for volume in volumes:
+        if size(volume) != size(first):
+            what = "k-space" if on_kspace else "images"
+            raise InputError(
+                f"{volume.path}: {what} of {' x '.join(map(str, size(volume)))}, but {first.path} "
+                f"has {' x '.join(map(str, size(first)))}: they cannot share a batch of "
+                f"{batch_size}; use --batch_size 1"
+            )

@@ -1,0 +1,93 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fastmri_clgnet.errors import InputError, writing
+
+_METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; rename it to `path` on success, remove it on failure.
+
+    Args:
+        path: Where the finished file is to be; its folder exists.
+
+    Yields:
+        The temporary path to write to, hidden and named after this process.
+
+    Raises:
+        InputError: If it cannot be written; an existing file is unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with writing(path):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # or a power cut could leave the new name without contents
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, contents: Any) -> None:
+    """Write plain values as JSON, indented, whole or not at all; its folder is made.
+
+    Args:
+        path: The file.
+        contents: Dictionaries, lists, numbers, text.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    text = json.dumps(contents, indent=2) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_space(sizes: Mapping[Path, int]) -> None:
+    """Refuse to begin where files do not fit on the disk.
+
+    An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
+    ends, whatever was made of the error. So the space is taken once, and given back, before.
+
+    Args:
+        sizes: Bytes of the arrays of each file to write; none of the files exists yet.
+
+    Raises:
+        OSError: If they do not fit.
+    """
+    try:
+        for path, n_bytes in sizes.items():
+            with path.open("wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, n_bytes + _METADATA_BYTES)
+    finally:
+        for path in sizes:
+            path.unlink(missing_ok=True)
+
+
+def plain_name(name: str) -> str:
+    """Refuse the name of a file that leads out of the folder that it is to be written to.
+
+    Args:
+        name: Such as "file1000.h5", as a sample or a file says it.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: If it is a path, absolute or with folders, or no name at all.
+    """
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+        raise InputError(f"{name!r}: expected the name of a file only, without folders")
+    return name

@@ -1,0 +1,226 @@
+"""Commands that are made from functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+import yaml
+
+from fastmri_clgnet import cli
+from fastmri_clgnet.data import Mask
+from fastmri_clgnet.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+@dataclass
+class Outcome:
+    """What the function was called with, and what went wrong."""
+
+    values: dict[str, Any]
+    failures: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """A line."""
+        return "an outcome"
+
+
+def measure(
+    paths: list[Path],
+    out: Path,
+    *,
+    kind: Literal["good", "bad"] = "good",
+    mask: Mask = Mask(),
+    val_mask: Mask | None = None,
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    labels: list[str] | None = None,
+    count: int | None = None,
+    zero_filled: bool = True,
+    overwrite: bool = False,
+    image: Path | Tensor | None = None,
+    hooks: Sequence[Tensor] = (),
+) -> Outcome:
+    """Measure something.
+
+    At 50 % of the cost.
+
+    Args:
+        paths: Folders.
+        out: Where to.
+        kind: Which way.
+        mask: Of the training.
+        val_mask: Of the validation.
+        split: Fractions.
+        labels: Names.
+        count: How many.
+        zero_filled: Whether to add them.
+        overwrite: Whether to replace files.
+        image: A file, or what is in it.
+        hooks: For callers in Python.
+    """
+    if kind == "bad":
+        raise InputError("kind bad: expected good")
+    values = dict(locals())
+    return Outcome(values, ["broken.h5: no HDF5 file"] if count == 13 else [])
+
+
+def outcome(*argv: str, positional: tuple[str, ...] = ("paths", "out")) -> dict[str, Any]:
+    """What the function gets for a command line."""
+    kept: list[Outcome] = []
+
+    def keep(result: Outcome) -> int:
+        kept.append(result)
+        return 0
+
+    assert cli.run(measure, argv, positional, then=keep) == 0
+    return kept[0].values
+
+
+def test_defaults_are_the_functions() -> None:
+    values = outcome("a", "b", "c")
+    assert values == {**measure([Path("a"), Path("b")], Path("c")).values}
+
+
+def test_flags_give_typed_values_however_they_are_spelled() -> None:
+    values = outcome(
+        "a", "c", "--accelerations", "4", "8", "--center-fractions", "0.08", "0.04",
+        "--val_mask_type=magic", "--val-accelerations", "6", "--val_center_fractions", "0.05",
+        "--split", "1", "0", "0", "--labels", "x", "y", "--count", "3", "--no-zero-filled",
+        "--overwrite", "--image", "i.png",
+    )  # fmt: skip
+    assert values["mask"] == Mask("random", (4, 8), (0.08, 0.04))
+    assert values["val_mask"] == Mask("magic", (6,), (0.05,))
+    assert values["split"] == (1.0, 0.0, 0.0)
+    assert values["labels"] == ["x", "y"]
+    assert (values["count"], values["zero_filled"], values["overwrite"]) == (3, False, True)
+    assert values["image"] == Path("i.png")
+    # a switch in front of a word that is none of its values
+    assert outcome("--overwrite", "a", "c")["overwrite"] is True
+    assert outcome("--overwrite", "false", "a", "c")["overwrite"] is False
+    flags = ("--paths", "a", "--out=c")
+    assert outcome(*flags, positional=())["paths"] == [Path("a")]
+
+
+def test_config_gives_flags(tmp_path: Path) -> None:
+    path = tmp_path / "flags.yaml"
+    path.write_text(yaml.dump({"accelerations": [8], "center_fractions": [0.04], "count": 4}))
+    values = outcome("a", "c", "--config", str(path), "--count", "5")
+    assert values["mask"] == Mask("random", (8,), (0.04,))
+    assert values["count"] == 5
+
+
+@dataclass(frozen=True)
+class Left:
+    """Reads left.
+
+    Args:
+        depth: How deep.
+    """
+
+    depth: int = 1
+
+
+@dataclass(frozen=True)
+class Right:
+    """Reads right.
+
+    Args:
+        height: How high.
+        strict: Whether to stop.
+    """
+
+    height: float
+    strict: bool = False
+
+
+def read(reader: Left | Right, out: Path) -> Left | Right:
+    """Read.
+
+    Args:
+        reader: How.
+        out: Where to.
+    """
+    return reader
+
+
+def test_a_flag_picks_one_of_several_dataclasses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choices = {"reader": ("from", {"left": Left, "right": Right})}
+
+    def status(*argv: str) -> int:
+        return cli.run(read, ["o", *argv], ["out"], choices=choices)
+
+    assert status("--from", "left", "--depth", "3") == 0
+    assert status("--from=right", "--height", "3", "--strict") == 0
+    (tmp_path / "c.yaml").write_text("from: left\ndepth: 7\n")
+    assert status("--config", str(tmp_path / "c.yaml")) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        str(Left(3)), str(Right(3.0, True)), str(Left(7)),
+    ]  # fmt: skip
+    for bad in ([], ["--from", "up"], ["--from", "right"], ["--from", "left", "--height", "1"]):
+        with pytest.raises(SystemExit) as error:
+            status(*bad)
+        assert error.value.code == 2
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        status("--help")
+    assert "left: Reads left.; right: Reads right." in " ".join(capsys.readouterr().out.split())
+
+
+def test_results_are_printed_and_failures_give_the_status(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    positional = ("paths", "out")
+    assert cli.run(measure, ["a", "c"], positional) == 0
+    assert cli.run(measure, ["a", "c", "--count", "13"], positional) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "an outcome\nan outcome\n"
+    assert printed.err == "error: broken.h5: no HDF5 file\n"
+
+    def then(result: Outcome, json: Path | None = None) -> int:
+        print(json)
+        return 3
+
+    assert cli.run(measure, ["a", "c", "--json", "x"], positional, then=then) == 3
+    assert capsys.readouterr().out == "x\n"
+
+
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    positional = ("paths", "out")
+    assert cli.run(measure, ["a", "c", "--kind", "bad"], positional) == 1
+    assert capsys.readouterr().err == "error: kind bad: expected good\n"
+    with pytest.raises(InputError, match="kind bad"):
+        cli.run(measure, ["a", "c", "--kind", "bad", "--debug"], positional)
+    assert cli.run(measure, ["a", "c", "--val_accelerations", "4"], positional) == 1
+    error = capsys.readouterr().err
+    assert "belong together: give --val_mask_type and --val_center_fractions, too" in error
+    for bad in (["--nothing"], ["--count", "x"], ["--kind", "worse"], ["--hooks", "x"]):
+        with pytest.raises(SystemExit) as raised:
+            cli.run(measure, ["a", "c", *bad], positional)
+        assert raised.value.code == 2
+
+
+def test_help_says_what_the_docstring_says(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        cli.run(measure, ["--help"], ("paths", "out"))
+    assert raised.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith("usage: python -m fastmri_clgnet.measure")
+    assert "At 50 % of the cost." in text
+    assert "--val_mask_type" in text
+    assert "--hooks" not in text
+
+
+@pytest.mark.parametrize(
+    "mask", [Mask(accelerations=(4, 8)), Mask(accelerations=(20,)), Mask("random", (), ())]
+)
+def test_masks_that_do_not_fit_are_refused(mask: Mask) -> None:
+    with pytest.raises(InputError, match="centre"):
+        mask.make()
