@@ -296,8 +296,12 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
 
     Types that a module imports for type checking only are known to callers in Python, not here.
     """
-    init = source.__init__ if inspect.isclass(source) else source
-    hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
+    if dataclasses.is_dataclass(source):
+        # looks up the type of an inherited field in the module that defines it
+        hints = typing.get_type_hints(source)
+    else:
+        init = source.__init__ if inspect.isclass(source) else source
+        hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
         hint = hints[name]
