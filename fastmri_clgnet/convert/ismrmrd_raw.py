@@ -196,7 +196,8 @@ def _sort(
             inside = 0 <= first <= rows - length and 0 <= column < columns
             fits = inside and len(samples) == n_coils
             if readouts is calibration:
-                if not fits or index >= n_slices or taken[index, column]:
+                same = readout.data.shape == imaging[0].data.shape and index < n_slices
+                if not (fits and same) or taken[index, column]:
                     continue
             elif not fits:
                 raise InputError(
