@@ -2,147 +2,517 @@
 
 from __future__ import annotations
 
-import argparse
+import copy
+import hashlib
+import json
+import multiprocessing
+import pickle
+import signal
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from fastmri_clgnet.errors import InputError, exit_status
-from fastmri_clgnet.precision import PRECISIONS
-from fastmri_clgnet.reconstruction.files import Existing, challenge_of
-from fastmri_clgnet.reconstruction.job import Job
-from fastmri_clgnet.reconstruction.run import reconstruct
-from fastmri_clgnet.training.arguments import MASK_TYPES
-from fastmri_clgnet.training.masks import MASK_FLAGS, MaskSettings, make_mask
-from fastmri_clgnet.training.models import MODELS
+import h5py
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
 
+from fastmri_clgnet import cli
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.mri_data import Challenge
+from fastmri_clgnet.data.volumes import (
+    VolumeInfo,
+    challenge_of,
+    inspect_volume,
+    look_at_folder,
+    read_slices,
+)
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, check_space, plain_name
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fastmri_clgnet.reconstruct",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description=(
-            "Reconstruct the volumes of a folder with a trained model and write fastMRI's "
-            "submission files. Undersampled test files need no more flags; fully sampled files "
-            "are undersampled by the mask flags, seeded by their names. Volumes that are there "
-            "already are skipped, so that the same command goes on after an interruption."
-        ),
-    )
-    parser.add_argument(
-        "--checkpoint", type=Path, help="checkpoint of train_clgnet, or what export made of one"
-    )
-    parser.add_argument(
-        "--model",
-        choices=tuple(MODELS),
-        help="which model, where the checkpoint does not say it; zero_filled needs no checkpoint",
-    )
-    parser.add_argument(
-        "--data_path",
-        type=Path,
-        required=True,
-        help="folder of fastMRI's files, such as DATA/singlecoil_test",
-    )
-    parser.add_argument(
-        "--output_path", type=Path, required=True, help="folder of the submission files"
-    )
-    parser.add_argument(
-        "--challenge",
-        choices=("singlecoil", "multicoil"),
-        help="kind of data; by default what the first file holds",
-    )
-    add_mask_arguments(parser)
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1, ...; auto: a GPU where there is one"
-    )
-    parser.add_argument("--batch_size", type=int, default=1, help="slices at a time")
-    parser.add_argument(
-        "--precision",
-        choices=tuple(PRECISIONS),
-        default="32-true",
-        help="Lightning's names; 16-mixed is for GPUs",
-    )
-    parser.add_argument("--num_workers", type=int, default=0, help="loader processes")
-    parser.add_argument(
-        "--num_processes",
-        type=int,
-        default=1,
-        help="processes that share the volumes; with --device cuda they go to all GPUs in turn",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
-    return parser
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+    import torch
+    from fastmri.data import SliceDataset
+    from fastmri.pl_modules import MriModule
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
 
 
-def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the mask flags, which fully sampled files need all three of."""
-    mask = parser.add_argument_group("mask, for fully sampled files")
-    mask.add_argument("--mask_type", choices=MASK_TYPES, help="type of k-space mask")
-    mask.add_argument("--accelerations", nargs="+", type=int, help="acceleration factors")
-    mask.add_argument(
-        "--center_fractions",
-        nargs="+",
-        type=float,
-        help="fraction of columns in the fully sampled centre, one for each acceleration",
-    )
-
-
-def mask_settings(args: argparse.Namespace) -> dict[str, object] | None:
-    """The mask flags, checked; None where there are none.
+@dataclass(frozen=True)
+class Reconstructed:
+    """What became of the volumes of a folder.
 
     Args:
-        args: With the flags of `add_mask_arguments`.
-
-    Raises:
-        InputError: If some of them are missing or do not fit together.
+        output_path: Folder of the submission files.
+        written: Those that were made.
+        kept: Those that were there already, made with the same settings of the same data.
     """
-    mask = {name: getattr(args, name) for name in MASK_FLAGS}
-    absent = [f"--{name}" for name, value in mask.items() if value is None]
-    if len(absent) == len(mask):
-        return None
-    if absent:
-        raise InputError(f"the mask flags belong together: give {' and '.join(absent)}, too")
-    make_mask(MaskSettings(**mask), seed=0)
-    return mask
+
+    output_path: Path
+    written: list[Path]
+    kept: list[Path]
+
+    def __str__(self) -> str:
+        """Count them."""
+        kept = f", {len(self.kept)} were there already" if self.kept else ""
+        return f"{len(self.written)} volumes written to {self.output_path}{kept}"
 
 
-def run(args: argparse.Namespace) -> int:
-    """Check everything, then reconstruct what is missing.
+def reconstruct(
+    data_path: Path,
+    output_path: Path,
+    checkpoint: Path | MriModule | None = None,
+    *,
+    model: str | None = None,
+    challenge: Challenge | None = None,
+    mask: Mask | None = None,
+    device: str = "auto",
+    batch_size: int = 1,
+    precision: Precision = "32-true",
+    num_workers: int = 0,
+    num_processes: int = 1,
+    overwrite: bool | Literal["different"] = False,
+) -> Reconstructed:
+    """Reconstruct the volumes of a folder by a trained model; write fastMRI's submission files.
+
+    Undersampled test files need no mask. Fully sampled files are undersampled by the mask, seeded
+    by their names. Volumes that are there already are skipped, so that the same command continues
+    after an interruption.
 
     Args:
-        args: Of `build_parser`.
+        data_path: Folder of fastMRI's files, such as DATA/singlecoil_test.
+        output_path: Folder of the submission files.
+        checkpoint: Checkpoint of train_clgnet, or what export made of one. In Python also a
+            module, which is copied and not changed.
+        model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
+        challenge: Kind of data. None is what the first file holds.
+        mask: How fully sampled files are undersampled.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
+        batch_size: Slices at a time.
+        precision: Lightning's names; 16-mixed is for GPUs.
+        num_workers: Loader processes.
+        num_processes: Processes that share the volumes; with --device cuda they go to all GPUs in
+            turn.
+        overwrite: Whether to make again what is there already; "different" makes again only what
+            was made with other settings or of other data.
 
     Returns:
-        The exit status.
+        The files.
 
     Raises:
-        InputError: If something cannot be used.
+        InputError: If something cannot be used; every volume that is there then is complete.
     """
-    for name in ("batch_size", "num_processes"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name} {getattr(args, name)}: expected 1 or more")
-    job = Job(
-        args.checkpoint,
-        args.model,
-        args.data_path,
-        args.challenge or challenge_of(args.data_path),
-        args.output_path,
-        mask_settings(args),
-        args.batch_size,
-        args.precision,
-        args.num_workers,
+    for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
+        if value < 1:
+            raise InputError(f"--{name} {value}: expected 1 or more")
+    if mask is not None:
+        mask.make()
+    challenge = challenge or challenge_of(data_path)
+    place = choose_device(device)
+    if precision == "16-mixed" and place.type == "cpu":
+        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+    volumes = find_volumes(data_path, challenge, undersample=mask is not None)
+    if output_path.resolve() == data_path.resolve():
+        raise InputError(f"{output_path}: the data is there; give another --output_path")
+    module, name, on_kspace = load_module(checkpoint, model)
+    path = checkpoint if isinstance(checkpoint, Path) else None
+    settings = describe(module, name, path, challenge, mask, precision)
+    output_path.mkdir(parents=True, exist_ok=True)
+    todo = _missing(volumes, output_path, settings, overwrite)
+    names = [volume.path.name for volume in todo]
+    if todo:
+        dataset = make_dataset(data_path, challenge, mask, on_kspace)
+        worker = _Worker(
+            module, dataset, data_path, output_path, settings, batch_size, precision, num_workers
+        )
+        n_slices = sum(volume.kspace_shape[0] for volume in todo)
+        with tqdm(total=n_slices, desc="Reconstructing", unit="slice") as bar:
+            if min(num_processes, len(names)) > 1:
+                _share(worker, names, place, min(num_processes, len(names)), bar.update)
+            else:
+                worker.run(names, place, bar.update)
+    paths = [output_path / volume.path.name for volume in volumes]
+    return Reconstructed(
+        output_path,
+        [path for path in paths if path.name in names],
+        [path for path in paths if path.name not in names],
     )
-    existing: Existing = "replace" if args.overwrite else "keep"
-    written, skipped = reconstruct(job, args.device, existing, args.num_processes)
-    print(
-        f"{written} volumes written to {args.output_path}"
-        + (f", {skipped} were there already" if skipped else "")
-    )
-    return 0
 
 
-def main(argv: list[str] | None = None) -> int:
+def choose_device(name: str) -> torch.device:
+    """The device of a name.
+
+    Args:
+        name: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
+
+    Raises:
+        InputError: If there is none of that name.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
+            "cpu, or cuda or cuda:1 on a machine with such a GPU"
+        ) from error
+    return device
+
+
+def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
+    """Check all volumes of a folder, and that they can be read, but not their values.
+
+    Args:
+        folder: Holds HDF5 files in fastMRI's format and nothing else.
+        challenge: "singlecoil" or "multicoil".
+        undersample: Whether a mask is applied to them, which they must be fully sampled for;
+            otherwise each must hold its own.
+
+    Returns:
+        What the files hold, sorted by name.
+
+    Raises:
+        InputError: On the first problem, naming the file.
+    """
+
+    def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
+        masked = "mask" in file
+        volume = inspect_volume(file, path, challenge, masked, reference=False)
+        if masked and undersample:
+            raise InputError(
+                f"{path}: is undersampled already (it holds a 'mask'); omit --mask_type, "
+                "--accelerations and --center_fractions, or give fully sampled volumes"
+            )
+        if not masked and not undersample:
+            raise InputError(
+                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by "
+                "--mask_type, --accelerations and --center_fractions, such as random, 4 and 0.08"
+            )
+        for _ in read_slices(file, challenge):
+            if not whole:
+                break
+        return volume
+
+    return list(look_at_folder(folder, look))
+
+
+def load_module(
+    checkpoint: Path | MriModule | None, model: str | None
+) -> tuple[MriModule, str, bool]:
+    """Load the model, or copy it.
+
+    Args:
+        checkpoint: As for `reconstruct`.
+        model: As for `reconstruct`.
+
+    Returns:
+        The module, in evaluation mode; its choice of --model, or its class; whether it takes
+        k-space and mask, rather than zero-filled magnitude images.
+
+    Raises:
+        InputError: If it cannot be loaded.
+    """
+    from fastmri_clgnet.loading import build, read_model
+    from fastmri_clgnet.training.models import MODELS
+
+    if isinstance(checkpoint, Path):
+        stored = read_model(checkpoint, model)
+        return build(stored), stored.model, MODELS[stored.model].on_kspace
+    if checkpoint is not None:
+        module = copy.deepcopy(checkpoint).eval()
+        known = [
+            name
+            for name, choice in MODELS.items()
+            if type(module) is choice.module
+            and all(module.hparams.get(key) == value for key, value in choice.fixed.items())
+        ]
+        name = model or (known[0] if known else type(module).__name__)
+        on_kspace = getattr(module, "on_kspace", name in MODELS and MODELS[name].on_kspace)
+        return module, name, on_kspace
+    if model is None:
+        raise InputError("give a --checkpoint")
+    if model not in MODELS:
+        raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
+    choice = MODELS[model]
+    module = choice.module(**choice.fixed).eval()
+    if any(True for _ in module.parameters()):
+        raise InputError(f"--model {model} is trained: give a --checkpoint of it")
+    return module, model, choice.on_kspace
+
+
+def describe(
+    module: MriModule,
+    model: str,
+    checkpoint: Path | None,
+    challenge: str,
+    mask: Mask | None,
+    precision: str,
+) -> dict[str, Any]:
+    """How reconstructions are made; every submission file says it, beside its `data_digest`.
+
+    Args:
+        module: The model.
+        model: Its choice of --model.
+        checkpoint: Where it came from.
+        challenge: "singlecoil" or "multicoil".
+        mask: What undersampled the data; None for files that were undersampled already.
+        precision: Of Lightning's names.
+
+    Returns:
+        Plain values.
+    """
+    from fastmri_clgnet.loading import weights_digest
+
+    return {
+        "model": model,
+        "checkpoint": str(checkpoint),
+        "weights": weights_digest(module.state_dict()),
+        "challenge": challenge,
+        "mask": None if mask is None else json.loads(json.dumps(asdict(mask))),
+        "precision": precision,
+    }
+
+
+def data_digest(path: Path) -> str:
+    """What tells a volume from others of its name: shape and a row of the middle slice's k-space.
+
+    Args:
+        path: fastMRI's file; its place, name and compression do not matter.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    with h5py.File(path, "r") as file:
+        kspace = file["kspace"]
+        n_slices, n_rows = kspace.shape[0], kspace.shape[-2]
+        row = np.ascontiguousarray(kspace[n_slices // 2, ..., n_rows // 2, :])
+        return hashlib.sha256(str(kspace.shape).encode() + row.tobytes()).hexdigest()[:16]
+
+
+def _missing(
+    volumes: Sequence[VolumeInfo],
+    output_path: Path,
+    settings: Mapping[str, Any],
+    overwrite: bool | Literal["different"],
+) -> list[VolumeInfo]:
+    """Decide which volumes are still to be reconstructed; what is there must be made just so."""
+    todo = []
+    for volume in volumes:
+        path = output_path / volume.path.name
+        if overwrite is True or not path.exists():
+            todo.append(volume)
+            continue
+        theirs = read_settings(path)
+        ours = {**settings, "data": data_digest(volume.path)}
+        # the weights say which checkpoint it is, wherever it lies now
+        different = [
+            key for key in ours if key != "checkpoint" and (theirs or {}).get(key) != ours[key]
+        ]
+        if overwrite == "different":
+            todo += [volume] if different else []
+        elif theirs is None:
+            raise InputError(
+                f"{path}: was not written by this command; give another --output_path, or "
+                "--overwrite to replace it"
+            )
+        elif different:
+            differences = "; ".join(
+                f"{key} was {theirs.get(key)}, is {ours[key]}" for key in different
+            )
+            raise InputError(
+                f"{path}: was made with other settings ({differences}); give another "
+                "--output_path, or --overwrite to replace it"
+            )
+    return todo
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """How a submission file was made; None if it does not say or is none."""
+    try:
+        with h5py.File(path, "r") as file:
+            settings = json.loads(file.attrs[SETTINGS_ATTRIBUTE])
+    except (OSError, KeyError, ValueError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def save_reconstruction(
+    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any]
+) -> None:
+    """Write one volume by fastMRI's writer, whole or not at all, and note how it was made.
+
+    Args:
+        path: The submission file; an existing one is replaced.
+        images: (slices, height, width).
+        settings: Plain values, written as an attribute, which fastMRI does not look at.
+    """
+    import fastmri
+
+    with atomic_path(path) as temporary:
+        check_space({temporary: images.nbytes})
+        fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
+        with h5py.File(temporary, "r+") as file:
+            file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)
+
+
+def make_dataset(
+    data_path: Path, challenge: str, mask: Mask | None, on_kspace: bool
+) -> SliceDataset:
+    """The host's data set of a folder, each file of which it opens; it can be pickled."""
+    from fastmri.data import SliceDataset
+
+    from fastmri_clgnet.data.data_module import make_transform
+
+    transform = make_transform(challenge, mask and mask.make(), on_kspace)
+    # the host's own filter, which takes all slices, too, cannot be pickled
+    return SliceDataset(data_path, challenge, transform, raw_sample_filter=bool)
+
+
+@dataclass
+class _Worker:
+    """What a process needs: the model, the data, and how to write; other processes get a copy."""
+
+    module: MriModule
+    dataset: SliceDataset
+    data_path: Path
+    output_path: Path
+    settings: dict[str, Any]
+    batch_size: int
+    precision: Precision
+    num_workers: int
+
+    def run(
+        self, names: Sequence[str], device: torch.device, progress: Callable[[int], object]
+    ) -> None:
+        """Reconstruct volumes and write them one by one.
+
+        The model's own test step does it, as in `train_clgnet --mode test`. Batches do not reach
+        over the end of a volume, so that memory holds one volume at a time.
+
+        Args:
+            names: File names in data_path.
+            device: Where the model runs.
+            progress: Is told the number of slices after each batch.
+
+        Raises:
+            InputError: If a file cannot be used; what is complete by then is written.
+        """
+        import torch
+        from torch.utils.data import DataLoader
+
+        from fastmri_clgnet.data.data_module import collate_one_size
+        from fastmri_clgnet.precision import autocast
+
+        slices: dict[str, list[int]] = {name: [] for name in names}  # places in the data set
+        for index, sample in enumerate(self.dataset.raw_samples):
+            if sample.fname.name in slices:
+                slices[sample.fname.name].append(index)
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=[
+                of_volume[start : start + self.batch_size]
+                for of_volume in slices.values()
+                for start in range(0, len(of_volume), self.batch_size)
+            ],
+            num_workers=self.num_workers,
+            collate_fn=collate_one_size,
+            pin_memory=device.type == "cuda",
+        )
+        module = self.module.to(device)
+        images: dict[int, np.ndarray] = {}
+        with torch.inference_mode():
+            for batch in loader:
+                moved = module.transfer_batch_to_device(batch, device, 0)
+                with autocast(device, self.precision):
+                    result = module.test_step(moved, 0)
+                images.update(zip(map(int, result["slice"]), result["output"], strict=True))
+                name = result["fname"][0]
+                if len(images) == len(slices[name]):
+                    stacked = np.stack([images[index] for index in sorted(images)])
+                    settings = {**self.settings, "data": data_digest(self.data_path / name)}
+                    save_reconstruction(self.output_path / plain_name(name), stacked, settings)
+                    images = {}
+                progress(len(result["output"]))
+
+
+def _share(
+    worker: _Worker,
+    names: Sequence[str],
+    device: torch.device,
+    num_processes: int,
+    progress: Callable[[int], object],
+) -> None:
+    """Reconstruct volumes in several processes, each of which has the model.
+
+    Args:
+        worker: What each of them gets.
+        names: File names.
+        device: Where; "cuda" without a number puts the processes on all GPUs in turn.
+        num_processes: How many.
+        progress: Is told the slices of each volume as it is done.
+
+    Raises:
+        InputError: If a process found one, or died; the others then end after their volume.
+    """
+    import torch
+
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, torch.get_num_threads() // num_processes)
+    # as bytes: torch would otherwise share each tensor by a file descriptor of its own
+    arguments = (pickle.dumps(worker), context.Value("q", 0), threads, device)
+    with ProcessPoolExecutor(num_processes, context, _start, arguments) as pool:
+        try:
+            for future in as_completed([pool.submit(_work, name) for name in names]):
+                progress(future.result())
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a process died (out of memory?); what is complete is written and the same "
+                "command continues; try fewer --num_processes"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_worker: _Worker  # of each process of the pool
+_device: torch.device
+
+
+def _start(worker: bytes, started: Synchronized[int], threads: int, device: torch.device) -> None:
+    """Prepare a process of the pool: its share of the cores, its device, its model."""
+    global _worker, _device
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    torch.set_num_threads(threads)
+    with started.get_lock():
+        rank = int(started.value)
+        started.value += 1
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", rank % torch.cuda.device_count())
+    _worker, _device = pickle.loads(worker), device
+
+
+def _work(name: str) -> int:
+    """Reconstruct one volume, and count its slices."""
+    counts: list[int] = []
+    _worker.run([name], _device, counts.append)
+    return sum(counts)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    args = build_parser().parse_args(argv)
-    return exit_status(lambda: run(args))
+    return cli.run(reconstruct, argv)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     )
     from fastmri_clgnet.data.demo import make_demo_dataset
     from fastmri_clgnet.data.fastmri_file import write_fastmri_file
-    from fastmri_clgnet.data.volumes import check_split
     from fastmri_clgnet.data.mask import Mask
     from fastmri_clgnet.data.mri_data import Data
     from fastmri_clgnet.data.volume_batches import VolumeBatches
+    from fastmri_clgnet.data.volumes import check_split
 
 __all__ = [
     "CheckedDataModule",

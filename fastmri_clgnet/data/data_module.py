@@ -16,9 +16,9 @@ from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, VarN
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
-from fastmri_clgnet.data.volumes import check_finite
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
+from fastmri_clgnet.data.volumes import check_finite
 from fastmri_clgnet.errors import InputError
 
 

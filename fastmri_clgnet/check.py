@@ -1,0 +1,358 @@
+"""The command `python -m fastmri_clgnet.check`: what is wrong in a data set, file by file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from json import dumps
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet import cli
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, reference_image
+from fastmri_clgnet.data.mri_data import Challenge
+from fastmri_clgnet.data.volumes import (
+    VolumeInfo,
+    inspect_volume,
+    list_files,
+    look_at,
+    read_slices,
+)
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import write_json
+
+# of fastMRI's layout, and whether their volumes are undersampled
+SPLITS = {"train": False, "val": False, "test": True, "challenge": True}
+CENTER_TOLERANCE = 1 / 16  # of rows and columns, that the peak of k-space may be off the middle
+TARGET_TOLERANCE = 0.01  # squared error of a slice's target, relative to its image's energy
+
+
+class Finding(NamedTuple):
+    """What was found in a file.
+
+    Args:
+        path: The file.
+        kspace_shape: (slices, [coils,] rows, columns), empty if it cannot be read.
+        image_size: Height and width, empty if it cannot be read.
+        errors: What is wrong.
+        warnings: What is worth knowing.
+    """
+
+    path: Path
+    kspace_shape: tuple[int, ...]
+    image_size: tuple[int, ...]
+    errors: list[str]
+    warnings: list[str]
+
+
+class Split(NamedTuple):
+    """What was found in the folder of a split.
+
+    Args:
+        folder: Such as DATA/singlecoil_train.
+        findings: One for each file.
+        errors: What is wrong with the folder.
+        warnings: What is worth knowing of it.
+    """
+
+    folder: Path
+    findings: list[Finding]
+    errors: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found in a data set; printed as a table, a line for each file and problem.
+
+    Args:
+        splits: The splits that there are.
+    """
+
+    splits: list[Split]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong; warnings do not affect it."""
+        return not any(
+            split.errors or any(finding.errors for finding in split.findings)
+            for split in self.splits
+        )
+
+    def __str__(self) -> str:
+        """Lay out all files, and a last line that counts."""
+        lines: list[str] = []
+        for split in self.splits:
+            lines.append(f"{split.folder}")
+            lines += [f"  {text}" for text in split.errors]
+            lines += [f"  warning: {text}" for text in split.warnings]
+            rows = [("file", "k-space", "image", "result"), *_rows(split)]
+            widths = [max(len(row[i]) for row in rows) for i in range(3)]
+            for row in rows if split.findings else []:
+                cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+                lines.append("  " + "  ".join([*cells, row[3]]))
+            lines.append("")
+        findings = [finding for split in self.splits for finding in split.findings]
+        bad = sum(bool(finding.errors) for finding in findings)
+        folders = sum(bool(split.errors) for split in self.splits)
+        warned = sum(len(one.warnings) for one in [*findings, *self.splits])
+        lines.append(
+            f"{len(findings)} files: {bad} with errors, {warned} warnings"
+            + (f"; {folders} folders with errors" if folders else "")
+        )
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as plain values, {"good": ..., "splits": {folder: {..., "files": {...}}}}."""
+        return {
+            "good": self.good,
+            "splits": {
+                str(split.folder): {
+                    "errors": split.errors,
+                    "warnings": split.warnings,
+                    "files": {
+                        finding.path.name: {
+                            "kspace": finding.kspace_shape,
+                            "image": finding.image_size,
+                            "errors": finding.errors,
+                            "warnings": finding.warnings,
+                        }
+                        for finding in split.findings
+                    },
+                }
+                for split in self.splits
+            },
+        }
+
+
+def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
+    for finding in split.findings:
+        problems = [*finding.errors, *(f"warning: {text}" for text in finding.warnings)]
+        shapes = (finding.kspace_shape, finding.image_size)
+        kspace, image = (" x ".join(map(str, shape)) for shape in shapes)
+        yield finding.path.name, kspace, image, (problems or ["good"])[0]
+        for problem in problems[1:]:
+            yield "", "", "", problem
+
+
+def check(data: Path, challenge: Challenge | None = None, *, num_workers: int = 4) -> Findings:
+    """Check a data set in fastMRI's format, file by file.
+
+    Finds what fastMRI's data set and transforms would stumble on, and whether k-space, mask, header
+    and target fit together. The command exits with status 1 if anything is wrong; warnings do not
+    affect the status.
+
+    Args:
+        data: Folder that holds singlecoil_train and so on, or one of these.
+        challenge: Which kind of data to check. None checks all that there is.
+        num_workers: Processes; each holds one slice in memory.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: If there is no split, or a process died.
+    """
+    from fastmri_clgnet.parallel import map_files
+
+    challenges = list(TARGET_KEYS) if challenge is None else [challenge]
+    names = [f"{challenge}_{split}" for challenge in challenges for split in SPLITS]
+    if data.name in ("", ".."):
+        data = data.resolve()  # such as ".", which has no name to know a split by
+    folders = [data / name for name in names if (data / name).is_dir()]
+    if data.name in names and data.is_dir():
+        folders.append(data)
+    if not folders:
+        raise InputError(f"{data}: expected a folder that holds some of {words(names)}")
+    files: dict[Path, list[Path]] = {}
+    errors: dict[Path, list[str]] = {}
+    for folder in folders:
+        try:
+            files[folder] = list_files(folder)
+        except InputError as error:
+            errors[folder] = [str(error).removeprefix(f"{folder}: ")]
+    paths = [path for found in files.values() for path in found]
+    findings = map_files(_check_file, paths, num_workers, "Checking")
+    return Findings(
+        [
+            _summarise(
+                folder,
+                [finding for finding in findings if finding.path.parent == folder],
+                errors.get(folder, []),
+            )
+            for folder in folders
+        ]
+    )
+
+
+def _summarise(folder: Path, findings: list[Finding], errors: list[str]) -> Split:
+    warnings = []
+    sizes = sorted({finding.image_size for finding in findings if finding.image_size})
+    if len(sizes) > 1:
+        shown = ", ".join(f"{size[0]} x {size[1]}" for size in sizes)
+        warnings.append(f"images of several sizes ({shown}): train with --batch_size 1")
+    if len(findings) == 1 and folder.name.endswith("_val"):
+        warnings.append("one volume: fastmri.evaluate ends with an error where it has no spread")
+    return Split(folder, findings, errors, warnings)
+
+
+def _check_file(path: Path) -> Finding:
+    """Check a file of a split's folder; one whose structure is wrong is not read further."""
+    try:
+        return look_at(path, _look)
+    except InputError as error:
+        return Finding(path, (), (), [str(error).removeprefix(f"{path}: ")], [])
+
+
+def _look(file: h5py.File, path: Path) -> Finding:
+    challenge, split = path.parent.name.split("_")
+    info = inspect_volume(file, path, challenge, SPLITS[split])
+    errors = [*_header_problems(info), *_value_problems(file, info, challenge, SPLITS[split])]
+    return Finding(path, info.kspace_shape, info.image_size, errors, list(_remarks(file, info)))
+
+
+def _header_problems(info: VolumeInfo) -> Iterator[str]:
+    rows, columns = info.kspace_shape[-2:]
+    header = info.header
+    if header.encoded != (rows, columns):
+        yield (
+            f"header: encoded matrix of {header.encoded[0]} x {header.encoded[1]}, but the k-space "
+            f"has {rows} rows and {columns} columns"
+        )
+    first, end = header.acquired
+    if end > columns:
+        yield f"header: acquired columns {first} to {end} of {columns} (padding of masks)"
+
+
+def _remarks(file: h5py.File, info: VolumeInfo) -> Iterator[str]:
+    height, width = info.image_size
+    if info.header.recon != info.image_size:
+        yield (
+            f"header: image of {info.header.recon[0]} x {info.header.recon[1]}, but the target has "
+            f"{height} x {width}"
+        )
+    if height < width:
+        yield (
+            f"image of {height} x {width}, wider than high: fastmri.evaluate cuts images to "
+            "squares of their width, and refuses this one; make images no wider than high"
+        )
+    if "acquisition" not in file.attrs:
+        yield "no attribute 'acquisition', which fastmri.evaluate --acquisition asks for"
+
+
+def _value_problems(
+    file: h5py.File, info: VolumeInfo, challenge: str, masked: bool
+) -> Iterator[str]:
+    """Read slice by slice, and say what is wrong with k-space, mask and target."""
+    columns = info.kspace_shape[-1]
+    first, end = info.header.acquired
+    outside = np.ones(columns, bool)
+    outside[max(first, 0) : max(end, 0)] = False
+    unsampled = file["mask"][()] == 0 if masked else np.zeros(columns, bool)
+
+    slices: dict[str, list[int]] = {}  # problem: slices that have it
+    energy = np.zeros(info.kspace_shape[-2:])
+    largest, mismatch = -np.inf, 0.0
+    for i, values, reference in read_slices(file, challenge):
+        if not np.isfinite(values).all():
+            slices.setdefault("k-space: NaN or Inf", []).append(i)
+            continue
+        if not values.any():
+            slices.setdefault("k-space: zero everywhere", []).append(i)
+        energy += (np.abs(values.astype(np.complex128)) ** 2).reshape(-1, *energy.shape).sum(axis=0)
+        if values[..., outside].any():
+            text = "k-space: signal outside the header's acquired columns"
+            slices.setdefault(text, []).append(i)
+        if values[..., unsampled].any():
+            slices.setdefault("k-space: signal outside the mask", []).append(i)
+        if reference is None:
+            continue
+        if not np.isfinite(reference).all():
+            slices.setdefault("target: NaN or Inf", []).append(i)
+            continue
+        largest = max(largest, float(reference.max()))
+        if not masked:
+            error = _target_error(values, reference)
+            if error > TARGET_TOLERANCE:
+                slices.setdefault("target: does not match the k-space", []).append(i)
+                mismatch = max(mismatch, error)
+    for problem, found in slices.items():
+        detail = f", NMSE up to {mismatch:.3g}" if problem.startswith("target: does") else ""
+        shown = words(sorted(found)[:8]) + (" ..." if len(found) > 8 else "")
+        yield f"{problem} (slices {shown}{detail})"
+    yield from _center_problem(energy)
+    maximum = file.attrs.get("max")
+    if maximum is None or not np.isfinite(largest):
+        return
+    if not np.isclose(maximum, largest, rtol=1e-3):
+        yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
+
+
+def _target_error(values: npt.NDArray[np.complex64], reference: npt.NDArray) -> float:
+    """Squared error of a target against the image of its k-space, relative to that image.
+
+    Both are cut to what they share, as the host does with volumes of too few rows.
+    """
+    rows = min(reference.shape[0], values.shape[-2])
+    columns = min(reference.shape[1], values.shape[-1])
+    top, left = (reference.shape[0] - rows) // 2, (reference.shape[1] - columns) // 2
+    reference = reference[top : top + rows, left : left + columns].astype(np.float64)
+    image = reference_image(values, (rows, columns)).astype(np.float64)
+    energy = float((image**2).sum())
+    difference = float(((image - reference) ** 2).sum())
+    return difference / energy if energy > 0 else float(difference > 0)
+
+
+def _center_problem(energy: npt.NDArray[np.float64]) -> Iterator[str]:
+    """Say where the largest energy is, if that is far from the middle."""
+    if not energy.any():
+        return
+    peak = np.unravel_index(np.argmax(energy), energy.shape)
+    for p, n in zip(peak, energy.shape, strict=True):
+        if abs(p - n // 2) > max(2, CENTER_TOLERANCE * n):
+            rows, columns = energy.shape
+            yield (
+                f"k-space: its largest values are at row {peak[0]}, column {peak[1]}, not in the "
+                f"middle ({rows // 2}, {columns // 2}); it is to be centred, np.fft.fftshift"
+            )
+            return
+
+
+def save(findings: Findings, json: Path | None = None) -> int:
+    """Print what was found, and write it where that is asked for.
+
+    Args:
+        findings: Of `check`.
+        json: JSON file to write the result to, too; - prints it in place of the table.
+
+    Returns:
+        The exit status: 0 if all is good, 1 if anything is wrong.
+    """
+    if json == Path("-"):
+        print(dumps(findings.as_dict(), indent=2))
+    else:
+        print(findings)
+        if json is not None:
+            write_json(json, findings.as_dict())
+    return int(not findings.good)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments; by default the process's.
+
+    Returns:
+        The exit status: 0 if all is good, 1 if anything is wrong, 130 after Ctrl-C.
+    """
+    return cli.run(check, argv, positional=["data"], then=save)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
