@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmri_clgnet.convert.splitting import By, find_volumes, own_splits
+from fastmri_clgnet.convert.splitting import By, find_volumes
 from fastmri_clgnet.convert.volume import Reader
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
@@ -110,7 +110,7 @@ def convert(
         raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies in the source {source}; give a folder elsewhere")
-    found = find_volumes(source, tuple(reader.suffixes), split, by, seed)
+    found, drawn = find_volumes(source, tuple(reader.suffixes), split, by, seed)
     mask.make(seed)  # refuses masks that cannot be drawn
     settings: dict[str, Any] = {"split": split, "by": by, "acquisition": acquisition, "seed": seed}
     settings |= {"source_format": getattr(reader, "name", type(reader).__name__)}
@@ -118,7 +118,7 @@ def convert(
         if dataclasses.is_dataclass(each) and not isinstance(each, type):
             settings |= dataclasses.asdict(each)
     sizes = {f"{one.split}/{one.name}": one.path.stat().st_size for one in found}
-    _record(out, settings, sizes, drawn=not own_splits(source))
+    _record(out, settings, sizes, drawn)
 
     from fastmri_clgnet.convert.writing import PARTIAL, Done, Job, attempt
 
