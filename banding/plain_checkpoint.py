@@ -17,7 +17,7 @@ class PlainModel(NamedTuple):
     """A model from a checkpoint of `train_clgnet`.
 
     Args:
-        name: Its name in `fastmri_clgnet.training.models.MODELS`.
+        name: Its name in `fastmri_clgnet.pl_modules.registry.MODELS`.
         module: Its Lightning module, with the weights.
         contents: What else the checkpoint holds, by key.
     """

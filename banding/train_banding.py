@@ -52,7 +52,7 @@ from fastmri_clgnet.training.components import make_loss, make_trainer
 from fastmri_clgnet.training.data import check_data, make_data_module, use_demo
 from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.masks import make_masks
-from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import save_metrics
 from fastmri_clgnet.training.sole_run import sole_run

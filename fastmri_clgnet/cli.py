@@ -70,7 +70,8 @@ def run(
         picked = {
             name: classes.get(str(chosen(given, flag))) for name, (flag, classes) in choices.items()
         }
-        parser = make_parser(prog or f"python -m fastmri_clgnet.{function.__name__}", function)
+        prog_name = prog or f"python -m fastmri_clgnet.{function.__name__}"
+        parser = make_parser(prog_name, _summary(function))
         for flag, classes in choices.values():
             parser.add_argument(
                 f"--{flag}",
@@ -82,11 +83,11 @@ def run(
                 ).replace("%", "%%"),
             )
         result_name = next(iter(inspect.signature(then).parameters))
-        switches = add_flags(parser, function, positional, skip=choices)
+        parser.switches |= add_flags(parser, function, positional, skip=choices)
         for dataclass in picked.values():
-            switches |= set() if dataclass is None else add_flags(parser, dataclass)
-        switches |= add_flags(parser, then, skip=[result_name])
-        args = parser.parse_args(normalised(given, switches))
+            parser.switches |= set() if dataclass is None else add_flags(parser, dataclass)
+        parser.switches |= add_flags(parser, then, skip=[result_name])
+        args = parser.parse_args(given)
         # what importing the package does, which `python -m` puts off until here
         importlib.import_module("fastmri_clgnet.registration")
         made = {name: call(each, args) for name, each in picked.items() if each is not None}
@@ -113,17 +114,37 @@ def show(result: object) -> int:
     return int(bool(failures) or not getattr(result, "good", True))
 
 
-def make_parser(prog: str, function: Callable[..., Any]) -> ArgumentParser:
-    """Make a parser with --config and --debug.
+class Parser(ArgumentParser):
+    """jsonargparse's parser with --config and --debug, whose words are `normalised`.
+
+    Attributes:
+        switches: Names of flags that are true or false.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what jsonargparse's parser takes."""
+        super().__init__(*args, **kwargs)
+        self.switches = {"debug"}
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *more: Any, **options: Any
+    ) -> Namespace:
+        """Parse the words, by default the process's."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_args(normalised(given, self.switches), *more, **options)
+
+
+def make_parser(prog: str, description: str) -> Parser:
+    """Make a parser.
 
     Args:
         prog: How the command is called.
-        function: Whose docstring describes the command.
+        description: What it does.
 
     Returns:
-        The parser, without the function's flags.
+        The parser, to which flags are added.
     """
-    parser = ArgumentParser(prog=prog, description=_summary(function))
+    parser = Parser(prog=prog, description=description)
     parser.add_argument("--config", action="config", help="YAML file of these flags.")
     parser.add_argument(
         "--debug", type=bool, default=False, help="Show the traceback of an error in the input."
@@ -151,9 +172,9 @@ def add_flags(
         optional: Whether all of them may be missing together.
 
     Returns:
-        The names of the switches, for `normalised`.
+        The names of the switches among them, for `Parser.switches`.
     """
-    switches = {"debug"}
+    switches: set[str] = set()
     texts = _parameter_texts(source)
     for name, (hint, may_be_none, default) in _parameters(source).items():
         if name in skip or hint is None:
@@ -234,7 +255,7 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
     for word, after in zip(argv, following, strict=True):
         word = re.sub(r"^--[A-Za-z][^=\s]*", lambda m: "--" + m[0][2:].replace("-", "_"), word)
         name = word[2:] if word.startswith("--") else ""
-        if name in switches and after.lower() not in ("true", "false"):
+        if name in switches and after.lower() not in ("true", "false", "null"):
             word += "=true"
         elif name.startswith("no_") and name[3:] in switches:
             word = f"--{name[3:]}=false"
@@ -304,6 +325,8 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
         hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
         hint = hints[name]
         parts = [hint]
         if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -367,8 +390,12 @@ def _summary(source: Callable[..., Any]) -> str:
 
 
 def _parameter_texts(source: Callable[..., Any]) -> dict[str, str]:
+    """What the docstrings of a function, or of a class, its bases and its constructor, say."""
+    documented = [source]
+    if inspect.isclass(source):
+        documented = [*reversed(inspect.getmro(source)), source.__init__]
     texts = {}
-    for each in reversed(inspect.getmro(source) if inspect.isclass(source) else [source]):
+    for each in documented:
         for parameter in docstring_parser.parse(inspect.getdoc(each) or "").params:
             texts[parameter.arg_name] = words((parameter.description or "").split())
     return texts

@@ -13,7 +13,7 @@ import fastmri_clgnet
 from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.loading import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, build, read_model
-from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.pl_modules.registry import MODELS
 
 
 def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path, Path]:

@@ -17,9 +17,9 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.training.checkpoint import MODEL_KEY
-from fastmri_clgnet.training.models import MODELS
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"

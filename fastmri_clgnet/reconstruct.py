@@ -224,7 +224,7 @@ def load_module(
         InputError: If it cannot be loaded.
     """
     from fastmri_clgnet.loading import build, read_model
-    from fastmri_clgnet.training.models import MODELS
+    from fastmri_clgnet.pl_modules.registry import MODELS
 
     if isinstance(checkpoint, Path):
         stored = read_model(checkpoint, model)
@@ -348,20 +348,23 @@ def read_settings(path: Path) -> dict[str, Any] | None:
 
 
 def save_reconstruction(
-    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any]
+    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any] | None
 ) -> None:
     """Write one volume by fastMRI's writer, whole or not at all, and note how it was made.
 
     Args:
         path: The submission file; an existing one is replaced.
         images: (slices, height, width).
-        settings: Plain values, written as an attribute, which fastMRI does not look at.
+        settings: Plain values, written as an attribute, which fastMRI does not look at; None for
+            no attribute.
     """
     import fastmri
 
     with atomic_path(path) as temporary:
         check_space({temporary: images.nbytes})
         fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
+        if settings is None:
+            return
         with h5py.File(temporary, "r+") as file:
             file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)
 

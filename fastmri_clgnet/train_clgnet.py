@@ -1,72 +1,358 @@
-"""The command `python -m fastmri_clgnet.train_clgnet`: train, test, save submissions."""
+"""The command `python -m fastmri_clgnet.train_clgnet`: a shell around `training.train`."""
 
 from __future__ import annotations
 
-import logging
+import inspect
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import pytorch_lightning as pl
-from fastmri.pl_modules import FastMriDataModule, MriModule
+import yaml
 from jsonargparse import Namespace
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor
-from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from fastmri_clgnet.errors import InputError, exit_status
-from fastmri_clgnet.pl_modules import ZeroFilledModule
-from fastmri_clgnet.training.arguments import (
-    DEFAULT_MODEL,
-    build_parser,
-    parse_arguments,
-    save_config,
-)
-from fastmri_clgnet.training.checkpoint import (
-    BEST,
-    LAST,
-    NameModel,
-    check_checkpoint,
-    checkpoint_callbacks,
-    checkpoint_dir,
-    find_checkpoint,
-    forget_requeued,
-    weights_only,
-)
-from fastmri_clgnet.training.components import (
-    make_loss,
-    make_module,
-    make_trainer,
-)
-from fastmri_clgnet.training.data import check_data, make_data_module, use_demo
-from fastmri_clgnet.training.distributed import say, wait_for_all
-from fastmri_clgnet.training.full_disk import clear_log_errors
-from fastmri_clgnet.training.masks import make_masks, val_mask
-from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
-from fastmri_clgnet.training.on_nan import OnNan
-from fastmri_clgnet.training.results import format_table, save_metrics, save_validation_picture
-from fastmri_clgnet.training.sole_run import sole_run
-from fastmri_clgnet.training.step_seeds import SeedSteps
-from fastmri_clgnet.training.stopping import SaveAndStop
+from fastmri_clgnet import cli
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.mri_data import Data
+from fastmri_clgnet.errors import InputError, exit_status, words
+from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
+from fastmri_clgnet.signatures import constructor, sketch
+from fastmri_clgnet.training.objective import paper_objective
+from fastmri_clgnet.training.run import MAX_EPOCHS, test, train
 
-Methods = dict[str, tuple[MriModule, FastMriDataModule]]  # by what the table calls them
-TENSORBOARD = "tensorboard"  # folder of its logs under default_root_dir
-_QUIET = (
-    ".*does not have many workers.*",
-    ".*treespec, LeafSpec.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*is smaller than the logging interval.*",
-    ".*sync_dist=True.*",
-    ".*is not supported by the model summary.*",
-    # the batches follow from where the training is
-    ".*resuming from a checkpoint that ended before the epoch ended.*",
-    ".*Detected KeyboardInterrupt.*",  # which this command explains itself
-    ".*callbacks used to create the checkpoint need to be provided.*",
-)
+if TYPE_CHECKING:
+    from fastmri.pl_modules import MriModule
+
+    from fastmri_clgnet.losses import CLGNetLoss
+
+DIRS_FILE = Path("fastmri_dirs.yaml")
+# what fastMRI's own scripts write into a fastmri_dirs.yaml that nobody has edited yet
+_TEMPLATE_DIRS = {Path("/path/to/knee"), Path("/path/to/brain")}
+
+# The demo trains a small network; a flag or --config still wins. It is a demo, not a benchmark.
+DEMO_PRESET: dict[str, Any] = {
+    "batch_size": 2,
+    "num_workers": 0,
+    "max_epochs": 24,
+    "num_log_images": 4,
+    "log_every_n_steps": 8,
+    "num_sanity_val_steps": 0,
+}
+_DEMO_NETWORK = {"chans": 16, "num_groups": 1, "num_blocks": 2, "lr": 2e-3, "lr_step_size": 18}
+DEMO_MODELS: dict[str, dict[str, Any]] = {
+    # VGG19's first layers at this size cost no more than the network; all images are negatives
+    DEFAULT_MODEL: {**_DEMO_NETWORK, "vgg_layers": [1, 3, 5], "num_negatives": 2},
+    "clgnet_dc": _DEMO_NETWORK,
+    "clgvarnet": {**_DEMO_NETWORK, "chans": 8, "num_cascades": 4},
+}
+
+TRAINER = "pytorch_lightning.trainer.trainer:Trainer"
+# Lightning's annotation of the limits would read 1 as 1.0, which is all batches
+_LIMIT = "How many batches to use (a whole number) or which part of them (such as 0.5)."
+TRAINER_FLAGS: dict[str, dict[str, Any]] = {
+    "accelerator": {"type": str, "default": "auto", "help": "cpu, gpu, mps, auto, ..."},
+    "strategy": {"type": str, "default": "auto", "help": "auto, ddp, fsdp, ..."},
+    "profiler": {"type": Literal["simple", "advanced"] | None, "help": "Time the run."},
+    "deterministic": {
+        "type": bool | Literal["warn"] | None,
+        "nargs": "?",
+        "const": True,
+        "help": "Use deterministic algorithms only.",
+    },
+    **{
+        f"limit_{split}_batches": {"type": int | float | None, "help": _LIMIT}
+        for split in ("train", "val", "test")
+    },
+}
+# arguments that take objects, or that `train` sets itself
+_OWN_TRAINER = {
+    *TRAINER_FLAGS, "logger", "callbacks", "plugins", "default_root_dir",
+    "use_distributed_sampler", "barebones", "model_registry", "enable_checkpointing",
+    "reload_dataloaders_every_n_epochs", "limit_predict_batches",
+}  # fmt: skip
+_SHELL = {"module", "data", "trainer", "callbacks", "keep_best", "flags"}  # of `train`, no flags
 
 
-def main(argv: list[str] | None = None) -> int:
+def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parser:
+    """Make the parser; defaults are those of the constructors, of real data and the paper.
+
+    Args:
+        model: Whose flags to take.
+        showing: Whether it only shows help, so that nothing has to be imported.
+
+    Returns:
+        The parser.
+    """
+    parser = cli.make_parser(
+        "python -m fastmri_clgnet.train_clgnet",
+        "Train CLGNet on fastMRI data, test it and save submission files. Without --data_path "
+        "and without a fastmri_dirs.yaml in this folder it trains a small network on simulated "
+        "demo data. The same command continues from its last checkpoint.",
+    )
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--mode",
+        type=Literal["train", "test"],
+        default="train",
+        help="train: train, then test with the best checkpoint. test: write reconstructions.",
+    )
+    run.add_argument(
+        "--model",
+        choices=tuple(MODELS),
+        default=DEFAULT_MODEL,
+        help="What to train: CLGNet, clgnet_dc (one hard data consistency behind it), clgvarnet "
+        "(in fastMRI's variational network), fastMRI's U-Net, or a comparison method on "
+        "single-coil k-space; zero_filled is tested without training. The flags of its constructor "
+        "are shown by --model MODEL --help.",
+    )
+    parser.switches |= cli.add_flags(run, train, skip=_SHELL)
+    data = parser.add_argument_group("data (fastMRI's names)")
+    parser.switches |= cli.add_flags(data, Data)
+    choice = MODELS[model]
+    network = parser.add_argument_group(f"network ({choice.label})")
+    skip = {"loss", "challenge", *choice.fixed}
+    for source in _constructors(choice.constructors or (choice.home,), showing):
+        parser.switches |= cli.add_flags(network, source, skip=skip)
+        skip |= set(inspect.signature(source).parameters)
+    if model == DEFAULT_MODEL:
+        loss = parser.add_argument_group("loss (eq. 9 and 10 of the paper)")
+        cli.add_flags(loss, paper_objective)
+    add_trainer_flags(parser, showing)
+    return parser
+
+
+def add_trainer_flags(parser: cli.Parser, showing: bool = False) -> None:
+    """Add the flags of Lightning's trainer.
+
+    Args:
+        parser: What to add to.
+        showing: As for `build_parser`.
+    """
+    trainer = parser.add_argument_group("trainer (Lightning's names)")
+    for name, options in TRAINER_FLAGS.items():
+        trainer.add_argument(f"--{name}", **{"default": None, **options})
+    for source in _constructors((TRAINER,), showing):
+        parser.switches |= cli.add_flags(trainer, source, skip=_OWN_TRAINER)
+    parser.set_defaults(max_epochs=MAX_EPOCHS)
+
+
+def _constructors(homes: Sequence[str], showing: bool) -> list[Callable[..., Any]]:
+    """The classes, or what has their signatures."""
+    if showing:
+        try:
+            return [sketch(home) for home in homes]
+        except (OSError, StopIteration, AssertionError):  # another version of a library
+            pass
+    return [constructor(home) for home in homes]
+
+
+def parse(argv: Sequence[str], build: Callable[[], cli.Parser], preset: dict[str, Any]) -> Any:
+    """Parse flags and find the data; a preset replaces the defaults where it is the demo data.
+
+    Args:
+        argv: The words of the command line.
+        build: Makes the parser, whose flags are at least those of `Data`.
+        preset: Defaults for the demo data set.
+
+    Returns:
+        The flags, with data_path (None for the demo data set) and the val_ ones of the masks
+        resolved; and the parser.
+
+    Raises:
+        InputError: If they contradict each other, or fastmri_dirs.yaml cannot be used.
+    """
+    parser = build()
+    args = parser.parse_args(argv)
+    args.data_path = find_data(args.data_path, args.demo_dir)
+    if args.data_path is None:
+        parser.set_defaults(preset)
+        args = parser.parse_args(argv)
+    names = [field.name for field in fields(Mask)]
+    if (args.val_accelerations is None) != (args.val_center_fractions is None):
+        raise InputError("--val_center_fractions and --val_accelerations: give both or neither")
+    resolved = args.clone()
+    if any(args[f"val_{name}"] is not None for name in names):
+        for name in names:
+            value = args[f"val_{name}"]
+            resolved[f"val_{name}"] = args[name] if value is None else value
+    return resolved, parser
+
+
+def find_data(data_path: Path | None, demo_dir: Path | None) -> Path | None:
+    """Decide where the data comes from: --data_path, --demo_dir, fastmri_dirs.yaml, else the demo.
+
+    Args:
+        data_path: The flag.
+        demo_dir: The flag.
+
+    Returns:
+        The folder that holds {challenge}_train and so on; None is the demo data set.
+
+    Raises:
+        InputError: If flags contradict each other or fastmri_dirs.yaml names no existing folder.
+    """
+    if data_path is not None and demo_dir is not None:
+        raise InputError("--data_path and --demo_dir contradict each other; give one of them")
+    if data_path is not None or demo_dir is not None:
+        return data_path
+    dirs = _read_dirs()
+    named = {key: Path(dirs[key]) for key in ("knee_path", "brain_path") if key in dirs}
+    named = {key: folder for key, folder in named.items() if folder not in _TEMPLATE_DIRS}
+    for folder in named.values():
+        if folder.is_dir():
+            return folder
+    if named:
+        places = ", ".join(f"{key}: {folder}" for key, folder in named.items())
+        raise InputError(f"{DIRS_FILE}: no such folder ({places}); correct it, or give --data_path")
+    return None
+
+
+def default_root(name: str, challenge: str, demo: bool) -> Path:
+    """The folder of a run: NAME/CHALLENGE[_demo] under log_path of fastmri_dirs.yaml, or here."""
+    logs = Path(_read_dirs().get("log_path", "."))
+    return logs / name / (challenge + ("_demo" if demo else ""))
+
+
+def _read_dirs() -> dict[str, Any]:
+    """The contents of fastmri_dirs.yaml, empty if there is none (fastMRI would create one)."""
+    if not DIRS_FILE.is_file():
+        return {}
+    return cli.read_yaml(DIRS_FILE, "a YAML file of knee_path, brain_path and log_path")
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> tuple[Namespace, cli.Parser]:
+    """Parse the command line.
+
+    Args:
+        argv: The words; by default the process's.
+
+    Returns:
+        All flags, with data_path (None for the demo data set), default_root_dir and the masks of
+        the validation resolved; and the parser.
+
+    Raises:
+        InputError: As `parse`.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    model = cli.chosen(given, "model")
+    model = model if model in MODELS else DEFAULT_MODEL
+    showing = not {"-h", "--help"}.isdisjoint(given)
+    preset = {**DEMO_PRESET, **DEMO_MODELS.get(model, {})}
+    args, parser = parse(given, partial(build_parser, model, showing), preset)
+    if args.default_root_dir is None:
+        args.default_root_dir = default_root(model, args.challenge, args.data_path is None)
+    return args, parser
+
+
+def make_module(args: Namespace) -> MriModule:
+    """Make the module of --model, with the paper's objective where it takes one.
+
+    Args:
+        args: All flags.
+
+    Returns:
+        The module.
+
+    Raises:
+        InputError: If a flag does not fit.
+    """
+    choice = MODELS[args.model]
+    names = {*inspect.signature(choice.module).parameters, "num_log_images"} - choice.fixed.keys()
+    arguments = {name: args[name] for name in names if name in args}
+    if args.model == DEFAULT_MODEL and args.mode == "train":
+        arguments["loss"] = make_loss(args)
+    try:
+        return choice.module(**arguments, **choice.fixed)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def make_loss(args: Namespace) -> CLGNetLoss:
+    """Make the objective of a training from the loss flags, and say in one line what it is.
+
+    Args:
+        args: With variant, those of `paper_objective` and data_path.
+
+    Returns:
+        The loss; without the contrastive one where VGG19's weights cannot be downloaded, the data
+        is the demo's and no weights were named.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    from fastmri_clgnet.losses.vgg19_features import IMAGENET
+    from fastmri_clgnet.training.distributed import say
+
+    alpha = 0.0 if args.variant == "wo_cl" else args.alpha
+    num_negatives = 0 if args.variant == "wo_negative" else args.num_negatives
+    layers = tuple(args.vgg_layers)
+    try:
+        loss = paper_objective(alpha, num_negatives, args.vgg_weights, layers)
+    except InputError:
+        if args.data_path is not None or args.vgg_weights != IMAGENET:
+            raise
+        say(
+            "Loss: L1 only, since VGG19's weights could not be downloaded; for the whole "
+            "objective give --vgg_weights FILE (torchvision's vgg19, see the README)"
+        )
+        return paper_objective(alpha=0)
+    text = "L1 only (alpha 0)"
+    if alpha != 0:
+        text = f"L1 + {alpha:g} x contrastive (VGG19, convolutions {words(layers)}; "
+        text += f"{num_negatives} negatives)"
+    say(f"Loss: {text}")
+    return loss
+
+
+def config_of(args: Namespace, parser: cli.Parser) -> dict[str, Any]:
+    """What config.yaml says, which --config reads.
+
+    Args:
+        args: All flags.
+        parser: Of `parse`.
+    """
+    known = parser.get_defaults()
+    saved = Namespace({name: value for name, value in args.items() if name in known})
+    config: dict[str, Any] = yaml.safe_load(parser.dump(saved))
+    return config
+
+
+def trainer_of(args: Namespace) -> dict[str, Any]:
+    """The trainer's arguments among the flags."""
+    names = {*inspect.signature(constructor(TRAINER)).parameters} - _OWN_TRAINER
+    return {name: args[name] for name in (*names, *TRAINER_FLAGS) if name in args}
+
+
+def run(args: Namespace, parser: cli.Parser) -> int:
+    """Train or test.
+
+    Args:
+        args: Of `parse_arguments`.
+        parser: Of `parse_arguments`.
+
+    Returns:
+        The exit status.
+    """
+    import pytorch_lightning as pl
+
+    pl.seed_everything(args.seed, workers=True)
+    data, module = cli.call(Data, args), make_module(args)
+    shared: dict[str, Any] = {
+        name: args[name] for name in ("default_root_dir", "ckpt_path", "seed")
+    }
+    shared["trainer"] = trainer_of(args)
+    if args.mode == "test":
+        test(module, data, **shared)
+        return 0
+    more = {name: args[name] for name in ("on_nan", "checkpoint_minutes", "logger")}
+    result = train(module, data, **shared, **more, flags=config_of(args, parser))
+    cli.show(result if str(result) else None)
+    return result.status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
@@ -75,10 +361,10 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM.
     """
-    return guarded(argv, lambda: run(parse_arguments(argv)))
+    return guarded(argv, lambda: run(*parse_arguments(argv)))
 
 
-def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
+def guarded(argv: Sequence[str] | None, command: Callable[[], int]) -> int:
     """Run a training command; bad input becomes one line on stderr, not a traceback.
 
     Args:
@@ -88,232 +374,23 @@ def guarded(argv: list[str] | None, command: Callable[[], int]) -> int:
     Returns:
         The exit status, as of `main`.
     """
-    # Lightning's remarks that a user of this command can do nothing about
-    for message in _QUIET:
-        warnings.filterwarnings("ignore", message=message)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: "Tip:" not in record.getMessage()
-    )
+    given = list(sys.argv[1:] if argv is None else argv)
 
     def of_lightning_too() -> int:
         try:
-            with clear_log_errors():
-                return command()
-        except MisconfigurationException as error:
-            raise InputError(str(error)) from error
-        except SIGTERMException:  # outside of the training
-            say("\nStopped. The same command does this again.")
-            return 143
+            return command()
+        except Exception as error:
+            name = type(error).__name__  # Lightning is not imported yet where flags are wrong
+            if name == "MisconfigurationException":
+                raise InputError(str(error)) from error
+            if name == "SIGTERMException":  # outside of the training
+                from fastmri_clgnet.training.distributed import say
 
-    debug = "--debug" in (sys.argv[1:] if argv is None else argv)
-    return exit_status(of_lightning_too, debug)
-
-
-def run(args: Namespace) -> int:
-    """Check everything, then train or test.
-
-    Args:
-        args: Of `parse_arguments`.
-
-    Returns:
-        The exit status.
-    """
-    pl.seed_everything(args.seed, workers=True)
-    root: Path = args.default_root_dir
-    demo = args.data_path is None
-    training = args.mode == "train" and args.model != ZERO_FILLED
-    module = make_module(args)
-    mask_funcs = make_masks(args)
-    if training and args.limit_val_batches == 0:
-        raise InputError("--limit_val_batches 0: the best checkpoint is chosen by the validation")
-    usable_checkpoint(args, module)
-    if demo:
-        use_demo(args)
-    evaluator = make_trainer(args)
-    test = check_data(args, evaluator.world_size)
-    if training and args.model == DEFAULT_MODEL:
-        module.loss = make_loss(args, demo)
-    distributed, on_kspace = evaluator.world_size > 1, MODELS[args.model].on_kspace
-    data = make_data_module(args, mask_funcs, distributed, on_kspace)
-    images = make_data_module(args, mask_funcs, distributed, on_kspace=False)
-    methods: Methods = {
-        MODELS[ZERO_FILLED].label: (ZeroFilledModule(0), images),
-        MODELS[args.model].label: (module, data),
-    }
-    with sole_run(root, evaluator.is_global_zero):
-        return work(args, evaluator, methods, test)
-
-
-def usable_checkpoint(args: Namespace, module: MriModule) -> Path | None:
-    """Find the checkpoint to continue from or to test, and check that it fits.
-
-    Args:
-        args: All flags.
-        module: What it is to be loaded into.
-
-    Returns:
-        The file, if there is one.
-
-    Raises:
-        InputError: If it cannot be used, or is missing.
-    """
-    if args.model == ZERO_FILLED:
-        return None
-    checkpoint = find_checkpoint(args.ckpt_path, args.mode, args.default_root_dir)
-    if checkpoint is not None:
-        check_checkpoint(checkpoint, module)
-    return checkpoint
-
-
-def work(args: Namespace, evaluator: pl.Trainer, methods: Methods, test: bool) -> int:
-    """Train or test in the run's folder.
-
-    Args:
-        args: All flags.
-        evaluator: A trainer that neither logs nor saves checkpoints.
-        methods: The zero-filled image and the module, with their data.
-        test: Whether there is a test split.
-
-    Returns:
-        The exit status.
-    """
-    root: Path = args.default_root_dir
-    training = args.mode == "train" and args.model != ZERO_FILLED
-    module, data = methods[MODELS[args.model].label]
-    checkpoint = usable_checkpoint(args, module)  # which the run before may just have written
-    if training and args.ckpt_path == "none" and evaluator.is_global_zero:
-        forget_requeued(root)
-    if args.mode == "test":
-        evaluator.test(module, data, ckpt_path=checkpoint, **weights_only(evaluator.test))
-        return 0
-
-    status = train(args, module, data, checkpoint) if training else 0
-    if status:
-        return status
-    if training and evaluator.is_global_zero:
-        forget_requeued(root)
-    wait_for_all()
-    summarise(args, evaluator, methods, test)
-    return 0
-
-
-def train(
-    args: Namespace, module: MriModule, data: FastMriDataModule, checkpoint: Path | None
-) -> int:
-    """Train to max_epochs.
-
-    Args:
-        args: All flags.
-        module: The module.
-        data: The data.
-        checkpoint: What to continue from.
-
-    Returns:
-        The exit status.
-    """
-    root: Path = args.default_root_dir
-    logger = None
-    if args.logger:
-        logger = TensorBoardLogger(root, name=None, version=TENSORBOARD, default_hp_metric=False)
-    saver = SaveAndStop(checkpoint_dir(root) / f"{LAST}.ckpt", args.checkpoint_minutes)
-    callbacks: list[Callback] = [
-        *checkpoint_callbacks(root),
-        NameModel(args.model),
-        SeedSteps(args.seed),
-        OnNan(args.on_nan),
-        saver,
-    ]
-    if logger is not None:
-        callbacks.append(LearningRateMonitor("epoch"))
-    trainer = make_trainer(args, callbacks, logger)
-    if trainer.is_global_zero:
-        save_config(build_parser(args.model), args)
-        if checkpoint is not None:
-            print(f"Continuing from {checkpoint} (--ckpt_path none starts over)", flush=True)
-    return fit(trainer, module, data, checkpoint, saver, args.ckpt_path)
-
-
-def fit(
-    trainer: pl.Trainer,
-    module: MriModule,
-    data: FastMriDataModule,
-    checkpoint: Path | None,
-    saver: SaveAndStop,
-    ckpt_path: str | None,
-) -> int:
-    """Let the trainer fit; say how to go on if Ctrl-C or SIGTERM stops it.
-
-    Args:
-        trainer: The trainer.
-        module: The module.
-        data: The data.
-        checkpoint: What to continue from.
-        saver: The trainer's callback that saves a checkpoint then.
-        ckpt_path: The --ckpt_path flag, which would choose another one the next time.
-
-    Returns:
-        The exit status.
-    """
-    status = 0
-    try:
-        with saver.listening():
-            trainer.fit(module, data, ckpt_path=checkpoint, **weights_only(trainer.fit))
-    except SIGTERMException:
-        status = 143
-    except (SystemExit, KeyboardInterrupt):
-        if not saver.interrupted:
+                say("\nStopped. The same command does this again.")
+                return 143
             raise
-    if saver.interrupted or saver.asked_to_stop:
-        if saver.path.is_file():
-            hint = "" if ckpt_path is None else ", without --ckpt_path,"
-            say(f"\nStopped. The same command{hint} continues from {saver.path}")
-        else:
-            say("\nStopped before the first checkpoint. The same command starts anew.")
-        return status or 130
-    return 0
 
-
-def summarise(args: Namespace, evaluator: pl.Trainer, methods: Methods, test: bool) -> None:
-    """Validate and test with the best checkpoint; print the table and where everything is.
-
-    Args:
-        args: All flags.
-        evaluator: A trainer that neither logs nor saves checkpoints.
-        methods: What to compare; the last one is the trained module, with its data.
-        test: Whether there is a test split.
-    """
-    root: Path = args.default_root_dir
-    best = checkpoint_dir(root) / f"{BEST}.ckpt"
-    module, data = list(methods.values())[-1]
-    module.num_log_images = 0  # they were logged during the training
-    metrics = {}
-    for name, (each, samples) in methods.items():
-        path = best if each is module and best.is_file() else None
-        (logged,) = evaluator.validate(
-            each, samples, ckpt_path=path, verbose=False, **weights_only(evaluator.validate)
-        )
-        metrics[name] = {
-            key: float(logged[f"val_metrics/{key}"]) for key in ("nmse", "psnr", "ssim")
-        }
-    if test:
-        evaluator.test(module, data, verbose=False)
-    if not evaluator.is_global_zero:
-        return
-    picture = root / "comparison.png"
-    save_metrics(root / "metrics.json", metrics)
-    save_validation_picture(picture, methods)
-    print(f"\nValidation volumes, {val_mask(args)}:\n")
-    print(format_table(metrics))
-    places = {
-        "checkpoint": best if best.is_file() else "(none)",
-        "reconstructions": root / "reconstructions" if test else "(no test split)",
-        "picture": picture,
-        "TensorBoard logs": root / TENSORBOARD if args.logger else "(off)",
-        "configuration": root / "config.yaml",
-    }
-    print()
-    for name, place in places.items():
-        print(f"{name + ':':18}{place}")
+    return exit_status(of_lightning_too, "--debug" in given)
 
 
 if __name__ == "__main__":

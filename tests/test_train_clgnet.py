@@ -18,8 +18,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.arguments import parse_arguments
+from fastmri_clgnet.train_clgnet import main, parse_arguments
 from tests.helpers import QUIET, SMALL
 
 COMMAND = [*SMALL, *QUIET, "--batch_size", "2", "--lr", "0.001", "--log_every_n_steps", "1"]
@@ -155,16 +154,16 @@ def test_fastmri_dirs_yaml_is_read_and_never_made(
     small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert parse_arguments([]).data_path is None
+    assert parse_arguments([])[0].data_path is None
     assert list(tmp_path.iterdir()) == []
     dirs = Path("fastmri_dirs.yaml")
     dirs.write_text(yaml.dump({"knee_path": "/path/to/knee", "log_path": "logs"}))
-    arguments = parse_arguments([])
+    arguments, _ = parse_arguments([])
     assert arguments.data_path is None
     assert arguments.default_root_dir == Path("logs/clgnet/singlecoil_demo")
     assert arguments.chans == 16
     dirs.write_text(yaml.dump({"knee_path": "/nowhere", "brain_path": str(small_dataset)}))
-    arguments = parse_arguments(["--challenge", "multicoil"])
+    arguments, _ = parse_arguments(["--challenge", "multicoil"])
     assert arguments.data_path == small_dataset
     assert (arguments.chans, arguments.batch_size, arguments.lr) == (32, 10, 1e-4)
 

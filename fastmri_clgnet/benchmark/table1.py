@@ -14,13 +14,13 @@ from fastmri_clgnet.benchmark.tables import Row, Table, publish
 from fastmri_clgnet.benchmark.training import budget_flags, train_all
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import ZeroFilledModule
+from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.training.arguments import parse_arguments
 from fastmri_clgnet.training.checkpoint import BEST, checkpoint_dir
 from fastmri_clgnet.training.components import make_module
 from fastmri_clgnet.training.data import make_data_module
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
-from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 from fastmri_clgnet.training.results import save_validation_picture
 
 METHODS = tuple(name for name in MODELS if name != ZERO_FILLED)

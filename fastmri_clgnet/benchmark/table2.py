@@ -12,7 +12,7 @@ from fastmri_clgnet.benchmark.costs import PaperCost, cost_rows, describe_measur
 from fastmri_clgnet.benchmark.tables import Row, Table, publish
 from fastmri_clgnet.models import CLGNet
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
-from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.pl_modules.registry import MODELS
 
 PAPER = {
     "unet": PaperCost(7.76, 54.82),

@@ -135,6 +135,11 @@ def _start_worker(host_init: Callable[[int], None] | None, worker_id: int) -> No
         host_init(worker_id)
 
 
+def _keep_all(sample: object) -> bool:
+    """The host's filter where there is none; its own cannot be sent to another process."""
+    return True
+
+
 class CheckedDataModule(FastMriDataModule):
     """`FastMriDataModule` that refuses bad data with a clear error and is exactly reproducible.
 
@@ -154,6 +159,16 @@ class CheckedDataModule(FastMriDataModule):
         """Keep the arguments."""
         super().__init__(*args, **kwargs)
         self.seed = seed
+        for name in ("train_filter", "val_filter", "test_filter"):
+            if getattr(self, name) is None:
+                setattr(self, name, _keep_all)
+        self._validation: DataLoader | None = None
+
+    def val_dataloader(self) -> DataLoader:
+        """The host's, made once: each making opens all files."""
+        if self._validation is None:
+            self._validation = super().val_dataloader()
+        return self._validation
 
     def _create_data_loader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Take the host's data set and sampler into a loader of checked batches."""

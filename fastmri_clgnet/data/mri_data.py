@@ -86,6 +86,13 @@ class Data:
         """The masks of validation, and of the test split val."""
         return self.mask if self.val_mask is None else self.val_mask
 
+    @property
+    def demo_folder(self) -> Path:
+        """Where the demo data set is, or would be made."""
+        from fastmri_clgnet.data.demo import default_demo_dir
+
+        return default_demo_dir() if self.demo_dir is None else self.demo_dir
+
     def root(self) -> Path:
         """Return the folder that holds {challenge}_train and so on; make the demo data set."""
         if self.data_path is not None:

@@ -19,6 +19,8 @@ class ImageModule(Lightning2Mixin, MriModule):
     of `fastmri.data.transforms.UnetDataTransform`, of either challenge.
     """
 
+    on_kspace = False
+
     def validation_step(self, batch: UnetSample, batch_idx: int) -> dict[str, Any]:
         """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
         output = self(batch.image)

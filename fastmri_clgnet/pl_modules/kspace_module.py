@@ -25,6 +25,8 @@ class KspaceModule(Lightning2Mixin, MriModule):
     Batches are those of `fastmri.data.transforms.VarNetDataTransform`.
     """
 
+    on_kspace = True
+
     def reconstruct(self, batch: VarNetSample) -> torch.Tensor:
         """Reconstruct a batch, (batch, height, width)."""
         output: torch.Tensor = self(batch.masked_kspace, batch.mask)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import os
-import tempfile
-from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
-from fastmri_clgnet.data.fastmri_file import atomic_path, check_space, plain_name
-from fastmri_clgnet.errors import writing
+from fastmri_clgnet.files import atomic_path, plain_name
 
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
@@ -25,17 +20,6 @@ else:
     _Host = object
 
 HIDDEN_HOOKS = ("validation_step_end", "validation_epoch_end", "test_epoch_end")
-
-
-class _RedirectedTrainer:
-    """A trainer in everything but its `default_root_dir`."""
-
-    def __init__(self, trainer: pl.Trainer, default_root_dir: Path) -> None:
-        self._trainer = trainer
-        self.default_root_dir = str(default_root_dir)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._trainer, name)
 
 
 class Lightning2Mixin(_Host):
@@ -48,9 +32,9 @@ class Lightning2Mixin(_Host):
     fastMRI 0.3.0 was written for Lightning 1: Lightning 2 refuses its `validation_epoch_end` and
     `test_epoch_end` and never calls its `validation_step_end`. The mixin hides the three from
     Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so
-    that metrics and submission files are computed and written by fastMRI. validation_loss is the
-    mean over slices, each counted once, so that it depends neither on how they are batched nor on
-    how many processes share them (see `fastmri_clgnet.data.VolumeBatches`).
+    that metrics are computed, and submission files written, by fastMRI's functions. validation_loss
+    is the mean over slices, each counted once, so that it depends neither on how they are batched
+    nor on how many processes share them (see `fastmri_clgnet.data.VolumeBatches`).
 
     Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger,
     or, without one, to PNG files under `default_root_dir`/images. Reconstructions are written under
@@ -62,6 +46,8 @@ class Lightning2Mixin(_Host):
             itself.
     """
 
+    # gives, by a file's name, what its submission file says of how it was made
+    submission: Callable[[str], Mapping[str, Any]] | None = None
     # Lightning 2 looks whether the class has these at all
     validation_step_end = None
     validation_epoch_end = None
@@ -121,29 +107,25 @@ class Lightning2Mixin(_Host):
         self._test_outputs.append(outputs)
 
     def on_test_epoch_end(self) -> None:
-        """Let the host stack the slices and write default_root_dir/reconstructions/*.h5."""
+        """Stack the slices; fastMRI writes default_root_dir/reconstructions/*.h5."""
         super().on_test_epoch_end()
         outputs, self._test_outputs = self._test_outputs, []
-        root = Path(self.trainer.default_root_dir)
-        final = root / "reconstructions"
-        final.mkdir(parents=True, exist_ok=True)
-        sizes: Counter[str] = Counter()
+        folder = Path(self.trainer.default_root_dir) / "reconstructions"
+        folder.mkdir(parents=True, exist_ok=True)
+        volumes: dict[str, dict[int, np.ndarray]] = {}
         for output in outputs:
-            for name, image in zip(output["fname"], output["output"], strict=True):
-                sizes[plain_name(name)] += image.nbytes
-        # the host writes to the trainer's root: show a copy of the module another root
-        with (
-            writing(final),
-            tempfile.TemporaryDirectory(prefix=".reconstructions.", dir=root) as temporary,
-        ):
-            writer = copy.copy(self)
-            writer._trainer = _RedirectedTrainer(self.trainer, Path(temporary))
-            writer.print = lambda *args, **kwargs: None
-            check_space({Path(temporary) / name: size for name, size in sizes.items()})
-            super(Lightning2Mixin, writer).test_epoch_end(outputs)
-            for path in sorted((Path(temporary) / "reconstructions").iterdir()):
-                os.replace(path, final / path.name)  # noqa: PTH105
-        self.print(f"Saved reconstructions to {final}")
+            # several processes may have the same slice
+            for name, number, image in zip(
+                output["fname"], output["slice"], output["output"], strict=True
+            ):
+                volumes.setdefault(plain_name(name), {})[int(number)] = image
+        from fastmri_clgnet.reconstruct import save_reconstruction
+
+        for name, slices in sorted(volumes.items()):
+            stacked = np.stack([slices[number] for number in sorted(slices)])
+            settings = None if self.submission is None else self.submission(name)
+            save_reconstruction(folder / name, stacked, settings)
+        self.print(f"Saved reconstructions to {folder}")
 
     def log_image(self, name: str, image: torch.Tensor) -> None:
         """Log one image.

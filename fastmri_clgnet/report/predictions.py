@@ -7,10 +7,10 @@ from pathlib import Path
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import Target
+from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.reconstruction.job import Job
 from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.report.sources import MADE, Source
-from fastmri_clgnet.training.models import MODELS, ZERO_FILLED
 
 
 def _prediction_folder(

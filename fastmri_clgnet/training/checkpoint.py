@@ -8,16 +8,22 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.safe_loading import load_tensors, save_tensors
 
 LAST, BEST = "last", "best"
 # constructor arguments that change what a network does with the same weights
-_WITHOUT_PARAMETERS = {"wavelet", "hard_dc", "num_cascades", "mask_center"}
+_WITHOUT_PARAMETERS = {"wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum"}
+# and those that change neither
+_OF_THE_TRAINING = {
+    "lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images", "checkpoint_activations",
+}  # fmt: skip
 _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
 MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
+_EXPECTED = "a checkpoint that train_clgnet wrote"
 
 
 def checkpoint_dir(root: Path) -> Path:
@@ -25,23 +31,18 @@ def checkpoint_dir(root: Path) -> Path:
     return root / "checkpoints"
 
 
-def checkpoint_callbacks(root: Path) -> list[Callback]:
+def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:
     """Keep best.ckpt (lowest validation_loss) and last.ckpt.
 
     They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
     The second is written at the end of every epoch, whether or not it was validated.
     """
-    best = ModelCheckpoint(
-        checkpoint_dir(root), BEST, monitor="validation_loss", enable_version_counter=False
-    )
-    return [best, last_checkpoint(root)]
-
-
-def last_checkpoint(root: Path) -> ModelCheckpoint:
-    """Write last.ckpt at the end of every epoch."""
-    return ModelCheckpoint(
-        checkpoint_dir(root), LAST, save_on_train_epoch_end=True, enable_version_counter=False
-    )
+    folder = checkpoint_dir(root)
+    last = ModelCheckpoint(folder, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+    if not keep_best:
+        return [last]
+    best = ModelCheckpoint(folder, BEST, monitor="validation_loss", enable_version_counter=False)
+    return [best, last]
 
 
 class NameModel(Callback):
@@ -62,13 +63,42 @@ class NameModel(Callback):
         checkpoint[MODEL_KEY] = self.model
 
 
-def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
+class CheckpointFiles(TorchCheckpointIO):
+    """How Lightning reads and writes checkpoints here: without code, whole or not at all.
+
+    Lightning's own way writes to the folder of temporary files and moves the file from there. Where
+    that folder is on another disk (/tmp often is), moving is copying, and an interruption or a full
+    disk leaves half a checkpoint in the place of a good one.
+
+    Args:
+        loaded: What `checked` has read already, by its path; it is handed out once.
+    """
+
+    def __init__(self, loaded: dict[Path, dict[str, Any]] | None = None) -> None:
+        """Keep what was read."""
+        super().__init__()
+        self.loaded = loaded or {}
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write one checkpoint; raises an `InputError` if it cannot be written."""
+        save_tensors(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read one checkpoint, on the CPU; raises an `InputError` if it would run code."""
+        contents = self.loaded.pop(Path(path), None)
+        return load_tensors(Path(path), _EXPECTED) if contents is None else contents
+
+
+def find_checkpoint(name: str | None, root: Path, testing: bool = False) -> Path | None:
     """Decide which checkpoint to load.
 
     Args:
-        name: The --ckpt_path flag: a file, "last", "best", "none" or None for the mode's default.
-        mode: "train" continues from the last one, if any; "test" needs one and prefers the best.
+        name: A file, "last", "best", "none" or None for the default.
         root: The run's folder.
+        testing: Whether to test, which needs a checkpoint and prefers the best; a training
+            continues from the last one, if any.
 
     Returns:
         The file, or None to start from scratch.
@@ -77,13 +107,13 @@ def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
         InputError: If it does not exist.
     """
     folder = checkpoint_dir(root)
-    if name is None and mode == "train":
+    if name is None and not testing:
         paths = [*folder.glob(f"{LAST}.ckpt"), *root.glob(_REQUEUED)]
         return max(paths, key=lambda path: path.stat().st_mtime, default=None)
-    if name == "none" and mode == "train":
+    if name == "none" and not testing:
         return None
     if name == "none":
-        raise InputError("--mode test needs a checkpoint; give --ckpt_path or leave it away")
+        raise InputError("--mode test needs a checkpoint; give --ckpt_path or omit it")
     name = BEST if name is None else name
     path = folder / f"{name}.ckpt" if name in (LAST, BEST) else Path(name)
     if not path.is_file():
@@ -95,26 +125,25 @@ def find_checkpoint(name: str | None, mode: str, root: Path) -> Path | None:
 
 
 def forget_requeued(root: Path) -> None:
-    """Remove what Lightning saved for a requeued SLURM job, which it would load by itself.
-
-    Args:
-        root: The run's folder.
-    """
+    """Remove what Lightning saved for a requeued SLURM job, which it would load by itself."""
     for path in root.glob(_REQUEUED):
         path.unlink(missing_ok=True)
 
 
-def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
+def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     """Load a checkpoint without running any code it may hold, and compare it with the model.
 
     Args:
         path: A Lightning checkpoint.
         module: The module that it is to be loaded into.
 
+    Returns:
+        Its contents, on the CPU.
+
     Raises:
         InputError: If it cannot be read, or is of another model or size; says how they differ.
     """
-    checkpoint = load_tensors(path, "a checkpoint that train_clgnet wrote")
+    checkpoint = load_tensors(path, _EXPECTED)
     state, expected = checkpoint.get("state_dict"), module.state_dict()
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(
@@ -124,14 +153,15 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
         k: v.shape for k, v in expected.items()
     }
     theirs = checkpoint.get("hyper_parameters") or {}
-    compared = _WITHOUT_PARAMETERS if same_shapes else _architecture(module)
+    of_the_network = set(inspect.signature(type(module)).parameters) - _OF_THE_TRAINING
+    compared = _WITHOUT_PARAMETERS if same_shapes else of_the_network
     differences = [
         f"--{name} {theirs[name]}"
         for name, value in module.hparams.items()
         if name in theirs and theirs[name] != value and name in compared
     ]
     if same_shapes and not differences:
-        return
+        return checkpoint
     if differences:
         raise InputError(
             f"{path}: of another model or size, trained with {' '.join(differences)}. Give "
@@ -141,23 +171,4 @@ def check_checkpoint(path: Path, module: pl.LightningModule) -> None:
     raise InputError(
         f"{path}: of another model ({name} does not fit {type(module).__name__}). Give another "
         "--default_root_dir or --ckpt_path, or start over with --ckpt_path none"
-    )
-
-
-def _architecture(module: pl.LightningModule) -> set[str]:
-    """The constructor's arguments that change no optimizer or logging setting."""
-    optimizer = {"lr", "lr_step_size", "lr_gamma", "weight_decay"}
-    training = {*optimizer, "num_log_images", "checkpoint_activations"}
-    return set(inspect.signature(type(module)).parameters) - training
-
-
-def weights_only(trainer_method: Any) -> dict[str, Any]:
-    """Ask `Trainer.fit` and its like for safe loading, where this Lightning has the switch.
-
-    Older ones have not; there `check_checkpoint` has refused unsafe files before.
-    """
-    return (
-        {"weights_only": True}
-        if "weights_only" in inspect.signature(trainer_method).parameters
-        else {}
     )

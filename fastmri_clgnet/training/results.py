@@ -1,8 +1,7 @@
-"""What a run ends with: metrics of the validation volumes, and a picture."""
+"""What a run ends with: a table, a picture, its configuration."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import torch
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
 
-from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.figures import save_comparison
 
+Methods = Mapping[str, tuple[MriModule, FastMriDataModule]]  # by what tables call them
 Metrics = Mapping[str, Mapping[str, float]]
 
 
@@ -24,7 +23,7 @@ def format_table(metrics: Metrics) -> str:
         metrics: Values by method, each with "nmse", "psnr" (in dB) and "ssim".
 
     Returns:
-        A table of one line a method.
+        A table of one line for each method.
     """
     width = max(len(name) for name in metrics)
     lines = [f"{'':{width}}  {'NMSE':>8}  {'PSNR (dB)':>9}  {'SSIM':>7}"]
@@ -35,15 +34,7 @@ def format_table(metrics: Metrics) -> str:
     return "\n".join(lines)
 
 
-def save_metrics(path: Path, metrics: Metrics) -> None:
-    """Write metrics as JSON."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-
-
-def save_validation_picture(
-    path: Path, methods: Mapping[str, tuple[MriModule, FastMriDataModule]]
-) -> None:
+def save_validation_picture(path: Path, methods: Methods) -> None:
     """Save the middle slice of the first validation volume, reconstructed by each module.
 
     Args:

@@ -20,7 +20,7 @@ from banding.adversary import OrientationDiscriminator, narrow
 from banding.banding_module import wanted_guess
 from banding.metrics import THRESHOLD
 from fastmri_clgnet.data import CheckedDataModule
-from fastmri_clgnet.training.models import UnetModule
+from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from tests.helpers import assert_gradients_reach_all
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 from banding import train_banding
 from fastmri_clgnet import train_clgnet
 from fastmri_clgnet.training.arguments import build_parser
-from fastmri_clgnet.training.models import MODELS
+from fastmri_clgnet.pl_modules.registry import MODELS
 
 COMMANDS = {
     "train": (train_clgnet.main, []),

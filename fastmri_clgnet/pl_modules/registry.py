@@ -1,0 +1,94 @@
+"""The models that the commands know by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from fastmri.pl_modules import MriModule
+
+_HOST = "fastmri.pl_modules.mri_module:MriModule"
+
+
+class Model(NamedTuple):
+    """A choice of --model.
+
+    Args:
+        label: Its name in tables and pictures.
+        home: Its Lightning module, as MODULE:CLASS, which is imported when it is used.
+        on_kspace: Whether it takes k-space and mask (fastMRI's `VarNetDataTransform`), not
+            magnitude images (`UnetDataTransform`).
+        fixed: Arguments of the module that the choice settles.
+        multicoil: Whether it takes multicoil data; all take single-coil data.
+        constructors: Where its constructor's arguments stand, if it inherits them.
+    """
+
+    label: str
+    home: str
+    on_kspace: bool = False
+    fixed: Mapping[str, str] = {}
+    multicoil: bool = True
+    constructors: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> type[MriModule]:
+        """The class of its Lightning module."""
+        place, _, name = self.home.partition(":")
+        found: Any = getattr(importlib.import_module(place), name)
+        return found  # type: ignore[no-any-return]
+
+
+DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"
+_MODULES = "fastmri_clgnet.pl_modules"
+_COMPARISON_METHODS = {
+    "dccnn": "DCCNN",
+    "ista": "ISTA-Net+",
+    "cddn": "CDDN",
+    "pd": "PD",
+    "dudor": "DuDoRNet",
+    "octconv": "Dual-OctConv",
+}
+
+MODELS: dict[str, Model] = {
+    DEFAULT_MODEL: Model("CLGNet", f"{_MODULES}.clgnet_module:CLGNetModule"),
+    "clgnet_dc": Model("CLGNet + DC", f"{_MODULES}.clgvarnet_module:CLGNetDCModule", True),
+    "clgvarnet": Model("CLGVarNet", f"{_MODULES}.clgvarnet_module:CLGVarNetModule", True),
+    "unet": Model(
+        "U-Net",
+        f"{_MODULES}.unet_module:UnetModule",
+        constructors=("fastmri.pl_modules.unet_module:UnetModule", _HOST),
+    ),
+    **{
+        name: Model(
+            label,
+            f"{_MODULES}.reconstruction_module:ReconstructionModule",
+            on_kspace=True,
+            fixed={"method": name},
+            multicoil=False,
+        )
+        for name, label in _COMPARISON_METHODS.items()
+    },
+    ZERO_FILLED: Model(
+        "zero-filled", f"{_MODULES}.image_module:ZeroFilledModule", constructors=(_HOST,)
+    ),
+}
+
+
+def name_of(module: MriModule) -> str | None:
+    """The choice of --model that makes such a module; None if none does."""
+    for name, model in MODELS.items():
+        fits = all(module.hparams.get(key) == value for key, value in model.fixed.items())
+        if fits and type(module) is model.module:
+            return name
+    return None
+
+
+def takes_kspace(module: MriModule) -> bool:
+    """Whether a module takes k-space and mask; magnitude images where it does not say so.
+
+    Args:
+        module: Any of fastMRI's kind; its attribute `on_kspace` counts.
+    """
+    return bool(getattr(module, "on_kspace", False))

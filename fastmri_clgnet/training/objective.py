@@ -1,0 +1,51 @@
+"""The paper's training objective."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastmri_clgnet.errors import InputError, words
+
+if TYPE_CHECKING:
+    from fastmri_clgnet.losses import CLGNetLoss
+
+
+def paper_objective(
+    alpha: float = 0.05,
+    num_negatives: int = 6,
+    vgg_weights: str = "imagenet",
+    vgg_layers: tuple[int, ...] = (1, 3, 5, 9, 13),
+) -> CLGNetLoss:
+    """Make the objective of eq. 9 and 10 of the paper: L1 + alpha x contrastive loss.
+
+    `CLGNetModule(loss=paper_objective())` trains CLGNet as the paper and the training command do.
+    `CLGNetModule()` needs no weights of VGG19: its loss is the mean absolute error only.
+
+    Args:
+        alpha: Weight of the contrastive loss; 0 leaves the mean absolute error only, and needs no
+            weights.
+        num_negatives: Undersampled images of the batch that each reconstruction is pushed from.
+        vgg_weights: Weights of VGG19: 'imagenet' (torchvision's, downloaded on first use) or a file
+            of torchvision's vgg19 or of its features.
+        vgg_layers: Convolutions of VGG19, counted from 1, whose activations are compared.
+
+    Returns:
+        The loss.
+
+    Raises:
+        InputError: If a value does not fit, or the weights cannot be had.
+    """
+    from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
+
+    if not vgg_layers or set(vgg_layers) - LAYER_WEIGHTS.keys():
+        raise InputError(f"vgg_layers: expected some of {words(LAYER_WEIGHTS)}")
+    try:
+        if alpha == 0:
+            return CLGNetLoss(alpha=0)
+        weights = [LAYER_WEIGHTS[layer] for layer in vgg_layers]
+        features = VGG19Features(vgg_layers, vgg_weights)
+        return CLGNetLoss(alpha, ContrastiveLoss(features, weights, num_negatives))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,429 @@
+"""One run of `train` or `test` with everything that it shares: folder, data, trainers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from fastmri.pl_modules import MriModule
+from filelock import FileLock, Timeout
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.mri_data import Data
+from fastmri_clgnet.data.volume_batches import check_enough_volumes
+from fastmri_clgnet.data.volumes import check_one_size, check_split
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.loading import weights_digest
+from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
+from fastmri_clgnet.pl_modules.registry import (
+    DEFAULT_MODEL,
+    MODELS,
+    ZERO_FILLED,
+    name_of,
+    takes_kspace,
+)
+from fastmri_clgnet.reconstruct import data_digest
+from fastmri_clgnet.training.checkpoint import (
+    BEST,
+    LAST,
+    CheckpointFiles,
+    NameModel,
+    checked,
+    checkpoint_callbacks,
+    checkpoint_dir,
+    find_checkpoint,
+    forget_requeued,
+)
+from fastmri_clgnet.training.distributed import say, wait_for_all
+from fastmri_clgnet.training.on_nan import OnNan
+from fastmri_clgnet.training.results import Methods, format_table, save_validation_picture
+from fastmri_clgnet.training.run import MAX_EPOCHS, NanAction, Run
+from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
+
+TENSORBOARD = "tensorboard"  # folder of its logs in a run's folder
+# loader processes of a run that was killed hold its lock until they notice, some seconds later
+_PATIENCE = 10.0
+_OWN_TRAINER = {
+    "callbacks", "default_root_dir", "enable_checkpointing", "logger", "plugins",
+    "use_distributed_sampler",
+}  # fmt: skip
+# Lightning's remarks that a user can do nothing about
+_QUIET = (
+    ".*does not have many workers.*",
+    ".*treespec, LeafSpec.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*is smaller than the logging interval.*",
+    ".*sync_dist=True.*",
+    ".*is not supported by the model summary.*",
+    # the batches follow from where the training is
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
+)
+
+
+class Session:
+    """A module, its data and a folder.
+
+    Args:
+        module: As for `train`.
+        data: As for `train`.
+        trainer: As for `train`.
+        default_root_dir: As for `train`.
+        seed: As for `train`.
+
+    Raises:
+        InputError: If they cannot be used together.
+    """
+
+    def __init__(
+        self,
+        module: MriModule,
+        data: Data,
+        trainer: Mapping[str, Any],
+        default_root_dir: Path | None,
+        seed: int,
+    ) -> None:
+        """Look at what needs no file."""
+        if not 0 <= seed < 2**32:
+            raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
+        self.module, self.data, self.seed = module, data, seed
+        self.name = name_of(module)
+        choice = MODELS.get(self.name or "")
+        self.label = type(module).__name__ if choice is None else choice.label
+        if choice is not None and not choice.multicoil and data.challenge == "multicoil":
+            others = ", ".join(name for name, each in MODELS.items() if each.multicoil)
+            raise InputError(
+                f"--model {self.name} takes single-coil data only; {others} take multicoil data"
+            )
+        own = _OWN_TRAINER & trainer.keys()
+        if own:
+            raise InputError(f"trainer: {', '.join(sorted(own))} cannot be set here")
+        self.settings = dict(trainer)
+        if {"max_epochs", "max_steps", "max_time", "fast_dev_run"}.isdisjoint(trainer):
+            self.settings["max_epochs"] = MAX_EPOCHS
+        folder = f"{data.challenge}{'_demo' if data.is_demo else ''}"
+        default = Path(self.name or type(module).__name__) / folder
+        self.root = default if default_root_dir is None else default_root_dir
+        data.mask.make()
+        data.fixed_mask.make()
+        with _quiet():
+            self.evaluator = self.make_trainer()
+
+    def make_trainer(
+        self,
+        callbacks: Sequence[Callback] | None = None,
+        logger: TensorBoardLogger | None = None,
+        files: CheckpointFiles | None = None,
+    ) -> pl.Trainer:
+        """Make Lightning's trainer; without callbacks it only evaluates."""
+        settings = dict(self.settings)
+        if str(settings.get("precision")) in ("16-true", "bf16-true"):
+            raise InputError(
+                f"--precision {settings['precision']}: MR images of 1e-5 and Fourier transforms "
+                "need float32; use 16-mixed or bf16-mixed"
+            )
+        bars = [] if settings.get("enable_progress_bar") is False else [_ProgressBar()]
+        if callbacks is None:
+            settings["enable_model_summary"] = False
+        try:
+            return pl.Trainer(
+                default_root_dir=self.root,
+                callbacks=[*(callbacks or []), *bars],
+                logger=logger if logger is not None else False,
+                enable_checkpointing=callbacks is not None,
+                # fastMRI's data module makes the samplers that keep volumes on one device
+                use_distributed_sampler=False,
+                plugins=[files or CheckpointFiles()],
+                **settings,
+            )
+        except (ValueError, TypeError, MisconfigurationException) as error:
+            raise InputError(f"{error} (a flag of the trainer)") from error
+
+    def check_files(self, refuse_nan: bool, testing: bool = False) -> bool:
+        """Check the files that will be read, and that they can be masked.
+
+        Args:
+            refuse_nan: Whether NaN and Inf in a training file are an error.
+            testing: Whether the test split is the only one that is read.
+
+        Returns:
+            Whether there is a test split (training can do without).
+        """
+        data, n_processes = self.data, self.evaluator.world_size
+
+        def check(split: str, mask: Mask | None, n_volumes: int, refuse_nan: bool = True) -> None:
+            folder = data.folder(split)
+            volumes = check_split(folder, data.challenge, mask is None, refuse_nan)
+            check_one_size(volumes, data.batch_size, takes_kspace(self.module))
+            check_enough_volumes(len(volumes), n_volumes, str(folder))
+            if mask is not None:
+                mask.check(volume.kspace_shape[-1] for volume in volumes)
+
+        if not testing:
+            # slices of the training are shared out one by one, other splits' volumes stay whole
+            check("train", data.mask, 1, refuse_nan)
+            check("val", data.fixed_mask, n_processes)
+            if data.test_path is None and not data.folder("test").is_dir():
+                return False
+        check("test", data.fixed_mask if data.test_split == "val" else None, n_processes)
+        return True
+
+    def train(
+        self,
+        ckpt_path: str | None,
+        *,
+        on_nan: NanAction,
+        checkpoint_minutes: float,
+        logger: bool,
+        callbacks: Sequence[Callback],
+        keep_best: bool,
+        flags: Mapping[str, Any] | None,
+    ) -> Run:
+        """Do what `train` does."""
+        if self.settings.get("limit_val_batches") == 0:
+            raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
+        settings = {"on_nan": on_nan, "checkpoint_minutes": checkpoint_minutes, "logger": logger}
+        with _quiet():
+            pl.seed_everything(self.seed, workers=True)
+            self._use_demo()
+            has_test = self.check_files(on_nan == "stop")
+            distributed = self.evaluator.world_size > 1
+            data = self.data.module(takes_kspace(self.module), self.seed, distributed)
+            with sole_run(self.root, self.evaluator.is_global_zero):
+                if any(parameter.requires_grad for parameter in self.module.parameters()):
+                    saver = SaveAndStop(
+                        checkpoint_dir(self.root) / f"{LAST}.ckpt", self.seed, checkpoint_minutes
+                    )
+                    config = self._config(settings) if flags is None else flags
+                    own = [*checkpoint_callbacks(self.root, keep_best), OnNan(on_nan), saver]
+                    own += [] if self.name is None else [NameModel(self.name)]
+                    status = self._fit(data, ckpt_path, [*callbacks, *own], saver, logger, config)
+                    if status or not keep_best:
+                        return Run(self.root, status=status)
+                methods: Methods = {self.label: (self.module, data)}
+                if self.name != ZERO_FILLED:
+                    images = data
+                    if takes_kspace(self.module):
+                        images = self.data.module(False, self.seed, distributed)
+                    baseline = (ZeroFilledModule(0), images)
+                    methods = {MODELS[ZERO_FILLED].label: baseline, **methods}
+                return self._summarise(methods, has_test, logger)
+
+    def test(self, ckpt_path: str | None) -> Path:
+        """Do what `test` does."""
+        with _quiet():
+            pl.seed_everything(self.seed, workers=True)
+            self._use_demo()
+            self.check_files(refuse_nan=True, testing=True)
+            distributed = self.evaluator.world_size > 1
+            data = self.data.module(takes_kspace(self.module), self.seed, distributed)
+            with sole_run(self.root, self.evaluator.is_global_zero):
+                path = None
+                if self.name != ZERO_FILLED:
+                    path = find_checkpoint(ckpt_path, self.root, testing=True)
+                    assert path is not None
+                    self.module.load_state_dict(checked(path, self.module)["state_dict"])
+                self._test(data, path)
+        return self.root / "reconstructions"
+
+    def _use_demo(self) -> None:
+        """Say that it is the demo data set, and make it where it is missing."""
+        if self.data.is_demo:
+            say("\n*** DEMO: simulated heads, not patients, since there is no data_path. ***")
+            say(f"*** The demo data set is in {self.data.demo_folder} ***\n")
+            self.data.root()
+
+    def _config(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What config.yaml says of a run, by the names of the command's flags."""
+        data = {**vars(self.data), **vars(self.data.mask)}
+        if self.data.val_mask is not None:
+            data |= {f"val_{key}": value for key, value in vars(self.data.val_mask).items()}
+        fixed = MODELS[self.name].fixed if self.name is not None else {}
+        network = {k: v for k, v in self.module.hparams.items() if k not in fixed}
+        if self.name == DEFAULT_MODEL:
+            network["alpha"] = getattr(self.module.loss, "alpha", 0.0)
+        model = {} if self.name is None else {"model": self.name}
+        values = {**model, "seed": self.seed, **settings, **data, **network, **self.settings}
+        values |= {"default_root_dir": self.root}
+        return {key: _plain(value) for key, value in values.items() if _plain(value) is not None}
+
+    def _fit(
+        self,
+        data: pl.LightningDataModule,
+        ckpt_path: str | None,
+        callbacks: list[Callback],
+        saver: SaveAndStop,
+        log: bool,
+        config: Mapping[str, Any],
+    ) -> int:
+        """Let a trainer fit; say how to go on if Ctrl-C or SIGTERM stops it; gives the status."""
+        checkpoint = find_checkpoint(ckpt_path, self.root)
+        loaded = {} if checkpoint is None else {checkpoint: checked(checkpoint, self.module)}
+        logger = None
+        if log:
+            logger = TensorBoardLogger(
+                self.root, name=None, version=TENSORBOARD, default_hp_metric=False
+            )
+            callbacks = [*callbacks, LearningRateMonitor("epoch")]
+        trainer = self.make_trainer(callbacks, logger, CheckpointFiles(loaded))
+        if trainer.is_global_zero:
+            if ckpt_path == "none":
+                forget_requeued(self.root)
+            with atomic_path(self.root / "config.yaml") as temporary:
+                temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False))
+            if checkpoint is not None:
+                say(f"Continuing from {checkpoint} (--ckpt_path none starts over)")
+        stopped = False
+        try:
+            with saver.listening():
+                trainer.fit(self.module, data, ckpt_path=checkpoint)
+        except (Stopped, SIGTERMException):
+            stopped = True
+        except Exception as error:
+            if trainer.world_size > 1 and not isinstance(error, InputError):
+                say(f"\nStopped by an error. The same command continues from {saver.path}")
+            raise
+        if stopped or saver.asked_to_stop:
+            if saver.path.is_file():
+                hint = "" if ckpt_path is None else ", without --ckpt_path,"
+                say(f"\nStopped. The same command{hint} continues from {saver.path}")
+            else:
+                say("\nStopped before the first checkpoint. The same command starts again.")
+            return 143 if trainer.received_sigterm else 130
+        if trainer.is_global_zero:
+            forget_requeued(self.root)
+        wait_for_all()
+        return 0
+
+    def _summarise(self, methods: Methods, has_test: bool, log: bool) -> Run:
+        """Validate and test with the best checkpoint; lay out what came out and where it is."""
+        best: Path | None = checkpoint_dir(self.root) / f"{BEST}.ckpt"
+        if best is not None and not best.is_file():
+            best = None
+        module, data = methods[self.label]
+        num_log_images = module.num_log_images
+        module.num_log_images = 0  # they were logged during the training
+        metrics = {}
+        for label, (each, samples) in methods.items():
+            path = best if each is module else None
+            (logged,) = self.evaluator.validate(each, samples, ckpt_path=path, verbose=False)
+            metrics[label] = {
+                key: float(logged[f"val_metrics/{key}"]) for key in ("nmse", "psnr", "ssim")
+            }
+        if has_test:
+            self._test(data, best, verbose=False)
+        module.num_log_images = num_log_images
+        picture = self.root / "comparison.png"
+        places = {
+            "checkpoint": best or "(none)",
+            "reconstructions": self.root / "reconstructions" if has_test else "(no test split)",
+            "picture": picture,
+            "TensorBoard logs": self.root / TENSORBOARD if log else "(off)",
+            "configuration": self.root / "config.yaml",
+        }
+        table = f"Validation volumes, {self.data.fixed_mask}:\n\n{format_table(metrics)}\n"
+        lines = [f"{name + ':':18}{place}" for name, place in places.items()]
+        if not self.evaluator.is_global_zero:
+            return Run(self.root, best, metrics)
+        write_json(self.root / "metrics.json", metrics)
+        save_validation_picture(picture, methods)
+        return Run(self.root, best, metrics, summary="\n".join(["", table, *lines]))
+
+    def _test(self, data: pl.LightningDataModule, path: Path | None, verbose: bool = True) -> None:
+        """Write submission files that say how they were made, as those of `reconstruct`."""
+        mask = self.data.fixed_mask if self.data.test_split == "val" else None
+        settings = {
+            "model": self.name,
+            "checkpoint": str(path),
+            "weights": weights_digest(self.module.state_dict()),
+            "challenge": self.data.challenge,
+            "mask": None if mask is None else {k: _plain(v) for k, v in vars(mask).items()},
+            "precision": str(self.settings.get("precision") or "32-true"),
+        }
+        self.module.submission = partial(_of_volume, settings, self.data.folder("test"))
+        self.evaluator.test(self.module, data, verbose=verbose)
+
+
+def _of_volume(settings: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """How the reconstruction of a volume is made."""
+    return {**settings, "data": data_digest(folder / name)}
+
+
+def _plain(value: Any) -> Any:
+    """The value as YAML has it; None for what it has not."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Lightning's bar without the version number of the logs, of which a run has one."""
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Return what stands behind the bar."""
+        items = super().get_metrics(trainer, pl_module)
+        items.pop("v_num", None)
+        return items
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Lightning keep some remarks to itself in the meantime."""
+
+    def is_no_tip(record: logging.LogRecord) -> bool:
+        return "Tip:" not in record.getMessage()
+
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    logger.addFilter(is_no_tip)
+    try:
+        with warnings.catch_warnings():
+            for message in _QUIET:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.removeFilter(is_no_tip)
+
+
+@contextlib.contextmanager
+def sole_run(root: Path, first: bool) -> Iterator[None]:
+    """Make a run's folder and hold it; a run that is killed lets go of it.
+
+    What such a run had written by half, under temporary names, is removed.
+
+    Args:
+        root: The folder.
+        first: Whether this is the first process of the run, which holds it for all.
+
+    Raises:
+        InputError: If another run holds it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    if not first:
+        yield
+        return
+    try:
+        held = FileLock(root / ".lock").acquire(timeout=_PATIENCE)
+    except Timeout as error:
+        raise InputError(
+            f"{root}: another run is writing there; stop it, wait for its end, or give another "
+            "--default_root_dir"
+        ) from error
+    with held:
+        for path in root.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+        yield
