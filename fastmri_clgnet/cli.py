@@ -390,10 +390,10 @@ def _summary(source: Callable[..., Any]) -> str:
 
 
 def _parameter_texts(source: Callable[..., Any]) -> dict[str, str]:
-    """What the docstrings of a function, or of a class and its constructor, say of parameters."""
-    documented = [source, source.__init__] if inspect.isclass(source) else [source]
-    if dataclasses.is_dataclass(source):  # fields may be inherited
-        documented = [*reversed(inspect.getmro(typing.cast(type, source)))]
+    """What the docstrings of a function, or of a class, its bases and its constructor, say."""
+    documented = [source]
+    if inspect.isclass(source):
+        documented = [*reversed(inspect.getmro(source)), source.__init__]
     texts = {}
     for each in documented:
         for parameter in docstring_parser.parse(inspect.getdoc(each) or "").params:
