@@ -15,6 +15,7 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.parallel import default_num_workers, map_files
+from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
     from fastmri_clgnet.convert.writing import Done
@@ -42,14 +43,15 @@ class Conversion:
         """Lay out what there is, one line per split, and what comes next."""
         if not self.done:
             return f"Nothing was written to {self.out}."
-        lines = [f"{'':17}{'volumes':>8}{'slices':>8}  images"]
+        cells = [["", "volumes", "slices", "images"]]
         splits = sorted({(one.challenge, one.split) for one in self.done})
         for challenge, split in splits:
             part = [one for one in self.done if (one.challenge, one.split) == (challenge, split)]
             sizes = sorted({one.image_size for one in part})
             images = ", ".join(f"{height} x {width}" for height, width in sizes)
             n_slices = sum(one.n_slices for one in part)
-            lines.append(f"{challenge + '_' + split:17}{len(part):8}{n_slices:8}  {images}")
+            cells.append([f"{challenge}_{split}", str(len(part)), str(n_slices), images])
+        lines = [format_table(cells)]
         skipped = sum(one.skipped for one in self.done)
         if skipped:
             lines.append(f"({skipped} of the volumes had been converted before)")
@@ -163,20 +165,15 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int], drawn:
             if any((out / f"{challenge}_{name}.h5").is_file() for challenge in CHALLENGES)
         }
         names = set(recorded if drawn else converted)
-        others = [
-            key for key in sorted({*before, *settings}) if before.get(key) != settings.get(key)
-        ]
+        now = set(volumes)
+        others = [f"{key} {before.get(key)}" for key in sorted({*before, *settings})
+                  if before.get(key) != settings.get(key)]  # fmt: skip
         resized = [name for name, size in converted.items() if volumes.get(name, size) != size]
-        if others:
-            difference = ", ".join(f"{key} {before.get(key)}" for key in others)
-        elif names != set(volumes) and (
-            drawn or not (names < set(volumes) or names > set(volumes))
-        ):
-            difference = "other volumes"
-        elif resized:
-            difference = f"files of other sizes, such as {words(resized[:3])}"
-        else:
-            difference = ""
+        difference = ", ".join(others)
+        if names != now and (drawn or not (names < now or names > now)):
+            difference = difference or "other volumes"
+        if resized:
+            difference = difference or f"files of other sizes, such as {words(resized[:3])}"
         if difference:
             raise InputError(
                 f"{path}: another conversion, with {difference}; repeat that one to continue it, "
