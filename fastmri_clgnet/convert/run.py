@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,8 +84,8 @@ def convert(
 
     The same call continues what was interrupted, to the same bytes. A source that has folders
     train, val and test keeps its splits; otherwise they are drawn. Test volumes are undersampled by
-    masks drawn by file name. In a script, more than one worker needs the guard
-    `if __name__ == "__main__":`, and a reader of your own has to be a class of a module.
+    masks drawn by file name. A script that uses more than one worker needs the guard
+    `if __name__ == "__main__":`; a reader that is defined in a notebook uses one.
 
     Args:
         source: Folder of the data, or one file.
@@ -124,6 +125,9 @@ def convert(
 
     from fastmri_clgnet.convert.writing import PARTIAL, Done, Job, attempt
 
+    interactive = not Path(getattr(sys.modules["__main__"], "__file__", "")).is_file()
+    if interactive and type(reader).__module__ == "__main__":
+        num_workers = 1  # other processes do not find a notebook's classes
     jobs = [Job(one, out, reader, mask, acquisition, seed) for one in found]
     try:
         results = map_files(attempt, jobs, num_workers, "Converting")

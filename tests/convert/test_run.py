@@ -316,6 +316,17 @@ def test_a_reader_of_ones_own(num_workers: int, tmp_path: Path) -> None:
         convert(tmp_path / "in", out, _Text(), **folders)  # type: ignore[arg-type]
 
 
+def test_a_reader_of_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes do not find its class: the files are converted in this one."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.setattr(_Text, "__module__", "__main__")
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        (tmp_path / "in" / f"{name}.txt").write_text("2 20 16")
+    converted = convert(tmp_path / "in", tmp_path / "out", _Text(99.0), num_workers=2)
+    assert len(converted.done) == 3
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--from", "numpy", "--help"]])
 def test_help_imports_nothing_slow(words: list[str]) -> None:
     """And shows the flags of the format that is named."""
