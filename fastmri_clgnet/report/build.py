@@ -28,7 +28,7 @@ from fastmri_clgnet.report.panels import Frames, make_frames
 from fastmri_clgnet.report.predictions import find_predictions
 from fastmri_clgnet.report.slices import Choice, Volume, choose_slices, read_volume
 from fastmri_clgnet.report.sources import Source, find_sources, find_target_path
-from fastmri_clgnet.train_clgnet import TENSORBOARD
+from fastmri_clgnet.training.run import TENSORBOARD
 
 LIMIT_BYTES = 10_000_000
 _TEXT_BYTES = 1_000_000  # kept free for everything but the slices
