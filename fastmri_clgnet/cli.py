@@ -78,7 +78,8 @@ def run(
                 choices=tuple(classes),
                 required=True,
                 help="; ".join(
-                    f"{name}: {_summary(each)}" for name, each in classes.items()
+                    [f"{name}: {_summary(each).rstrip('.')}" for name, each in classes.items()]
+                    + [f"--{flag} NAME --help shows the flags of one"]
                 ).replace("%", "%%"),
             )
         result_name = next(iter(inspect.signature(then).parameters))
@@ -316,8 +317,12 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
 
     Types that a module imports for type checking only are known to callers in Python, not here.
     """
-    init = source.__init__ if inspect.isclass(source) else source
-    hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
+    if dataclasses.is_dataclass(source):
+        # looks up the type of an inherited field in the module that defines it
+        hints = typing.get_type_hints(source)
+    else:
+        init = source.__init__ if inspect.isclass(source) else source
+        hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -386,8 +391,10 @@ def _summary(source: Callable[..., Any]) -> str:
 
 
 def _parameter_texts(source: Callable[..., Any]) -> dict[str, str]:
-    """What the docstrings of a function, or of a class and its constructor, say of parameters."""
-    documented = [source, source.__init__] if inspect.isclass(source) else [source]
+    """What the docstrings of a function, or of a class, its bases and its constructor, say."""
+    documented = [source]
+    if inspect.isclass(source):
+        documented = [*reversed(inspect.getmro(source)), source.__init__]
     texts = {}
     for each in documented:
         for parameter in docstring_parser.parse(inspect.getdoc(each) or "").params:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from fastmri_clgnet.evaluation.metrics import VolumeMetrics
+from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
+from fastmri_clgnet.tables import format_value
 
 ALL = "all"  # the group of all acquisitions
 
@@ -22,9 +23,9 @@ class Bootstrap(NamedTuple):
         seed: Of the resampling; the same seed and data give the same interval.
     """
 
-    confidence: float = 0.95
-    resamples: int = 10_000
-    seed: int = 0
+    confidence: float
+    resamples: int
+    seed: int
 
 
 class Summary(NamedTuple):
@@ -45,16 +46,20 @@ class Summary(NamedTuple):
     n: int
 
 
+# by group ("all" or an acquisition), method and metric
+Summaries = dict[str, dict[str, dict[str, Summary]]]
+
+
 def summarise(values: Sequence[float], bootstrap: Bootstrap) -> Summary:
     """Mean, spread and confidence interval.
 
     Args:
-        values: One a volume.
+        values: One for each volume.
         bootstrap: How to make the interval.
 
     Returns:
-        The summary. The interval is that of Efron's percentile method, which knows of the volumes
-        alone: repeated scans of one patient are not independent, and make it too narrow.
+        The summary. The interval is that of Efron's percentile method, which knows only of the
+        volumes: repeated scans of one patient are not independent, and make it too narrow.
     """
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
@@ -68,82 +73,75 @@ def summarise(values: Sequence[float], bootstrap: Bootstrap) -> Summary:
         batch=min(bootstrap.resamples, 1000),
         rng=np.random.default_rng(bootstrap.seed),
     ).confidence_interval
-    return Summary(
-        float(array.mean()),
-        float(array.std(ddof=1)),
-        float(interval.low),
-        float(interval.high),
-        len(array),
-    )
-
-
-# by group ("all" or an acquisition), method and metric
-Summaries = dict[str, dict[str, dict[str, Summary]]]
-
-
-def by_group(volumes: Iterable[VolumeMetrics]) -> dict[str, list[VolumeMetrics]]:
-    """All volumes, then those of each acquisition, if there are several."""
-    groups: dict[str, list[VolumeMetrics]] = {ALL: []}
-    for volume in sorted(volumes, key=lambda each: each.acquisition):
-        groups[ALL].append(volume)
-        groups.setdefault(volume.acquisition, []).append(volume)
-    return groups if len(groups) > 2 else {ALL: groups[ALL]}
+    low, high = float(interval.low), float(interval.high)
+    return Summary(float(array.mean()), float(array.std(ddof=1)), low, high, len(array))
 
 
 def summarise_methods(
-    volumes: Iterable[VolumeMetrics], methods: Sequence[str], bootstrap: Bootstrap
-) -> Summaries:
-    """Summarise every metric of every method in every group.
+    volumes: Sequence[VolumeMetrics], methods: Sequence[str], bootstrap: Bootstrap
+) -> tuple[Summaries, Summaries]:
+    """Summarise every metric of every method, and what it differs by from the first method.
 
     Args:
         volumes: Of all methods.
-        methods: In the order to show.
+        methods: In the order to show; the others are compared with the first.
         bootstrap: How to make intervals.
 
     Returns:
-        Summaries by group, method and metric; methods without volumes are left out.
+        The summaries of the values; and those of (method - first method), over the volumes that
+        both have. All volumes come first, then each acquisition, if there are several; methods
+        without volumes are left out.
     """
-    summaries: Summaries = {}
-    for group, members in by_group(volumes).items():
-        summaries[group] = {}
-        for method in methods:
-            own = [volume.values for volume in members if volume.method == method]
-            if own:
-                summaries[group][method] = {
-                    metric: summarise([values[metric] for values in own], bootstrap)
-                    for metric in own[0]
-                }
-    return summaries
+    volumes = sorted(volumes, key=lambda volume: volume.acquisition)
+    first = {volume.file: volume.values for volume in volumes if volume.method == methods[0]}
+    differences = [
+        volume._replace(
+            values={name: value - first[volume.file][name] for name, value in volume.values.items()}
+        )
+        for volume in volumes
+        if volume.method != methods[0] and volume.file in first
+    ]
+    acquisitions = list(dict.fromkeys(volume.acquisition for volume in volumes))
+    groups = [ALL, *(acquisitions if len(acquisitions) > 1 else [])]
+
+    def summaries(members: Sequence[VolumeMetrics]) -> Summaries:
+        found: Summaries = {}
+        for group in groups:
+            found[group] = {}
+            for method in methods:
+                own = [
+                    volume.values
+                    for volume in members
+                    if volume.method == method and group in (ALL, volume.acquisition)
+                ]
+                if own:
+                    found[group][method] = {
+                        name: summarise([values[name] for values in own], bootstrap)
+                        for name in own[0]
+                    }
+        return found
+
+    return summaries(volumes), summaries(differences)
 
 
-def paired_differences(
-    volumes: Iterable[VolumeMetrics], methods: Sequence[str], bootstrap: Bootstrap
-) -> Summaries:
-    """Compare every method with the first, volume by volume.
+def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
+    """Lay summaries out in cells, such as "0.0123 [0.0101, 0.0150]".
 
     Args:
-        volumes: Of all methods.
-        methods: The first is what the others are compared with.
-        bootstrap: How to make intervals; here the differences are resampled.
+        summaries: By group, method and metric.
+        sign: "+" writes the sign of positive values, too, for differences.
 
     Returns:
-        Of (method - first method), by group, method and metric, over the volumes that both have.
+        The head, then a row for each group and method.
     """
-    differences: Summaries = {}
-    for group, members in by_group(volumes).items():
-        differences[group] = {}
-        first = {volume.file: volume.values for volume in members if volume.method == methods[0]}
-        for method in methods[1:]:
-            pairs = [
-                (volume.values, first[volume.file])
-                for volume in members
-                if volume.method == method and volume.file in first
-            ]
-            if pairs:
-                differences[group][method] = {
-                    metric: summarise(
-                        [one[metric] - other[metric] for one, other in pairs], bootstrap
-                    )
-                    for metric in pairs[0][0]
-                }
-    return differences
+    columns = {name: "PSNR (dB)" if name == "PSNR" else name for name in METRICS}
+    rows = [["volumes", "method", "n", *columns.values()]]
+    for group, methods in summaries.items():
+        for method, values in methods.items():
+            cells = []
+            for name, column in columns.items():
+                numbers = (values[name].mean, values[name].low, values[name].high)
+                mean, low, high = (format_value(column, number, sign) for number in numbers)
+                cells.append(mean if values[name].low is None else f"{mean} [{low}, {high}]")
+            rows.append([group, method, str(values[METRICS[0]].n), *cells])
+    return rows
