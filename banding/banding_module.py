@@ -16,6 +16,7 @@ from banding.adversary import OrientationAdversary, gradient_penalty, narrow, st
 from banding.metrics import THRESHOLD, banding_energies, percentile_99, score_of_energies
 from banding.orientation import OrientedSample, turn_back
 from fastmri_clgnet.pl_modules import Lightning2Mixin
+from fastmri_clgnet.pl_modules.registry import takes_kspace
 
 L1_WEIGHT = 0.01  # beside SSIM, as in the paper
 
@@ -112,6 +113,7 @@ class BandingModule(Lightning2Mixin, MriModule):
             )
         self.automatic_optimization = False
         self.reconstructor = reconstructor
+        self.on_kspace = takes_kspace(reconstructor)
         self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
         self.ssim_loss = SSIMLoss()
         self.score_sum = DistributedMetricSum()

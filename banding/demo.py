@@ -17,27 +17,26 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from banding import train_banding
 from banding.callbacks import SSIM_TOLERANCE, print_heading, print_row
 from banding.metrics import THRESHOLD
 from banding.picture import save_bands
 from banding.plain_checkpoint import PLAIN, load_plain
-from fastmri_clgnet.data import make_demo_dataset
+from fastmri_clgnet import cli, train_clgnet
+from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.demo import default_demo_dir
+from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.errors import words
 from fastmri_clgnet.train_clgnet import guarded
-from fastmri_clgnet.training import arguments
-from fastmri_clgnet.training.checkpoint import NameModel, checkpoint_dir
-from fastmri_clgnet.training.components import make_module, make_trainer
-from fastmri_clgnet.training.data import make_data_module
-from fastmri_clgnet.training.masks import make_masks
+from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
+from fastmri_clgnet.training.run import train
 
 AMPLITUDE = 0.03  # of the bands, as a part of the slice's 99th percentile
 PERIOD = 4  # columns
@@ -71,37 +70,58 @@ class BandedTarget:
         return self.transform(kspace, mask, banded, *sample)
 
 
-def pretrain(args: argparse.Namespace, path: Path, trainer_flags: list[str]) -> None:
+@dataclass(frozen=True)
+class BandedData(Data):
+    """Data whose training targets have bands."""
+
+    def module(
+        self, on_kspace: bool, seed: int = 42, distributed: bool = False
+    ) -> CheckedDataModule:
+        """Make the data module; see `Data.module`."""
+        data = super().module(on_kspace, seed, distributed)
+        data.train_transform = BandedTarget(data.train_transform)
+        return data
+
+
+def pretrain(args: argparse.Namespace, root: Path, trainer_flags: list[str]) -> Path:
     """Train the U-Net that leaves bands, on one orientation.
 
     Args:
         args: Of the command.
-        path: The checkpoint to write, as train_clgnet writes one.
+        root: Folder of the run.
         trainer_flags: More flags of train_clgnet.
+
+    Returns:
+        Its last checkpoint.
     """
     flags = [*NETWORK, *trainer_flags, "--max_epochs", str(args.pretrain_epochs)]
-    settings = arguments.parse_arguments(flags)
+    settings, _ = train_clgnet.parse_arguments(flags)
     pl.seed_everything(args.seed, workers=True)
-    settings.data_path = make_demo_dataset(settings.challenge, args.demo_dir)
-    settings.limit_val_batches = 0
-    module = make_module(settings)
-    data = make_data_module(settings, make_masks(settings), distributed=False, on_kspace=False)
-    data.train_transform = BandedTarget(data.train_transform)
-    saver = ModelCheckpoint(path.parent, path.stem, enable_version_counter=False)
-    make_trainer(settings, [NameModel(settings.model), saver]).fit(module, data)
+    module = train_clgnet.make_module(settings)
+    trainer = {**train_clgnet.trainer_of(settings), "limit_val_batches": 0}
+    train(
+        module,
+        BandedData(**vars(cli.call(Data, settings))),
+        trainer=trainer,
+        default_root_dir=root,
+        ckpt_path="none",
+        seed=args.seed,
+        logger=False,
+        keep_best=False,
+    )
+    return checkpoint_dir(root) / f"{LAST}.ckpt"
 
 
 def run(args: argparse.Namespace) -> int:
     """Pretrain, fine-tune without and with the adversary, print and show what came out."""
     root: Path = args.default_root_dir / f"seed{args.seed}"
-    checkpoint = root / "pretrained.ckpt"
     flags = ["--accelerator", "cpu", "--enable_progress_bar", str(args.progress_bar).lower()]
     flags += ["--num_log_images", "0", "--enable_model_summary", "false"]
     flags += ["--demo_dir", str(args.demo_dir), "--seed", str(args.seed)]
     if args.limit_train_batches is not None:
         flags += ["--limit_train_batches", str(args.limit_train_batches)]
     print(f"Pretraining on targets with bands ({args.pretrain_epochs} epochs)", flush=True)
-    pretrain(args, checkpoint, flags)
+    checkpoint = pretrain(args, root / "pretrained", flags)
     flags += ["--checkpoint", str(checkpoint), "--ckpt_path", "none"]
     flags += ["--low_signal_weight", str(LOW_SIGNAL_WEIGHT)]
     if args.max_epochs is not None:
@@ -118,9 +138,7 @@ def run(args: argparse.Namespace) -> int:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
         models[name] = load_plain(checkpoint_dir(folder) / f"{PLAIN}.ckpt").module
-    settings, _ = train_banding.parse_arguments(flags)
-    settings.data_path = make_demo_dataset(settings.challenge, args.demo_dir)
-    data = make_data_module(settings, make_masks(settings), distributed=False, on_kspace=False)
+    data = Data(demo_dir=args.demo_dir).module(on_kspace=False)
     picture = root / "bands.png"
     save_bands(picture, models, data)
     print(f"\nSeed {args.seed}; simulated demo data, bands put in on purpose:\n")

@@ -183,7 +183,7 @@ def add_flags(
             inner = typing.cast(type, hint)
             switches |= add_flags(parser, inner, prefix=_prefix(name), optional=may_be_none)
             continue
-        if hint is bool:
+        if bool in (hint, *typing.get_args(hint)):
             switches.add(f"{prefix}{name}")
         required = default is inspect.Parameter.empty and not optional
         options: dict[str, Any] = {"help": texts.get(name, "").replace("%", "%%")}
@@ -251,8 +251,7 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
         a value, --x=false for --no_x.
     """
     result = []
-    following = [*argv[1:], ""]
-    for word, after in zip(argv, following, strict=True):
+    for word, after in zip(argv, [*argv[1:], ""], strict=False):
         word = re.sub(r"^--[A-Za-z][^=\s]*", lambda m: "--" + m[0][2:].replace("-", "_"), word)
         name = word[2:] if word.startswith("--") else ""
         if name in switches and after.lower() not in ("true", "false", "null"):
@@ -327,7 +326,8 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
     for name, parameter in inspect.signature(source).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        hint = hints[name]
+        default = parameter.default
+        hint = hints.get(name, type(default))  # the host's older constructors have no annotations
         parts = [hint]
         if typing.get_origin(hint) in (typing.Union, types.UnionType):
             parts = list(typing.get_args(hint))
@@ -339,7 +339,7 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
             if known
             else None
         )
-        result[name] = (union, types.NoneType in parts, parameter.default)
+        result[name] = (union, types.NoneType in parts, default)
     return result
 
 

@@ -43,20 +43,21 @@ def sketch(home: str) -> Callable[..., Any]:
     init = next(n for n in found.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
     arguments = init.args
     arguments.args, arguments.vararg, arguments.kwarg = arguments.args[1:], None, None
-    for group in (arguments.defaults, arguments.kw_defaults):
-        group[:] = [None if each is None else _literal(each) for each in group]
+    arguments.defaults = [_literal(each) for each in arguments.defaults]
+    arguments.kw_defaults = [each and _literal(each) for each in arguments.kw_defaults]
     hints = {}
     for each in (*arguments.args, *arguments.kwonlyargs):
-        hints[each.arg] = _type(each.annotation)
-        each.annotation = None
+        if each.annotation is not None:
+            hints[each.arg] = _type(each.annotation)
+            each.annotation = None
     made = ast.FunctionDef("made", arguments, [ast.Pass()], [], lineno=1, col_offset=0)
     scope: dict[str, Any] = {}
     exec(compile(ast.fix_missing_locations(ast.Module([made], [])), str(path), "exec"), scope)
-    function: Any = scope["made"]
+    function: Callable[..., Any] = scope["made"]
     function.__annotations__ = hints
     function.__module__ = __name__
     function.__doc__ = ast.get_docstring(init) or ast.get_docstring(found)
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def _literal(node: ast.expr) -> ast.expr:
@@ -67,9 +68,9 @@ def _literal(node: ast.expr) -> ast.expr:
     return node
 
 
-def _type(node: ast.expr | None) -> Any:
+def _type(node: ast.expr) -> Any:
     """What an annotation says, if it says it by Python's own names."""
     try:
-        return eval(ast.unparse(node), vars(typing) | {"Path": Path}) if node else str
+        return eval(ast.unparse(node), vars(typing) | {"Path": Path})
     except (NameError, TypeError, AttributeError):
         return str

@@ -72,7 +72,7 @@ _OWN_TRAINER = {
     "use_distributed_sampler", "barebones", "model_registry", "enable_checkpointing",
     "reload_dataloaders_every_n_epochs", "limit_predict_batches",
 }  # fmt: skip
-_SHELL = {"module", "data", "trainer", "callbacks", "keep_best", "flags"}  # of `train`, no flags
+SHELL = {"module", "data", "trainer", "callbacks", "keep_best", "flags"}  # of `train`, no flags
 
 
 def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parser:
@@ -107,7 +107,7 @@ def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parse
         "single-coil k-space; zero_filled is tested without training. The flags of its constructor "
         "are shown by --model MODEL --help.",
     )
-    parser.switches |= cli.add_flags(run, train, skip=_SHELL)
+    parser.switches |= cli.add_flags(run, train, skip=SHELL)
     data = parser.add_argument_group("data (fastMRI's names)")
     parser.switches |= cli.add_flags(data, Data)
     choice = MODELS[model]
@@ -379,7 +379,7 @@ def guarded(argv: Sequence[str] | None, command: Callable[[], int]) -> int:
     def of_lightning_too() -> int:
         try:
             return command()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             name = type(error).__name__  # Lightning is not imported yet where flags are wrong
             if name == "MisconfigurationException":
                 raise InputError(str(error)) from error

@@ -18,8 +18,8 @@ import fastmri_clgnet
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.export import main as export
 from fastmri_clgnet.loading import read_model, weights_digest
-from fastmri_clgnet.training.checkpoint import MODEL_KEY
 from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.training.checkpoint import MODEL_KEY
 from tests.test_readme import README
 
 

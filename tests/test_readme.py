@@ -16,12 +16,12 @@ from typing import Any
 import fastmri.pl_modules
 import pytest
 import torch
+from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
+from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 from fastmri_clgnet import Lightning2Mixin
-from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
 from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
 from fastmri_clgnet.convert.sources import SOURCES
-from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)

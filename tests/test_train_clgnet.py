@@ -256,7 +256,7 @@ def test_the_objective_and_what_happens_without_its_weights(
     assert main([*objective, *weights]) == 1
     assert "vgg.pt: no weights for convolution 3, 5, 9, 13" in capsys.readouterr().err
     assert main([*objective, *weights, "--vgg_layers", "1", "2"]) == 1
-    assert "--vgg_layers: expected some of 1 3 5 9 13" in capsys.readouterr().err
+    assert "vgg_layers: expected some of 1 3 5 9 13" in capsys.readouterr().err
     assert main([*objective, *weights, "--vgg_layers", "1"]) == 0
     assert "Loss: L1 + 0.05 x contrastive" in capsys.readouterr().out
     checkpoint = torch.load("clgnet/singlecoil/checkpoints/last.ckpt", weights_only=True)
@@ -332,7 +332,7 @@ def test_comparison_methods_refuse_multicoil_data(
     flags = ["--model", "dccnn", "--challenge", "multicoil", "--data_path", str(small_dataset)]
     assert main(flags) == 1
     error = capsys.readouterr().err
-    assert "takes single-coil data alone; clgnet, clgnet_dc, clgvarnet, unet, zero_filled" in error
+    assert "takes single-coil data only; clgnet, clgnet_dc, clgvarnet, unet, zero_filled" in error
 
 
 @pytest.mark.parametrize("model", ["clgnet_dc", "clgvarnet"])

@@ -10,17 +10,16 @@ from pathlib import Path
 
 from fastmri.pl_modules import FastMriDataModule, MriModule
 
+from fastmri_clgnet import cli
 from fastmri_clgnet.benchmark.tables import Row, Table, publish
 from fastmri_clgnet.benchmark.training import budget_flags, train_all
+from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.arguments import parse_arguments
+from fastmri_clgnet.train_clgnet import make_module, parse_arguments
 from fastmri_clgnet.training.checkpoint import BEST, checkpoint_dir
-from fastmri_clgnet.training.components import make_module
-from fastmri_clgnet.training.data import make_data_module
-from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from fastmri_clgnet.training.results import save_validation_picture
 
 METHODS = tuple(name for name in MODELS if name != ZERO_FILLED)
@@ -82,17 +81,17 @@ def save_picture(
     for name, flags in runs.items():
         if "failed" in rows[name]:
             continue
-        args = parse_arguments(flags)
-        masks = [make_mask(mask, args.seed) for mask in (train_mask(args), val_mask(args))]
+        args, _ = parse_arguments([*flags, "--mode", "test"])
+        described = cli.call(Data, args)
         if not methods:
-            images = make_data_module(args, masks, distributed=False, on_kspace=False)
+            images = described.module(on_kspace=False, seed=args.seed)
             methods[MODELS[ZERO_FILLED].label] = (ZeroFilledModule(0), images)
         choice, module = MODELS[name], make_module(args)
         if name != ZERO_FILLED:
             path_of_best = checkpoint_dir(folder / name) / f"{BEST}.ckpt"
             checkpoint = load_tensors(path_of_best, "a checkpoint that train_clgnet wrote")
             module.load_state_dict(checkpoint["state_dict"])
-        data = make_data_module(args, masks, distributed=False, on_kspace=choice.on_kspace)
+        data = described.module(choice.on_kspace, args.seed)
         methods[choice.label] = (module, data)
     if methods:
         save_validation_picture(path, methods)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from fastmri.pl_modules import MriModule
@@ -36,8 +36,8 @@ class Model(NamedTuple):
     def module(self) -> type[MriModule]:
         """The class of its Lightning module."""
         place, _, name = self.home.partition(":")
-        found: Any = getattr(importlib.import_module(place), name)
-        return found  # type: ignore[no-any-return]
+        found: type[MriModule] = getattr(importlib.import_module(place), name)
+        return found
 
 
 DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"

@@ -100,7 +100,7 @@ def report(
     from fastmri_clgnet.report.curves import draw_curves, read_curves
     from fastmri_clgnet.report.page import Contents, render
     from fastmri_clgnet.report.sources import find_sources, find_target_path
-    from fastmri_clgnet.training.session import TENSORBOARD
+    from fastmri_clgnet.training.run import TENSORBOARD
 
     if figure is not None and figure.suffix not in (".png", ".pdf"):
         raise InputError(f"--figure {figure}: expected a name ending in .png or .pdf")

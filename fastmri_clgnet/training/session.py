@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor, TQDMProgr
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
@@ -48,10 +49,9 @@ from fastmri_clgnet.training.checkpoint import (
 from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import Methods, format_table, save_validation_picture
-from fastmri_clgnet.training.run import MAX_EPOCHS, NanAction, Run
+from fastmri_clgnet.training.run import MAX_EPOCHS, TENSORBOARD, NanAction, Run
 from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
 
-TENSORBOARD = "tensorboard"  # folder of its logs in a run's folder
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 _PATIENCE = 10.0
 _OWN_TRAINER = {
@@ -115,6 +115,7 @@ class Session:
         folder = f"{data.challenge}{'_demo' if data.is_demo else ''}"
         default = Path(self.name or type(module).__name__) / folder
         self.root = default if default_root_dir is None else default_root_dir
+        self._prepared: tuple[CheckedDataModule, bool] | None = None
         data.mask.make()
         data.fixed_mask.make()
         with _quiet():
@@ -179,6 +180,49 @@ class Session:
         check("test", data.fixed_mask if data.test_split == "val" else None, n_processes)
         return True
 
+    def prepare(self, refuse_nan: bool) -> tuple[CheckedDataModule, bool]:
+        """Check the files of a training, once.
+
+        Args:
+            refuse_nan: Whether NaN and Inf in a training file are an error.
+
+        Returns:
+            The module's data, and whether there is a test split.
+        """
+        if self._prepared is None:
+            pl.seed_everything(self.seed, workers=True, verbose=False)
+            self._use_demo()
+            has_test = self.check_files(refuse_nan)
+            self._prepared = self._data_module(takes_kspace(self.module)), has_test
+        return self._prepared
+
+    def _data_module(self, on_kspace: bool) -> CheckedDataModule:
+        return self.data.module(on_kspace, self.seed, self.evaluator.world_size > 1)
+
+    def validate(
+        self,
+        module: MriModule,
+        data: CheckedDataModule,
+        names: Iterable[str],
+        ckpt_path: Path | None = None,
+    ) -> dict[str, float]:
+        """Validate a module, without logging images.
+
+        Args:
+            module: The module.
+            data: Its data.
+            names: Of what it logs.
+            ckpt_path: A checkpoint to load first.
+
+        Returns:
+            The values by name; those that it does not log are left out.
+        """
+        before, module.num_log_images = module.num_log_images, 0
+        with _quiet():
+            (logged,) = self.evaluator.validate(module, data, ckpt_path=ckpt_path, verbose=False)
+        module.num_log_images = before
+        return {name: float(logged[name]) for name in names if name in logged}
+
     def train(
         self,
         ckpt_path: str | None,
@@ -191,15 +235,11 @@ class Session:
         flags: Mapping[str, Any] | None,
     ) -> Run:
         """Do what `train` does."""
-        if self.settings.get("limit_val_batches") == 0:
+        if keep_best and self.settings.get("limit_val_batches") == 0:
             raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
         settings = {"on_nan": on_nan, "checkpoint_minutes": checkpoint_minutes, "logger": logger}
         with _quiet():
-            pl.seed_everything(self.seed, workers=True)
-            self._use_demo()
-            has_test = self.check_files(on_nan == "stop")
-            distributed = self.evaluator.world_size > 1
-            data = self.data.module(takes_kspace(self.module), self.seed, distributed)
+            data, has_test = self.prepare(on_nan == "stop")
             with sole_run(self.root, self.evaluator.is_global_zero):
                 if any(parameter.requires_grad for parameter in self.module.parameters()):
                     saver = SaveAndStop(
@@ -213,9 +253,8 @@ class Session:
                         return Run(self.root, status=status)
                 methods: Methods = {self.label: (self.module, data)}
                 if self.name != ZERO_FILLED:
-                    images = data
-                    if takes_kspace(self.module):
-                        images = self.data.module(False, self.seed, distributed)
+                    on_kspace = takes_kspace(self.module)
+                    images = self._data_module(on_kspace=False) if on_kspace else data
                     baseline = (ZeroFilledModule(0), images)
                     methods = {MODELS[ZERO_FILLED].label: baseline, **methods}
                 return self._summarise(methods, has_test, logger)
@@ -223,11 +262,10 @@ class Session:
     def test(self, ckpt_path: str | None) -> Path:
         """Do what `test` does."""
         with _quiet():
-            pl.seed_everything(self.seed, workers=True)
+            pl.seed_everything(self.seed, workers=True, verbose=False)
             self._use_demo()
             self.check_files(refuse_nan=True, testing=True)
-            distributed = self.evaluator.world_size > 1
-            data = self.data.module(takes_kspace(self.module), self.seed, distributed)
+            data = self._data_module(takes_kspace(self.module))
             with sole_run(self.root, self.evaluator.is_global_zero):
                 path = None
                 if self.name != ZERO_FILLED:
@@ -260,7 +298,7 @@ class Session:
 
     def _fit(
         self,
-        data: pl.LightningDataModule,
+        data: CheckedDataModule,
         ckpt_path: str | None,
         callbacks: list[Callback],
         saver: SaveAndStop,
@@ -291,7 +329,8 @@ class Session:
         except (Stopped, SIGTERMException):
             stopped = True
         except Exception as error:
-            if trainer.world_size > 1 and not isinstance(error, InputError):
+            several = trainer.world_size > 1 and not isinstance(error, InputError)
+            if several and saver.path.is_file():
                 say(f"\nStopped by an error. The same command continues from {saver.path}")
             raise
         if stopped or saver.asked_to_stop:
@@ -312,18 +351,13 @@ class Session:
         if best is not None and not best.is_file():
             best = None
         module, data = methods[self.label]
-        num_log_images = module.num_log_images
-        module.num_log_images = 0  # they were logged during the training
+        names = [f"val_metrics/{key}" for key in ("nmse", "psnr", "ssim")]
         metrics = {}
         for label, (each, samples) in methods.items():
-            path = best if each is module else None
-            (logged,) = self.evaluator.validate(each, samples, ckpt_path=path, verbose=False)
-            metrics[label] = {
-                key: float(logged[f"val_metrics/{key}"]) for key in ("nmse", "psnr", "ssim")
-            }
+            logged = self.validate(each, samples, names, best if each is module else None)
+            metrics[label] = {key.partition("/")[2]: value for key, value in logged.items()}
         if has_test:
             self._test(data, best, verbose=False)
-        module.num_log_images = num_log_images
         picture = self.root / "comparison.png"
         places = {
             "checkpoint": best or "(none)",
@@ -340,7 +374,7 @@ class Session:
         save_validation_picture(picture, methods)
         return Run(self.root, best, metrics, summary="\n".join(["", table, *lines]))
 
-    def _test(self, data: pl.LightningDataModule, path: Path | None, verbose: bool = True) -> None:
+    def _test(self, data: CheckedDataModule, path: Path | None, verbose: bool = True) -> None:
         """Write submission files that say how they were made, as those of `reconstruct`."""
         mask = self.data.fixed_mask if self.data.test_split == "val" else None
         settings = {

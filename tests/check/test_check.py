@@ -10,11 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from fastmri_clgnet.check.__main__ import main
+
 from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.data.fastmri_file import ismrmrd_header
-from fastmri_clgnet.data.fastmri_file import reference_image
+from fastmri_clgnet.data.fastmri_file import ismrmrd_header, reference_image
 from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 
 ONE_PROCESS = ["--num_workers", "1"]

@@ -9,7 +9,6 @@ import torch
 from fastmri.data import SliceDataset
 from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform
-
 from fastmri_clgnet.check.report import check_data_set, format_table, is_good
 
 

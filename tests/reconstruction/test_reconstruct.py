@@ -11,10 +11,10 @@ import pytest
 import torch
 from fastmri.data import SliceDataset
 from fastmri.data.transforms import UnetDataTransform
-
-from fastmri_clgnet.reconstruct import main
 from fastmri_clgnet.reconstruction.files import read_settings, save_reconstruction
 from fastmri_clgnet.reconstruction.job import Job, Reconstructor
+
+from fastmri_clgnet.reconstruct import main
 from fastmri_clgnet.train_clgnet import main as train
 from tests.helpers import MASK, QUIET
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from fastmri.data import SliceDataset
-
 from fastmri_clgnet.check.volume import Job, check_volume
+from fastmri_clgnet.reconstruction.files import find_volumes
+
 from fastmri_clgnet.data import apart, check_split
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.reconstruction.files import find_volumes
 
 GIB = 2**30
 GOOD = "good"

@@ -9,8 +9,8 @@ from jsonargparse import ArgumentParser
 
 from banding import train_banding
 from fastmri_clgnet import train_clgnet
-from fastmri_clgnet.training.arguments import build_parser
 from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.train_clgnet import build_parser
 
 COMMANDS = {
     "train": (train_clgnet.main, []),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from fastmri_clgnet.training.arguments import parse_arguments
+from fastmri_clgnet.training.data import make_data_module
 
 from fastmri_clgnet.data import check_split, file_checks
 from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.arguments import parse_arguments
-from fastmri_clgnet.training.data import make_data_module
 from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from tests.helpers import QUIET, SMALL
 from tests.reliability.mutations import write_originals

@@ -129,7 +129,7 @@ def test_one_process_alone_writes_and_speaks(runs: Runs) -> None:
     assert len(list((runs.two / "tensorboard").glob("events*"))) == 1
     names = sorted(path.name for path in runs.two.iterdir())
     assert names == sorted(path.name for path in runs.one.iterdir())
-    for text in ("Loss: L1 alone", "Saved reconstructions", "Validation volumes", "PSNR (dB)"):
+    for text in ("Loss: L1 only", "Saved reconstructions", "Validation volumes", "PSNR (dB)"):
         assert runs.printed.count(text) == 1, text
 
 

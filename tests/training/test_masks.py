@@ -1,25 +1,34 @@
-"""Masks of the training and of the validation, from the command line."""
+"""Masks of the training and of the validation."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from fastmri_clgnet import cli
+from fastmri_clgnet.data import Data, Mask
+from fastmri_clgnet.data.mask import MaskType
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.arguments import MASK_TYPES, parse_arguments
-from fastmri_clgnet.training.masks import check_mask, make_mask, train_mask, val_mask
+from fastmri_clgnet.train_clgnet import main, parse_arguments
 from tests.helpers import QUIET
 
 
-@pytest.mark.parametrize("mask_type", MASK_TYPES)
-def test_every_type_mixes_several_accelerations(mask_type: str) -> None:
+def data_of(flags: list[str]) -> Data:
+    """What the command reads for some flags."""
+    data: Data = cli.call(Data, parse_arguments(flags)[0])
+    return data
+
+
+@pytest.mark.parametrize("mask_type", get_args(MaskType))
+def test_every_type_mixes_several_accelerations(mask_type: MaskType) -> None:
     flags = ["--mask_type", mask_type, "--accelerations", "4", "8"]
-    settings = train_mask(parse_arguments([*flags, "--center_fractions", "0.08", "0.04"]))
-    mask_func = make_mask(settings, seed=0)
+    mask_of = data_of([*flags, "--center_fractions", "0.08", "0.04"]).mask
+    assert mask_of == Mask(mask_type, (4, 8), (0.08, 0.04))
+    mask_func = mask_of.make()
     centres = set()
     sampled = []
     for _ in range(40):
@@ -31,41 +40,33 @@ def test_every_type_mixes_several_accelerations(mask_type: str) -> None:
     assert min(sampled) == pytest.approx(1 / 8, abs=0.06)
     assert max(sampled) == pytest.approx(1 / 4, abs=0.08)
     np.testing.assert_array_equal(
-        make_mask(settings, seed=3)((1, 200, 1))[0], make_mask(settings, seed=3)((1, 200, 1))[0]
+        mask_of.make(seed=3)((1, 200, 1))[0], mask_of.make(seed=3)((1, 200, 1))[0]
     )
 
 
 def test_validation_takes_the_trainings_masks_unless_told_otherwise() -> None:
-    flags = [
-        "--mask_type",
-        "magic",
-        "--accelerations",
-        "4",
-        "6",
-        "--center_fractions",
-        "0.1",
-        "0.1",
-    ]
-    arguments = parse_arguments(flags)
-    assert val_mask(arguments) == train_mask(arguments)
-    arguments = parse_arguments([*flags, "--val_mask_type", "random"])
-    assert str(val_mask(arguments)) == "mask random, 4 6x"
-    other = ["--val_accelerations", "8", "--val_center_fractions", "0.04"]
-    arguments = parse_arguments([*flags, *other])
-    assert str(val_mask(arguments)) == "mask magic, 8x"
-    assert str(train_mask(arguments)) == "mask magic, 4 6x"
+    flags = ["--mask_type", "magic", "--accelerations", "4", "6"]
+    flags += ["--center_fractions", "0.1", "0.1"]
+    data = data_of(flags)
+    assert data.fixed_mask == data.mask
+    data = data_of([*flags, "--val_mask_type", "random"])
+    assert str(data.fixed_mask) == "mask random, 4 6x"
+    data = data_of([*flags, "--val_accelerations", "8", "--val_center_fractions", "0.04"])
+    assert str(data.fixed_mask) == "mask magic, 8x"
+    assert str(data.mask) == "mask magic, 4 6x"
 
 
 ERRORS = {
     "one alone": (["--val_accelerations", "8"], "give both or neither"),
     "lengths": (
         ["--val_accelerations", "8", "4", "--val_center_fractions", "0.04"],
-        "--val_accelerations 8 4 has 2 values, --val_center_fractions 0.04 has 1",
+        "accelerations 8 4 has 2 values, center_fractions 0.04 has 1",
     ),
     "dense": (
         ["--val_accelerations", "8", "--val_center_fractions", "0.2"],
         "acceleration 8 with centre fraction 0.2",
     ),
+    "none": (["--accelerations", "20"], "acceleration 20 with centre fraction 0.08"),
 }
 
 
@@ -73,17 +74,15 @@ ERRORS = {
 def test_errors(name: str) -> None:
     flags, message = ERRORS[name]
     with pytest.raises(InputError, match=message):
-        make_mask(val_mask(parse_arguments(flags)), seed=0)
+        data_of(flags).fixed_mask.make()
 
 
 @pytest.mark.parametrize("mask_type", ["equispaced_fraction", "magic_fraction"])
-def test_what_the_host_cannot_draw_is_found_before_the_training(mask_type: str) -> None:
+def test_what_the_host_cannot_draw_is_found_before_the_training(mask_type: MaskType) -> None:
     """It divides by zero where the centre holds all columns to sample."""
-    flags = ["--mask_type", mask_type, "--accelerations", "4", "--center_fractions"]
-    settings = train_mask(parse_arguments([*flags, "0.25"]))
     with pytest.raises(InputError, match=r"none of acceleration 4 .* 0\.25 for 40 columns"):
-        check_mask(settings, [40])
-    check_mask(train_mask(parse_arguments([*flags, "0.08"])), [40, 368])
+        Mask(mask_type, (4,), (0.25,)).check([40])
+    Mask(mask_type).check([40, 368])
 
 
 def test_the_command_validates_with_its_own_mask(

@@ -9,8 +9,8 @@ from filelock import FileLock
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training import sole_run as module
-from fastmri_clgnet.training.sole_run import sole_run
+from fastmri_clgnet.training import session as module
+from fastmri_clgnet.training.session import sole_run
 from tests.helpers import QUIET, SMALL
 
 
@@ -42,7 +42,7 @@ def test_the_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
 def test_what_a_killed_run_had_not_finished_is_removed(tmp_path: Path) -> None:
     for path in (
         "checkpoints/.last.ckpt.1.tmp",
-        ".reconstructions.x/a.h5",
+        "reconstructions/.a.h5.1.tmp",
         "checkpoints/last.ckpt",
     ):
         (tmp_path / path).parent.mkdir(exist_ok=True)
