@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
 
 Result = TypeVar("Result")
@@ -167,10 +168,10 @@ def check_split(
     return list(look_at_folder(folder, look))
 
 
-def challenge_of(folder: Path) -> str:
+def challenge_of(folder: Path) -> Challenge:
     """Whether a folder's first HDF5 file holds single-coil or multicoil k-space, by its axes."""
 
-    def look(file: h5py.File, path: Path) -> str:
+    def look(file: h5py.File, path: Path) -> Challenge:
         kspace = get_dataset(file, "kspace", path)
         return "multicoil" if kspace is not None and kspace.ndim == 4 else "singlecoil"
 

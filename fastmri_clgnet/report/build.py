@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 
 if TYPE_CHECKING:
-    from fastmri_clgnet.report.slices import Images
+    from fastmri_clgnet.evaluate import Evaluation
+    from fastmri_clgnet.report.slices import Choice, Volume
     from fastmri_clgnet.report.sources import Source
 
 LIMIT_BYTES = 10_000_000
@@ -96,23 +96,25 @@ def report(
     Raises:
         InputError: If there is nothing to report about, or an argument does not fit.
     """
-    command = _command(locals())
+    given = locals()
     from fastmri_clgnet.report.curves import draw_curves, read_curves
-    from fastmri_clgnet.report.page import Contents, render
-    from fastmri_clgnet.report.sources import find_sources, find_target_path
+    from fastmri_clgnet.report.page import render
+    from fastmri_clgnet.report.slices import make_frames
+    from fastmri_clgnet.report.sources import command_line, find_sources, find_target_path
     from fastmri_clgnet.training.run import TENSORBOARD
 
     if figure is not None and figure.suffix not in (".png", ".pdf"):
         raise InputError(f"--figure {figure}: expected a name ending in .png or .pdf")
     sources = find_sources(paths, labels)
     references = find_target_path(sources, target_path)
-    images = None
+    shown = Shown(["The data of the first run is not where its settings say: no images are shown."])
     if references is not None:
-        images = _show_images(
+        shown = _evaluate(
             sources, references, challenge, slices or [], zero_filled, device, num_processes
         )
         if figure is not None:
-            _save_figure(figure, images, zoom)
+            choice = shown.choices[0] if slices else shown.choices[1]
+            _save_figure(figure, shown.volumes[choice.file], choice, zoom)
     elif figure is not None or slices:
         raise InputError(
             "--figure, --slices: the data of the first run is not where its settings say; give "
@@ -121,16 +123,39 @@ def report(
     curves = {
         source.label: read_curves(source.path / TENSORBOARD) for source in sources if source.is_run
     }
-    page = render(Contents(title, command, sources, references, images, draw_curves(curves)))
-    contents = page.encode()
+    page = render(
+        title,
+        command_line(report, given, ["paths"]),
+        sources,
+        references,
+        draw_curves(curves),
+        shown,
+        make_frames(shown.choices, shown.volumes, LIMIT_BYTES - _TEXT_BYTES),
+    ).encode()
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(output) as path:
-        path.write_bytes(contents)
-    failures = [] if images is None else images.evaluation.failures
-    return Report(output, len(contents), figure, failures)
+        path.write_bytes(page)
+    failures = [] if shown.evaluation is None else shown.evaluation.failures
+    return Report(output, len(page), figure, failures)
 
 
-def _show_images(
+class Shown(NamedTuple):
+    """What a report computes from images.
+
+    Args:
+        notes: What is left out, and why.
+        evaluation: Metrics, zero-filled images first.
+        choices: Slices.
+        volumes: Their volumes by file.
+    """
+
+    notes: list[str]
+    evaluation: Evaluation | None = None
+    choices: Sequence[Choice] = ()
+    volumes: Mapping[str, Volume] = MappingProxyType({})
+
+
+def _evaluate(
     sources: list[Source],
     target_path: Path,
     challenge: Challenge | None,
@@ -138,20 +163,19 @@ def _show_images(
     zero_filled: bool,
     device: str,
     num_processes: int,
-) -> Images:
-    """Reconstruct what is missing, evaluate all, choose slices and encode them."""
+) -> Shown:
+    """Reconstruct what is missing, evaluate all, choose slices and read them."""
     from fastmri_clgnet.data.volumes import challenge_of
     from fastmri_clgnet.evaluate import evaluate
-    from fastmri_clgnet.report.slices import Images, choose_slices, make_frames, read_volume
+    from fastmri_clgnet.report.slices import choose_slices, read_volume
     from fastmri_clgnet.report.sources import find_predictions
 
     challenge = challenge or challenge_of(target_path)
-    first = sources[0].label
+    labels = [source.label for source in sources]
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / "zero_filled" if zero_filled else None
         predictions, notes = find_predictions(sources, target_path, challenge, made, device)
         # zero-filled images are shown first, but the first source is what all are compared with
-        labels = [source.label for source in sources]
         names = sorted(predictions, key=lambda name: name not in labels)
         folders = [predictions[name] for name in names]
         evaluation = evaluate(
@@ -163,40 +187,24 @@ def _show_images(
             group: {name: methods[name] for name in order if name in methods}
             for group, methods in evaluation.summaries.items()
         }
-        evaluation = replace(evaluation, volumes=volumes, summaries=summaries)
-        if not any(volume.method == first for volume in volumes):
+        if not any(volume.method == labels[0] for volume in volumes):
             reasons = "; ".join(evaluation.failures[:3])
-            raise InputError(f"nothing of {first} could be evaluated: {reasons}")
-        choices = choose_slices(volumes, first, slices)
-        shown = {
+            raise InputError(f"nothing of {labels[0]} could be evaluated: {reasons}")
+        choices = choose_slices(volumes, labels[0], slices)
+        images = {
             choice.file: read_volume(target_path, predictions, choice.file, challenge, volumes)
             for choice in choices
         }
-    frames, panels = make_frames(choices, shown, LIMIT_BYTES - _TEXT_BYTES)
-    notes += evaluation.failures
-    main = choices[0] if slices else choices[1]  # of the figure
-    return Images(evaluation, notes, panels, frames, main, shown[main.file])
+    evaluation = replace(evaluation, volumes=volumes, summaries=summaries)
+    return Shown([*notes, *evaluation.failures], evaluation, choices, images)
 
 
-def _command(given: Mapping[str, Any]) -> str:
-    """The command with these arguments, but for those that are the defaults."""
-    words = [str(path) for path in given["paths"]]
-    for name, parameter in inspect.signature(report).parameters.items():
-        value = given[name]
-        if name == "paths" or value == parameter.default:
-            continue
-        if value is False:
-            words.append(f"--no_{name}")
-        else:
-            words += [f"--{name}", *map(str, value if isinstance(value, list | tuple) else [value])]
-    return f"python -m fastmri_clgnet.report {shlex.join(words)}"
-
-
-def _save_figure(path: Path, shown: Images, zoom: tuple[int, int, int] | None) -> None:
+def _save_figure(
+    path: Path, volume: Volume, choice: Choice, zoom: tuple[int, int, int] | None
+) -> None:
     """Save one slice of all methods, with error maps below and a part enlarged."""
     from fastmri_clgnet.figures import Box, largest_errors, save_comparison
 
-    choice, volume = shown.main, shown.main_volume
     target = volume.target[choice.slice_index]
     images = {name: every[choice.slice_index] for name, every in volume.reconstructions.items()}
     height, width = target.shape

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import fastmri
 import pytorch_lightning
@@ -23,47 +23,32 @@ from markupsafe import Markup
 import fastmri_clgnet
 from fastmri_clgnet.evaluate import Evaluation
 from fastmri_clgnet.evaluation.statistics import summary_cells
-from fastmri_clgnet.report.slices import Images, colour_bar, data_address
+from fastmri_clgnet.report.build import Shown
+from fastmri_clgnet.report.slices import Frames, colour_bar, data_address
 from fastmri_clgnet.report.sources import Source
-
-
-class Contents(NamedTuple):
-    """Everything that a report says.
-
-    Args:
-        title: The heading.
-        command: How this report was made.
-        sources: Its methods.
-        target_path: The references, if they were found.
-        images: What was computed from images; None if the references were not found.
-        curves: Training curves, SVG.
-    """
-
-    title: str
-    command: str
-    sources: Sequence[Source]
-    target_path: Path | None
-    images: Images | None
-    curves: str | None
 
 
 def _asset(name: str) -> str:
     return (resources.files("fastmri_clgnet.report") / name).read_text(encoding="utf-8")
 
 
-def _data_set(contents: Contents, evaluation: Evaluation) -> dict[str, str]:
+def _data_set(
+    sources: Sequence[Source], target_path: Path | None, evaluation: Evaluation | None
+) -> dict[str, str]:
     """Facts about the references that were evaluated."""
+    if evaluation is None:
+        return {}
     slices = {volume.file: len(volume.slice_ssim) for volume in evaluation.volumes}
     acquisitions = Counter(
         {volume.file: volume.acquisition for volume in evaluation.volumes}.values()
     )
     facts = {
-        "folder": str(contents.target_path),
+        "folder": str(target_path),
         "volumes": str(len(slices)),
         "slices": str(sum(slices.values())),
         "acquisitions": ", ".join(f"{name} ({n})" for name, n in sorted(acquisitions.items())),
     }
-    for source in contents.sources:
+    for source in sources:
         if source.mask is not None:
             facts[f"mask, {source.label}"] = "; ".join(
                 f"{name.replace('_', ' ')} {list(value) if isinstance(value, tuple) else value}"
@@ -72,15 +57,16 @@ def _data_set(contents: Contents, evaluation: Evaluation) -> dict[str, str]:
     return facts
 
 
-def render(contents: Contents) -> str:
-    """Make the page.
-
-    Args:
-        contents: What it says.
-
-    Returns:
-        HTML that needs no other file and asks for none: its policy forbids every request.
-    """
+def render(
+    title: str,
+    command: str,
+    sources: Sequence[Source],
+    target_path: Path | None,
+    curves: str | None,
+    shown: Shown,
+    frames: Frames,
+) -> str:
+    """Make the page: HTML that needs no other file, and whose policy forbids every request."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -90,23 +76,23 @@ def render(contents: Contents) -> str:
         source.label: yaml.safe_dump(source.settings, sort_keys=False)
         if source.is_run
         else json.dumps(source.settings, indent=2)
-        for source in contents.sources
+        for source in sources
         if source.settings
     }
-    images = contents.images
-    note = "The data of the first run is not where its settings say: no images are shown."
-    commands = [source.command(contents.target_path) for source in contents.sources]
+    commands = [source.command(target_path) for source in sources]
     return environment.from_string(_asset("template.html")).render(
-        contents=contents,
-        notes=[note] if images is None else images.notes,
-        volumes=[] if images is None else images.evaluation.volumes,
-        panels=[] if images is None else images.panels,
-        frames={} if images is None else images.frames,
-        data_set={} if images is None else _data_set(contents, images.evaluation),
+        title=title,
+        notes=shown.notes,
+        data_set=_data_set(sources, target_path, shown.evaluation),
+        tables=_tables(sources, shown.evaluation),
+        metrics=[] if shown.evaluation is None else shown.evaluation.volumes,
+        first=sources[0].label,
+        choices=shown.choices,
+        volumes=shown.volumes,
+        frames=frames,
         settings=settings,
-        commands=[*dict.fromkeys(command for command in commands if command), contents.command],
-        curves=data_address(contents.curves.encode(), "image/svg+xml") if contents.curves else None,
-        tables=_tables(contents),
+        commands=[*dict.fromkeys(filter(None, commands)), command],
+        curves=data_address(curves.encode(), "image/svg+xml") if curves else None,
         colour_bar=colour_bar(),
         style=Markup(_asset("style.css")),
         script=Markup(script),
@@ -121,11 +107,11 @@ def render(contents: Contents) -> str:
     )
 
 
-def _tables(contents: Contents) -> list[dict[str, Any]]:
+def _tables(sources: Sequence[Source], evaluation: Evaluation | None) -> list[dict[str, Any]]:
     """Metric tables: a caption, a head and rows each."""
     tables: dict[str, list[list[str]]] = {}
-    if contents.images is None:
-        for source in contents.sources:
+    if evaluation is None:
+        for source in sources:
             if logged := source.logged():
                 head = ["method", *(name.upper() for name in next(iter(logged.values())))]
                 rows = [
@@ -135,7 +121,6 @@ def _tables(contents: Contents) -> list[dict[str, Any]]:
                 caption = f"{source.label}: validation at the end of the training"
                 tables[caption] = [head, *rows]
     else:
-        evaluation = contents.images.evaluation
         level = evaluation.settings["confidence"]
         interval = f"[{level:.0%} confidence interval: bootstrap over volumes]"
         tables[f"Mean over volumes {interval}"] = summary_cells(evaluation.summaries)

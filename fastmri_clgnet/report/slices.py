@@ -7,7 +7,7 @@ import functools
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +16,6 @@ from fastmri.evaluate import psnr
 from PIL import Image
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.evaluate import Evaluation
 from fastmri_clgnet.evaluation.metrics import VolumeMetrics, read_pair
 
 ERROR_COLOURS = "inferno"
@@ -87,42 +86,10 @@ class Volume(NamedTuple):
         return [*frame, {"name": "target", "caption": "", "image": shown}]
 
 
-class Images(NamedTuple):
-    """What a report computes from images.
-
-    Args:
-        evaluation: Metrics, zero-filled images first.
-        notes: What is left out, and why.
-        panels: Chosen slices, of `make_frames`.
-        frames: Images for the sliders, of `make_frames`.
-        main: The slice of the figure.
-        main_volume: Its volume.
-    """
-
-    evaluation: Evaluation
-    notes: list[str]
-    panels: list[dict[str, Any]]
-    frames: Frames
-    main: Choice
-    main_volume: Volume
-
-
 def choose_slices(
     volumes: Sequence[VolumeMetrics], method: str, asked: Sequence[str]
 ) -> list[Choice]:
-    """Choose what is asked for, and the worst, median and best slice by SSIM.
-
-    Args:
-        volumes: Metrics of all methods.
-        method: Whose SSIM decides.
-        asked: FILE:INDEX, as "file1000.h5:17".
-
-    Returns:
-        What is asked for first, then worst, median, best.
-
-    Raises:
-        InputError: If there is no such slice.
-    """
+    """What is asked for, as FILE:INDEX, then worst, median and best slice by a method's SSIM."""
     lengths = {volume.file: len(volume.slice_ssim) for volume in volumes}
     choices = []
     for text in asked:
@@ -151,18 +118,7 @@ def read_volume(
     challenge: str,
     volumes: Sequence[VolumeMetrics],
 ) -> Volume:
-    """Read a volume of every method that it was evaluated of.
-
-    Args:
-        target_path: Folder of the references.
-        predictions: Folders of submission files by method.
-        file: The file's name.
-        challenge: "singlecoil" or "multicoil".
-        volumes: Metrics of all methods.
-
-    Returns:
-        Its images.
-    """
+    """Read a volume of every method that it was evaluated of."""
     slice_ssim = {volume.method: volume.slice_ssim for volume in volumes if volume.file == file}
     reconstructions = {}
     for method in slice_ssim:
@@ -174,18 +130,13 @@ def read_volume(
     return Volume(target, reconstructions, slice_ssim, white or 1.0, scale or 1.0)
 
 
-def make_frames(
-    choices: Sequence[Choice], volumes: Mapping[str, Volume], limit: int
-) -> tuple[Frames, list[dict[str, Any]]]:
+def make_frames(choices: Sequence[Choice], volumes: Mapping[str, Volume], limit: int) -> Frames:
     """Encode slices: all of the chosen volumes', or fewer, or in lower quality, as fits.
 
     Args:
-        choices: What is shown.
+        choices: What is shown; these slices are always among the images.
         volumes: Their volumes by file.
         limit: Bytes that all images may take, as they are in the page.
-
-    Returns:
-        Images by file and slice, for the sliders; and what each panel shows before it is touched.
     """
     shown = [(choice.file, choice.slice_index) for choice in choices]
     for quality, n_slices in _ATTEMPTS:
@@ -202,17 +153,7 @@ def make_frames(
     for file, index in shown:  # what did not fit at the lowest quality either is shown all the same
         if index not in frames[file]:
             frames[file][index] = volumes[file].frame(index, quality)
-    panels = [
-        {
-            "choice": choice,
-            "frame": frames[choice.file][choice.slice_index],
-            "white": volumes[choice.file].white,
-            "error_scale": volumes[choice.file].error_scale,
-            "n_slices": len(volumes[choice.file].target),
-        }
-        for choice in choices
-    ]
-    return frames, panels
+    return frames
 
 
 def _places(
@@ -248,16 +189,13 @@ def data_address(values: bytes, kind: str) -> str:
 def encode(
     image: npt.NDArray[np.float32], upper: float, quality: int, colours: bool = False
 ) -> str:
-    """Encode an image as WebP.
+    """Encode an image (height, width), shown from 0 to `upper`, as WebP in a data address.
 
     Args:
-        image: (height, width), shown from 0 to `upper`.
+        image: The image.
         upper: The value that is white, or the brightest colour.
         quality: 0 to 100.
         colours: Whether to use the error maps' colours, or grey.
-
-    Returns:
-        A data address.
     """
     levels = np.clip(np.rint(image * (255 / upper)), 0, 255).astype(np.uint8)
     picture = Image.fromarray(colour_table()[levels] if colours else levels)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -48,16 +49,10 @@ class Source(NamedTuple):
             return f"python -m fastmri_clgnet.train_clgnet --config {config}"
         if "model" not in self.settings or target_path is None:
             return None
-        flags = ["--data_path", str(target_path), "--output_path", str(self.path)]
-        if self.settings["model"] == ZERO_FILLED:
-            flags += ["--model", ZERO_FILLED]
-        else:
-            flags += ["--checkpoint", str(self.settings.get("checkpoint"))]
-        for name, value in ({} if self.mask is None else asdict(self.mask)).items():
-            flags += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
-        if "precision" in self.settings:
-            flags += ["--precision", str(self.settings["precision"])]
-        return f"python -m fastmri_clgnet.reconstruct {shlex.join(flags)}"
+        given = {name: self.settings.get(name) for name in ("model", "checkpoint", "precision")}
+        del given["checkpoint" if given["model"] == ZERO_FILLED else "model"]
+        given |= {"data_path": target_path, "output_path": self.path, "mask": self.mask}
+        return command_line(reconstruct, given)
 
     def logged(self) -> dict[str, dict[str, float]]:
         """Metrics of the validation volumes by method, as the training left them, if it has."""
@@ -71,19 +66,10 @@ class Source(NamedTuple):
         return found
 
     def reconstructions(self, target_path: Path, challenge: Challenge, device: str) -> Path:
-        """The folder of its reconstructions, made by a run's checkpoint where they are missing.
+        """The folder of its reconstructions of the references.
 
-        Args:
-            target_path: The references.
-            challenge: Of the references.
-            device: Where to reconstruct.
-
-        Returns:
-            The folder. The best checkpoint of a run reconstructs the volumes with the run's mask,
-            where it has not yet; a run without a checkpoint has its own reconstructions/ taken.
-
-        Raises:
-            InputError: If a run has neither.
+        A run's best checkpoint makes them with the run's mask, where it has not yet; a run without
+        a checkpoint has its own reconstructions/ taken, and is an error if there are none.
         """
         if not self.is_run:
             return self.path
@@ -107,6 +93,27 @@ class Source(NamedTuple):
         return folder
 
 
+def command_line(
+    function: Callable[..., object], given: Mapping[str, Any], positional: Collection[str] = ()
+) -> str:
+    """The command that calls a function so; arguments that are None or the default are omitted."""
+    first, flags = [], []
+    for name, parameter in inspect.signature(function).parameters.items():
+        value = given.get(name)
+        items = {f"--{name}": value}
+        if isinstance(value, Mask):
+            items = {f"--{flag}": part for flag, part in asdict(value).items()}
+        for flag, part in items.items():
+            words_of_it = [*map(str, part if isinstance(part, list | tuple) else [part])]
+            if name in positional:
+                first += words_of_it
+            elif part is False:
+                flags.append(f"--no_{name}")
+            elif part not in (None, parameter.default):
+                flags += [flag, *words_of_it]
+    return f"python -m fastmri_clgnet.{function.__name__} {shlex.join([*first, *flags])}"
+
+
 def _mask(values: Mapping[str, Any]) -> Mask | None:
     """The mask that a file describes; None if it does not."""
     try:
@@ -121,19 +128,7 @@ def _mask(values: Mapping[str, Any]) -> Mask | None:
 
 
 def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Source]:
-    """Look at what was given.
-
-    Args:
-        paths: Run folders of train_clgnet and folders of reconstructions.
-        names: Labels; by default the model's name where it is known and unique, else what tells
-            the paths apart.
-
-    Returns:
-        The sources, in that order.
-
-    Raises:
-        InputError: If one is neither, or the names do not fit.
-    """
+    """Look at what was given; names are by default what tells models, else paths, apart."""
     distinct = folder_labels(paths)
     found = [_look_at(path) for path in paths]
     models = [str(settings.get("model")) for _, settings, _ in found]
@@ -156,11 +151,9 @@ def _look_at(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
         mask = {name: settings.get(f"val_{name}") or settings.get(name) for name in MASK_FLAGS}
         if "challenge" not in settings or _mask(mask) is None:
             raise InputError(f"{config}: expected the settings that train_clgnet wrote there")
-        if settings["challenge"] not in get_args(Challenge):
-            raise InputError(
-                f"{config}: challenge {settings['challenge']!r}; expected one of "
-                f"{words(get_args(Challenge))}"
-            )
+        challenge, known = settings["challenge"], get_args(Challenge)
+        if challenge not in known:
+            raise InputError(f"{config}: challenge {challenge!r}; expected one of {words(known)}")
         return True, settings, _mask(mask)
     files = sorted(path.glob("*.h5")) if path.is_dir() else []
     if not files:
@@ -176,15 +169,7 @@ def _look_at(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
 def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Path | None:
     """Where the references are: as asked, else the validation volumes of the first run.
 
-    Args:
-        sources: Of the report.
-        target_path: The folder that was asked for.
-
-    Returns:
-        The folder; None if a run's data is not where its configuration says.
-
-    Raises:
-        InputError: If the folder that was asked for is not there, or there is no run to ask.
+    None if that run's data is not where its configuration says.
     """
     if target_path is not None:
         if not target_path.is_dir():
@@ -208,21 +193,10 @@ def find_predictions(
     zero_filled: Path | None,
     device: str,
 ) -> tuple[dict[str, Path], list[str]]:
-    """The folders to compare, zero-filled images first.
+    """The folders to compare by label, zero-filled images first, and notes on what is left out.
 
-    Args:
-        sources: Of the report.
-        target_path: The references.
-        challenge: Of the references.
-        zero_filled: Where to make zero-filled images, with the first mask that is known; None
-            does without.
-        device: Where to reconstruct.
-
-    Returns:
-        Folders by label, and notes on what is left out.
-
-    Raises:
-        InputError: If a run has neither reconstructions nor a checkpoint.
+    Zero-filled images are made in the folder `zero_filled`, if there is one, with the first mask
+    that is known.
     """
     found = {
         source.label: source.reconstructions(target_path, challenge, device) for source in sources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from fastmri import evaluate as host
 
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
@@ -183,7 +185,7 @@ def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_p
     output = tmp_path / "page.html"
     for asked in ({"figure": tmp_path / "f.png"}, {"slices": ["c.h5:0"]}):
         with pytest.raises(InputError, match="give --target-path, the folder of its fully"):
-            report([run], output, **asked)  # type: ignore[arg-type]
+            report([run], output, **asked)
         assert not output.exists()
     report([run], output)
     page = Texts(output.read_text(encoding="utf-8"))
@@ -205,6 +207,26 @@ def test_names_in_tensorboard_are_stable(small_run: Path) -> None:
     assert np.isfinite(values).all()
 
 
+def test_captions_are_fastmris_metrics_of_the_slice(folders: Folders, tmp_path: Path) -> None:
+    output = tmp_path / "page.html"
+    paths = [folders.good, folders.bad]
+    report(paths, output, target_path=folders.targets, slices=["plain.h5:3"])
+    text = output.read_text(encoding="utf-8")
+    (frames,) = re.findall(r'id="frames">(.*?)</script>', text, re.DOTALL)
+    shown = json.loads(html.unescape(frames))["plain.h5"]
+    with h5py.File(folders.targets / "plain.h5") as file:
+        target = file["reconstruction_esc"][()]
+    for index, (good, bad, _) in shown.items():
+        for part, folder in ((good, folders.good), (bad, folders.bad)):
+            with h5py.File(folder / "plain.h5") as file:
+                image = file["reconstruction"][int(index)]
+            one = target[int(index)]
+            psnr = host.psnr(one, image, maxval=target.max())
+            ssim = float(host.ssim(one[None], image[None], maxval=target.max())[0])
+            assert part["name"] == folder.name
+            assert part["caption"] == f"{psnr:.2f} dB, SSIM {ssim:.3f}"
+
+
 def test_pages_stay_small(tmp_path: Path) -> None:
     """Volumes that are too large for the page are thinned out, the chosen slices are kept."""
     rng = np.random.default_rng(0)
@@ -215,11 +237,10 @@ def test_pages_stay_small(tmp_path: Path) -> None:
     choices = [Choice("worst", "v.h5", 7), Choice("best", "v.h5", 39)]
     sizes, counts = [], []
     for limit in (10**7, 3 * 10**5, 5 * 10**4):
-        frames, panels = make_frames(choices, {"v.h5": volume}, limit)
+        frames = make_frames(choices, {"v.h5": volume}, limit)
         assert {7, 39} <= frames["v.h5"].keys()
-        assert [panel["choice"] for panel in panels] == choices
         counts.append(len(frames["v.h5"]))
-        sizes.append(len(json.dumps([frames, [panel["frame"] for panel in panels]])))
+        sizes.append(len(json.dumps([frames, frames["v.h5"][7], frames["v.h5"][39]])))
         assert sizes[-1] < 1.05 * limit
     assert counts[0] == 40 > counts[1] > counts[2] == 2
 
