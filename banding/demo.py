@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
         models[name] = load_plain(checkpoint_dir(folder) / f"{PLAIN}.ckpt").module
-    data = Data(demo_dir=args.demo_dir).module(on_kspace=False)
+    data = Data(demo_dir=args.demo_dir, num_workers=0).module(on_kspace=False)
     picture = root / "bands.png"
     save_bands(picture, models, data)
     print(f"\nSeed {args.seed}; simulated demo data, bands put in on purpose:\n")

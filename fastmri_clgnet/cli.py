@@ -282,10 +282,10 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
         args, _ = early.parse_known_args(list(argv))
     except argparse.ArgumentError:  # the real parser says it better
         return None
-    if args.value is None and args.config is not None and args.config.is_file():
-        value = read_yaml(args.config, "a YAML file of flags").get(flag)
-        return None if value is None else str(value)
-    value = args.value
+    settings = {}
+    if args.config is not None and args.config.is_file():
+        settings = read_yaml(args.config, "a YAML file of flags")
+    value = settings.get(flag) if args.value is None else args.value
     return None if value is None else str(value)
 
 

@@ -134,7 +134,7 @@ def test_main_command_beats_zero_filling_by_5_db(challenge: str, tmp_path: Path)
         env={**os.environ, "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)},
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("Loss: L1 alone, since VGG19's weights could not be downloaded") == 1
+    assert run.stdout.count("Loss: L1 only, since VGG19's weights could not be downloaded") == 1
     assert "*** DEMO" in run.stdout
     root = tmp_path / "clgnet" / f"{challenge}_demo"
     metrics = json.loads((root / "metrics.json").read_text())

@@ -141,9 +141,9 @@ def test_bad_input_is_one_error(
     for name, more, message in (
         ("nowhere.ckpt", [], "nowhere.ckpt: no such file"),
         ("other.ckpt", [], "other.ckpt: holds no weights"),
-        (source, ["--challenge", "multicoil"], "dccnn takes single-coil data alone"),
+        (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
-        (source, ["--limit_val_batches", "0"], "--limit_val_batches 0: the validation says"),
+        (source, ["--limit_val_batches", "0"], "limit_val_batches 0: the validation says"),
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")
