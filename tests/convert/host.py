@@ -9,7 +9,8 @@ import torch
 from fastmri.data import SliceDataset
 from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform
-from fastmri_clgnet.check.report import check_data_set, format_table, is_good
+
+from fastmri_clgnet.check import check
 
 
 def fft2c(image: np.ndarray) -> np.ndarray:
@@ -63,5 +64,5 @@ def assert_host_gives(folder: Path, references: dict[str, np.ndarray], tolerance
 
 def assert_good(out: Path) -> None:
     """The check command finds nothing wrong."""
-    splits = check_data_set(out, ["singlecoil", "multicoil"], num_workers=1)
-    assert is_good(splits), format_table(splits)
+    findings = check(out, num_workers=1)
+    assert findings.good, findings
