@@ -13,6 +13,7 @@ from banding.metrics import banding_score
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.tables import format_table
 
 KEYS = ("reconstruction", *TARGET_KEYS.values())
 
@@ -101,10 +102,8 @@ def main(argv: list[str] | None = None) -> int:
 def _print_scores(args: argparse.Namespace) -> int:
     """Print a row for each volume and the mean; gives the exit status."""
     found = scores(args.folder, args.target_path)
-    width = max(len("mean"), *map(len, found))
-    for name, score in found.items():
-        print(f"{name:{width}}  {score:7.4f}")
-    print(f"{'mean':{width}}  {sum(found.values()) / len(found):7.4f}")
+    found["mean"] = sum(found.values()) / len(found)
+    print(format_table([[name, f"{score:7.4f}"] for name, score in found.items()]))
     return 0
 
 

@@ -71,14 +71,15 @@ def run(
             name: classes.get(str(chosen(given, flag))) for name, (flag, classes) in choices.items()
         }
         prog_name = prog or f"python -m fastmri_clgnet.{function.__name__}"
-        parser = make_parser(prog_name, _summary(function))
+        parser = make_parser(prog_name, function)
         for flag, classes in choices.values():
             parser.add_argument(
                 f"--{flag}",
                 choices=tuple(classes),
                 required=True,
                 help="; ".join(
-                    f"{name}: {_summary(each)}" for name, each in classes.items()
+                    [f"{name}: {_summary(each).rstrip('.')}" for name, each in classes.items()]
+                    + [f"--{flag} NAME --help shows the flags of one"]
                 ).replace("%", "%%"),
             )
         result_name = next(iter(inspect.signature(then).parameters))
@@ -133,17 +134,18 @@ class Parser(ArgumentParser):
         return super().parse_args(normalised(given, self.switches), *more, **options)
 
 
-def make_parser(prog: str, description: str) -> Parser:
+def make_parser(prog: str, description: str | Callable[..., Any]) -> Parser:
     """Make a parser.
 
     Args:
         prog: How the command is called.
-        description: What it does.
+        description: What it does, or a function whose docstring says it.
 
     Returns:
         The parser, to which flags are added.
     """
-    parser = Parser(prog=prog, description=description)
+    text = description if isinstance(description, str) else _summary(description)
+    parser = Parser(prog=prog, description=text)
     parser.add_argument("--config", action="config", help="YAML file of these flags.")
     parser.add_argument(
         "--debug", type=bool, default=False, help="Show the traceback of an error in the input."
@@ -315,8 +317,12 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
 
     Types that a module imports for type checking only are known to callers in Python, not here.
     """
-    init = source.__init__ if inspect.isclass(source) else source
-    hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
+    if dataclasses.is_dataclass(source):
+        # looks up the type of an inherited field in the module that defines it
+        hints = typing.get_type_hints(source)
+    else:
+        init = source.__init__ if inspect.isclass(source) else source
+        hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -385,8 +391,10 @@ def _summary(source: Callable[..., Any]) -> str:
 
 
 def _parameter_texts(source: Callable[..., Any]) -> dict[str, str]:
-    """What the docstrings of a function, or of a class and its constructor, say of parameters."""
-    documented = [source, source.__init__] if inspect.isclass(source) else [source]
+    """What the docstrings of a function, or of a class, its bases and its constructor, say."""
+    documented = [source]
+    if inspect.isclass(source):
+        documented = [*reversed(inspect.getmro(source)), source.__init__]
     texts = {}
     for each in documented:
         for parameter in docstring_parser.parse(inspect.getdoc(each) or "").params:

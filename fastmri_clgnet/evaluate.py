@@ -1,124 +1,183 @@
-"""The command `python -m fastmri_clgnet.evaluate`: fastMRI's metrics, with what they leave open."""
+"""fastMRI's metrics of reconstructions, with confidence intervals and paired differences."""
 
 from __future__ import annotations
 
-import argparse
+import csv as csv_files
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fastmri_clgnet.errors import InputError, exit_status
-from fastmri_clgnet.evaluation.labels import labels
-from fastmri_clgnet.evaluation.metrics import evaluate_folders, find_targets
-from fastmri_clgnet.evaluation.statistics import (
-    Bootstrap,
-    paired_differences,
-    summarise_methods,
-)
-from fastmri_clgnet.evaluation.tables import format_table, save_csv, save_json, table_rows
+from fastmri_clgnet.cli import run, show
+from fastmri_clgnet.data.mri_data import Challenge
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.tables import format_table
 
-
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser; the host's flags keep the host's names."""
-    defaults = Bootstrap()
-    parser = argparse.ArgumentParser(
-        prog="python -m fastmri_clgnet.evaluate",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description=(
-            "NMSE, PSNR (dB) and SSIM of reconstructions, by fastMRI's own functions, as "
-            "python -m fastmri.evaluate computes them, with bootstrap confidence intervals over "
-            "volumes, per acquisition, and paired differences of several folders. Files that "
-            "cannot be evaluated are named, the others are, and the exit status is 1."
-        ),
-    )
-    parser.add_argument(
-        "--target-path", type=Path, required=True, help="folder of fastMRI's fully sampled files"
-    )
-    parser.add_argument(
-        "--predictions-path",
-        type=Path,
-        required=True,
-        nargs="+",
-        help="folders of submission files; the first is what the others are compared with",
-    )
-    parser.add_argument(
-        "--labels", nargs="+", help="names of the folders; by default what tells their paths apart"
-    )
-    parser.add_argument(
-        "--challenge", choices=("singlecoil", "multicoil"), required=True, help="kind of data"
-    )
-    parser.add_argument("--acquisition", help="only volumes of this acquisition, such as AXT2")
-    parser.add_argument(
-        "--acceleration", type=int, help="only volumes whose attribute 'acceleration' is this"
-    )
-    parser.add_argument("--json", type=Path, help="write everything to this file")
-    parser.add_argument("--csv", type=Path, help="write a line for each volume to this file")
-    parser.add_argument(
-        "--confidence", type=float, default=defaults.confidence, help="level of the intervals"
-    )
-    parser.add_argument(
-        "--resamples", type=int, default=defaults.resamples, help="bootstrap samples"
-    )
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the bootstrap")
-    parser.add_argument(
-        "--num-processes", type=int, default=1, help="processes that share the files"
-    )
-    return parser
+if TYPE_CHECKING:
+    from fastmri_clgnet.evaluation.metrics import VolumeMetrics
+    from fastmri_clgnet.evaluation.statistics import Summaries
 
 
-def run(args: argparse.Namespace) -> int:
-    """Evaluate and print.
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of reconstructions; `str()` is the tables that the command prints.
 
     Args:
-        args: Of `build_parser`.
+        settings: The arguments of `evaluate`, by name.
+        methods: The labels; the others are compared with the first.
+        volumes: Metrics of each volume and method.
+        summaries: Means over volumes, by group ("all" or an acquisition), method and metric.
+        differences: The same of (method - first method), over the volumes that both have.
+        failures: What could not be evaluated, one text for each file.
+    """
+
+    settings: dict[str, Any]
+    methods: list[str]
+    volumes: list[VolumeMetrics]
+    summaries: Summaries
+    differences: Summaries
+    failures: list[str]
+
+    def __str__(self) -> str:
+        """Lay out means with their intervals, and differences if there are several methods."""
+        from fastmri_clgnet.evaluation.statistics import summary_cells
+
+        parts = [
+            f"Mean over volumes [{self.settings['confidence']:.0%} confidence interval, bootstrap "
+            f"over volumes, {self.settings['resamples']} resamples]",
+            format_table(summary_cells(self.summaries), n_left=2),
+        ]
+        if len(self.methods) > 1:
+            parts.append(f"Paired differences: method - {self.methods[0]}")
+            parts.append(format_table(summary_cells(self.differences, sign="+"), n_left=2))
+        return "\n\n".join(parts)
+
+    def save_json(self, path: Path) -> None:
+        """Write settings, summaries, paired differences, volumes and failures."""
+        contents = {
+            "settings": self.settings,
+            "summaries": _plain(self.summaries),
+            "differences": _plain(self.differences),
+            "volumes": [volume._asdict() for volume in self.volumes],
+            "failures": self.failures,
+        }
+        write_json(path, contents)
+
+    def save_csv(self, path: Path) -> None:
+        """Write a line for each volume and method, in full precision."""
+        from fastmri_clgnet.evaluation.metrics import METRICS
+
+        names = list(self.volumes[0].values) if self.volumes else list(METRICS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv_files.writer(file)
+            writer.writerow(["method", "file", "acquisition", "slices", *names])
+            for method, name, acquisition, values, slices in self.volumes:
+                numbers = [repr(values[each]) for each in names]
+                writer.writerow([method, name, acquisition, len(slices), *numbers])
+
+
+def evaluate(
+    target_path: Path,
+    predictions_path: list[Path],
+    challenge: Challenge,
+    *,
+    labels: list[str] | None = None,
+    acquisition: str | None = None,
+    acceleration: int | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    num_processes: int = 1,
+) -> Evaluation:
+    """NMSE, PSNR (dB) and SSIM of reconstructions, as `python -m fastmri.evaluate` computes them.
+
+    By fastMRI's own functions, with bootstrap confidence intervals over volumes, for each
+    acquisition, and paired differences of several folders. Files that cannot be evaluated are
+    named, and the others are evaluated.
+
+    Args:
+        target_path: Folder of fastMRI's fully sampled files.
+        predictions_path: Folders of submission files; the others are compared with the first.
+        challenge: Kind of data.
+        labels: Names of the folders; by default what tells their paths apart.
+        acquisition: Evaluate only volumes of this acquisition, such as AXT2.
+        acceleration: Evaluate only volumes whose attribute 'acceleration' is this.
+        confidence: Level of the intervals.
+        resamples: Bootstrap samples.
+        seed: Seed of the bootstrap.
+        num_processes: Processes that share the files.
 
     Returns:
-        0, or 1 if a file could not be evaluated.
+        Metrics of the volumes, their means and differences, and what could not be evaluated.
 
     Raises:
-        InputError: If nothing can be evaluated.
+        InputError: If no reference can be read, or arguments do not fit.
     """
-    if not 0 < args.confidence < 1:
-        raise InputError(f"--confidence {args.confidence}: expected a level such as 0.95")
-    for name in ("resamples", "num_processes"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')}: expected 1 or more")
-    names = labels(args.predictions_path) if args.labels is None else args.labels
-    if len(names) != len(args.predictions_path) or len(set(names)) < len(names):
-        raise InputError("--labels: expected a name of its own for each folder of predictions")
-    for folder in args.predictions_path:
+    settings = {name: _as_text(value) for name, value in locals().items()}
+    from fastmri_clgnet.evaluation.labels import folder_labels
+    from fastmri_clgnet.evaluation.metrics import evaluate_folders
+    from fastmri_clgnet.evaluation.statistics import summarise_methods
+
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: expected a level such as 0.95")
+    if resamples < 1 or num_processes < 1:
+        raise InputError(
+            f"resamples {resamples}, num_processes {num_processes}: expected 1 or more"
+        )
+    names = folder_labels(predictions_path) if labels is None else labels
+    if len(names) != len(predictions_path) or len(set(names)) < len(names):
+        raise InputError("labels: expected a name of its own for each folder of predictions")
+    for folder in predictions_path:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected submission files")
-    predictions = dict(zip(names, args.predictions_path, strict=True))
-    bootstrap = Bootstrap(args.confidence, args.resamples, args.seed)
-    targets, unreadable = find_targets(args.target_path, args.acquisition, args.acceleration)
-    volumes, failures = evaluate_folders(targets, predictions, args.challenge, args.num_processes)
-    failures = [*unreadable, *failures]
-    summaries = summarise_methods(volumes, names, bootstrap)
-    differences = paired_differences(volumes, names, bootstrap)
-    print(
-        f"\nMean over volumes [{args.confidence:.0%} confidence interval, bootstrap over "
-        f"volumes, {args.resamples} resamples]\n"
+    predictions = dict(zip(names, predictions_path, strict=True))
+    volumes, failures = evaluate_folders(
+        target_path, predictions, challenge, acquisition, acceleration, num_processes
     )
-    print(format_table(table_rows(summaries)))
-    if len(names) > 1:
-        print(f"\nPaired differences: method - {names[0]}\n")
-        print(format_table(table_rows(differences, signed=True)))
-    for path in (args.json, args.csv):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-    if args.json is not None:
-        save_json(args.json, vars(args), volumes, summaries, differences, failures)
-    if args.csv is not None:
-        save_csv(args.csv, volumes)
-    for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
-    return int(bool(failures))
+    summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
+    return Evaluation(settings, names, volumes, summaries, differences, failures)
+
+
+def _as_text(value: Any) -> Any:
+    """A path, or a list of them, as text."""
+    if isinstance(value, list):
+        return [_as_text(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _plain(summaries: Summaries) -> dict[str, Any]:
+    return {
+        group: {
+            method: {metric: summary._asdict() for metric, summary in values.items()}
+            for method, values in methods.items()
+        }
+        for group, methods in summaries.items()
+    }
+
+
+def _print_and_save(
+    evaluation: Evaluation, json: Path | None = None, csv: Path | None = None
+) -> int:
+    """Print the tables and write the files that are asked for.
+
+    Args:
+        evaluation: What was measured.
+        json: Write everything to this file.
+        csv: Write a line for each volume to this file.
+    """
+    status = show(evaluation)
+    if json is not None:
+        evaluation.save_json(json)
+    if csv is not None:
+        evaluation.save_csv(csv)
+    return status
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    args = build_parser().parse_args(argv)
-    return exit_status(lambda: run(args))
+    return run(evaluate, argv, then=_print_and_save)
 
 
 if __name__ == "__main__":

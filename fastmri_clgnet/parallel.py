@@ -7,12 +7,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from functools import partial
 from typing import TypeVar
 
-import torch
 from tqdm import tqdm
 
 from fastmri_clgnet.errors import InputError
@@ -29,64 +28,46 @@ def default_num_workers() -> int:
 def map_files(
     function: Callable[[Job], Result], jobs: Sequence[Job], num_workers: int, label: str
 ) -> list[Result]:
-    """Call a function on every job, one a file.
+    """Call a function on every job, one for each file.
 
     Args:
         function: Of a module, so that other processes find it.
         jobs: What to call it on.
         num_workers: Processes; with one, or one job, it is called here.
-        label: What stands in front of the progress bar.
+        label: What is in front of the progress bar.
 
     Returns:
         The results, in the order of the jobs.
 
     Raises:
-        InputError: The first one that the function raises; nothing new is started then.
+        InputError: The first one that the function raises; no other job is started then.
     """
     num_workers = min(num_workers, len(jobs))
-    with tqdm(desc=label, total=len(jobs), unit="file") as progress:
-        if num_workers > 1:
-            return _map_in_processes(function, jobs, num_workers, progress)
-        results = []
-        for job in jobs:
-            results.append(function(job))
-            progress.update()
-        return results
-
-
-def _map_in_processes(
-    function: Callable[[Job], Result], jobs: Sequence[Job], num_workers: int, progress: tqdm
-) -> list[Result]:
+    progress = partial(tqdm, desc=label, total=len(jobs), unit="file")
+    if num_workers < 2:
+        return list(progress(map(function, jobs)))
     # forking a process that runs threads is unsafe; a fork server imports everything once
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload([function.__module__])
+    context.set_forkserver_preload([function.__module__])
     with ProcessPoolExecutor(num_workers, context, initializer=_start_worker) as pool:
-        futures: list[Future[Result]] = [pool.submit(function, job) for job in jobs]
         try:
-            for future in as_completed(futures):
-                future.result()
-                progress.update()
+            return list(progress(pool.map(function, jobs)))
         except BrokenProcessPool as error:
             raise InputError(
-                "a process was ended from outside, perhaps for want of memory; try fewer processes"
+                "a process was ended from outside, possibly out of memory; try fewer processes"
             ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [future.result() for future in futures]
 
 
 def _start_worker() -> None:
     """Leave Ctrl-C to the main process, end when it ends, and use one core."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
+    import torch
 
-        def end_with(sentinel: int) -> None:
-            wait([sentinel])
+    def end_with_parent() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
             os._exit(1)
 
-        threading.Thread(target=end_with, args=(parent.sentinel,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()

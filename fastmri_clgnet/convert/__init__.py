@@ -1,5 +1,25 @@
-"""The command `python -m fastmri_clgnet.convert`: other data into fastMRI's format.
+"""Other data into fastMRI's format: `convert` and the readers of the formats.
 
-A file a source (`cc359`, `numpy_arrays`, `bart`, `ismrmrd_raw`, `nifti`), each of which reads one
-volume; what they share is what happens to that volume: `splitting`, `writing`, `runner`.
+One file for each reader (`cc359`, `numpy_arrays`, `bart`, `ismrmrd_raw`, `nifti`), which reads one
+volume. What happens to that volume is the same for all: `splitting`, `writing`, `run`.
 """
+
+from fastmri_clgnet.convert.bart import Bart
+from fastmri_clgnet.convert.cc359 import CC359
+from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw
+from fastmri_clgnet.convert.nifti import Nifti
+from fastmri_clgnet.convert.numpy_arrays import NumPy
+from fastmri_clgnet.convert.run import Conversion, convert
+from fastmri_clgnet.convert.volume import Reader, Volume
+
+__all__ = [
+    "CC359",
+    "Bart",
+    "Conversion",
+    "IsmrmrdRaw",
+    "Nifti",
+    "NumPy",
+    "Reader",
+    "Volume",
+    "convert",
+]

@@ -10,79 +10,62 @@ References:
 
 from __future__ import annotations
 
-import argparse
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.convert import kspace_arguments
-from fastmri_clgnet.convert.conventions import to_fastmri
-from fastmri_clgnet.convert.volume import Source, Volume, sampled_columns
+from fastmri_clgnet.convert.conventions import PlainKspace, to_fastmri
+from fastmri_clgnet.convert.volume import Volume, sampled_columns
 from fastmri_clgnet.errors import InputError
 
 COILS, SLICES = 3, 13  # dimensions
 N_DIMENSIONS = 16
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this source."""
-    kspace_arguments.add_arguments(parser)
+@dataclass(frozen=True, kw_only=True)
+class Bart(PlainKspace):
+    """BART's .cfl and .hdr files of k-space."""
 
+    name: ClassVar[str] = "bart"
+    suffixes: ClassVar[tuple[str, ...]] = (".cfl",)
 
-def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
-    """Read one volume of two-dimensional k-space.
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        """Read a volume of two-dimensional k-space; see `Reader`.
 
-    The two of the first three dimensions that are larger than 1 are rows and columns.
-
-    Args:
-        path: The `.cfl` file.
-        name: The volume's name.
-        args: All flags.
-
-    Returns:
-        Single-coil data where there is one coil, else multicoil data.
-
-    Raises:
-        InputError: If it cannot be read, is three-dimensional, or has more dimensions.
-    """
-    array = read_cfl(path)
-    plane = [axis for axis in range(3) if array.shape[axis] > 1]
-    if len(plane) != 2:
-        raise InputError(
-            f"{path}: dimensions {array.shape[:3]} of readout and phase encodings; expected two "
-            "larger than 1 (of three-dimensional k-space, transform the readout first: "
-            "bart fft -u -i 1)"
-        )
-    for axis in range(3, N_DIMENSIONS):
-        if axis not in (COILS, SLICES) and array.shape[axis] > 1:
+        The two of the first three dimensions that are larger than 1 are rows and columns. Data of
+        one coil is single-coil data.
+        """
+        array = _read_cfl(path)
+        plane = [axis for axis in range(3) if array.shape[axis] > 1]
+        if len(plane) != 2:
             raise InputError(
-                f"{path}: dimension {axis} has {array.shape[axis]} entries; expected coils "
-                f"({COILS}) and slices ({SLICES}) alone: choose one with bart slice {axis} INDEX"
+                f"{path}: dimensions {array.shape[:3]} of readout and phase encodings; expected "
+                "two larger than 1 (of three-dimensional k-space, transform the readout first: "
+                "bart fft -u -i 1)"
             )
-    order = [SLICES, COILS, *plane]
-    rest = [axis for axis in range(N_DIMENSIONS) if axis not in order]
-    array = array.transpose(*order, *rest).reshape([array.shape[axis] for axis in order])
-    kspace = to_fastmri(np.ascontiguousarray(array), "centred", args.norm)
-    if kspace.shape[1] == 1:
-        kspace = kspace[:, 0]
-    size = kspace_arguments.chosen_size(path, args, *kspace.shape[-2:])
-    return Volume(kspace, size, sampled_columns(path, kspace))
+        for axis in range(3, N_DIMENSIONS):
+            if axis not in (COILS, SLICES) and array.shape[axis] > 1:
+                raise InputError(
+                    f"{path}: dimension {axis} has {array.shape[axis]} entries; expected only "
+                    f"coils ({COILS}) and slices ({SLICES}): choose one with bart slice {axis} "
+                    "INDEX"
+                )
+        order = [SLICES, COILS, *plane]
+        rest = [axis for axis in range(N_DIMENSIONS) if axis not in order]
+        array = array.transpose(*order, *rest).reshape([array.shape[axis] for axis in order])
+        kspace = to_fastmri(np.ascontiguousarray(array), "centred", self.norm)
+        if kspace.shape[1] == 1:
+            kspace = kspace[:, 0]
+        return Volume(kspace, self.image_size(path, kspace), sampled_columns(path, kspace))
 
 
-def read_cfl(path: Path) -> npt.NDArray[np.complex64]:
-    """Read a `.cfl` file as its header says.
-
-    Args:
-        path: The `.cfl` file; the `.hdr` file stands beside it.
-
-    Returns:
-        An array of 16 dimensions.
-
-    Raises:
-        InputError: If the header is missing or does not fit the data.
-    """
+def _read_cfl(path: Path) -> npt.NDArray[np.complex64]:
+    """Read a `.cfl` file as the `.hdr` file beside it says, into 16 dimensions."""
     header = path.with_suffix(".hdr")
     try:
         lines = header.read_text(encoding="utf-8").splitlines()
@@ -91,7 +74,7 @@ def read_cfl(path: Path) -> npt.NDArray[np.complex64]:
     except (OSError, ValueError, IndexError) as error:
         raise InputError(
             f"{header}: expected the header of {path.name}, with a line '# Dimensions' and the "
-            f"sizes behind it ({error})"
+            f"sizes after it ({error})"
         ) from error
     n_bytes = 8 * math.prod(sizes)
     if not sizes or len(sizes) > N_DIMENSIONS or n_bytes != path.stat().st_size:
@@ -103,6 +86,3 @@ def read_cfl(path: Path) -> npt.NDArray[np.complex64]:
         raise InputError(f"{path}: an empty array, of dimensions {sizes}")
     sizes += [1] * (N_DIMENSIONS - len(sizes))
     return np.fromfile(path, "<c8").reshape(sizes, order="F")
-
-
-SOURCE = Source("BART's .cfl and .hdr files of k-space", (".cfl",), add_arguments, read)

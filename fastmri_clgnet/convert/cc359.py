@@ -21,51 +21,44 @@ References:
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.conventions import Convention, center_is_in_the_middle, to_fastmri
 from fastmri_clgnet.convert.numpy_arrays import load_array
-from fastmri_clgnet.convert.volume import Source, Volume, refuse_2d_undersampling
+from fastmri_clgnet.convert.volume import Volume, refuse_2d_undersampling
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """CC-359 needs no flags of its own."""
+@dataclass(frozen=True)
+class CC359:
+    """Calgary-Campinas-359, single-channel (.npy) or multi-channel (.h5)."""
 
+    name: ClassVar[str] = "cc359"
+    suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".hdf5")
 
-def read(path: Path, name: str, args: argparse.Namespace) -> Volume:
-    """Read one volume, of either kind.
-
-    Args:
-        path: `.npy` (single-channel) or HDF5 (multi-channel).
-        name: The volume's name.
-        args: All flags.
-
-    Returns:
-        All slices, in the order of the file.
-
-    Raises:
-        InputError: If the file is none of CC-359, or undersampled.
-    """
-    kspace = _single_channel(path) if path.suffix == ".npy" else _multi_channel(path)
-    refuse_2d_undersampling(path, kspace[len(kspace) // 2])
-    energy = np.zeros(kspace.shape[-2:])
-    for one in kspace:
-        energy += (np.abs(one) ** 2).reshape(-1, *energy.shape).sum(axis=0)
-    convention: Convention = "shifted" if center_is_in_the_middle(energy) else "plain"
-    for i, one in enumerate(kspace):
-        kspace[i] = to_fastmri(one, convention, "backward")
-    return Volume(
-        kspace,
-        (kspace.shape[-2], kspace.shape[-1]),
-        acquisition="T1",
-        attributes={"source": "Calgary-Campinas-359"},
-    )
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        """Read all slices of a volume, single-channel if it is a `.npy` file; see `Reader`."""
+        kspace = _single_channel(path) if path.suffix == ".npy" else _multi_channel(path)
+        refuse_2d_undersampling(path, kspace[len(kspace) // 2])
+        energy = np.zeros(kspace.shape[-2:])
+        for one in kspace:
+            energy += (np.abs(one) ** 2).reshape(-1, *energy.shape).sum(axis=0)
+        convention: Convention = "shifted" if center_is_in_the_middle(energy) else "plain"
+        for i, one in enumerate(kspace):
+            kspace[i] = to_fastmri(one, convention, "backward")
+        return Volume(
+            kspace,
+            (kspace.shape[-2], kspace.shape[-1]),
+            acquisition="T1",
+            attributes={"source": "Calgary-Campinas-359"},
+        )
 
 
 def _single_channel(path: Path) -> npt.NDArray[np.complex64]:
@@ -95,11 +88,3 @@ def _multi_channel(path: Path) -> npt.NDArray[np.complex64]:
             one = parts[i].transpose(2, 0, 1)
             kspace[i].real, kspace[i].imag = one[::2], one[1::2]
     return kspace
-
-
-SOURCE = Source(
-    "Calgary-Campinas-359, single-channel (.npy) or multi-channel (.h5)",
-    (".npy", ".h5", ".hdf5"),
-    add_arguments,
-    read,
-)

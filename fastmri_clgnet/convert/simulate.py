@@ -2,80 +2,91 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import fastmri
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from fastmri_clgnet.data.phantom import coil_sensitivities, smooth_phase
 from fastmri_clgnet.errors import InputError
 
 PERCENTILE = 99  # of the volume, which the noise is relative to
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the simulation."""
-    group = parser.add_argument_group("simulation, of magnitude images alone")
-    group.add_argument(
-        "--noise",
-        type=float,
-        default=0.01,
-        help="standard deviation of each part of the complex noise, relative to the volume's "
-        f"{PERCENTILE}th percentile",
-    )
-    group.add_argument(
-        "--coils",
-        type=int,
-        default=1,
-        help="simulated receiver coils; 1: single-coil data with a smooth phase",
-    )
-
-
-def simulate_kspace(
-    magnitude: npt.NDArray[np.floating], name: str, args: argparse.Namespace
-) -> tuple[npt.NDArray[np.complex64], dict[str, str | int | float]]:
-    """Give magnitude images a smooth phase or coil sensitivities, and noise; transform them.
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """What is simulated where a file holds magnitude images only.
 
     Args:
-        magnitude: (slices, height, width), not negative.
-        name: The volume's name, which with the seed settles what is drawn.
-        args: With noise, coils and seed.
-
-    Returns:
-        Centred orthonormal k-space, (slices, [coils,] height, width) complex64, and the attributes
-        that say what was simulated.
-
-    Raises:
-        InputError: If noise or coils make no sense.
+        noise: Standard deviation of each part of the complex noise that magnitude images get,
+            relative to the volume's 99th percentile.
+        coils: Simulated receiver coils of magnitude images; 1: single-coil data with a smooth
+            phase.
     """
-    if args.noise < 0 or args.coils < 1:
-        raise InputError(
-            f"--noise {args.noise:g} --coils {args.coils}: expected noise of 0 or more and coils "
-            "of 1 or more"
+
+    noise: float = 0.01
+    coils: int = 1
+
+    def kspace(
+        self, path: Path, magnitude: npt.NDArray, seed: Sequence[int]
+    ) -> tuple[npt.NDArray[np.complex64], dict[str, str | int | float]]:
+        """Give magnitude images a smooth phase or coil sensitivities, and noise; transform them.
+
+        Args:
+            path: The file, for errors.
+            magnitude: (slices, height, width), not negative.
+            seed: Of `numpy.random.default_rng`; settles what is drawn.
+
+        Returns:
+            Centred orthonormal k-space, (slices, [coils,] height, width) complex64, and the
+            attributes that say what was simulated.
+
+        Raises:
+            InputError: If noise, coils or the images make no sense.
+        """
+        import fastmri
+        import torch
+
+        from fastmri_clgnet.data.phantom import coil_sensitivities, smooth_phase
+
+        magnitude = _not_negative(path, magnitude)
+        if self.noise < 0 or self.coils < 1:
+            raise InputError(
+                f"noise {self.noise:g}, coils {self.coils}: expected noise of 0 or more and coils "
+                "of 1 or more"
+            )
+        rng = np.random.default_rng(seed)
+        single = self.coils == 1
+        y, x = np.meshgrid(
+            *((np.arange(n) - n // 2) / n for n in magnitude.shape[-2:]), indexing="ij"
         )
-    rng = np.random.default_rng([args.seed, *name.encode()])
-    single = args.coils == 1
-    height, width = magnitude.shape[-2:]
-    y, x = np.meshgrid(
-        (np.arange(height) - height // 2) / height,
-        (np.arange(width) - width // 2) / width,
-        indexing="ij",
-    )
-    maps = (smooth_phase(rng) if single else coil_sensitivities(rng, args.coils))(y, x)
-    if single:
-        maps /= np.abs(maps)  # its series is cut off
-    deviation = args.noise * float(np.percentile(magnitude, PERCENTILE))
-    kspace = np.empty((len(magnitude), *maps.shape), np.complex64)
-    for i, image in enumerate(magnitude):
-        noise = rng.normal(scale=deviation, size=(2, *maps.shape))
-        coils = torch.from_numpy(image * maps + noise[0] + 1j * noise[1])
-        kspace[i] = torch.view_as_complex(fastmri.fft2c(torch.view_as_real(coils))).numpy()
-    what = "phase" if single else "coil sensitivities"
-    return kspace[:, 0] if single else kspace, {
-        "simulated": f"k-space of magnitude images: {what} and noise are simulated",
-        "simulated_noise": args.noise,
-        "simulated_coils": args.coils,
-        "simulated_seed": args.seed,
-    }
+        maps = (smooth_phase(rng) if single else coil_sensitivities(rng, self.coils))(y, x)
+        if single:
+            maps /= np.abs(maps)  # its series is cut off
+        deviation = self.noise * float(np.percentile(magnitude, PERCENTILE))
+        kspace = np.empty((len(magnitude), *maps.shape), np.complex64)
+        for i, image in enumerate(magnitude):
+            noise = rng.normal(scale=deviation, size=(2, *maps.shape))
+            coils = torch.from_numpy(image * maps + noise[0] + 1j * noise[1])
+            kspace[i] = torch.view_as_complex(fastmri.fft2c(torch.view_as_real(coils))).numpy()
+        what = "phase" if single else "coil sensitivities"
+        return kspace[:, 0] if single else kspace, {
+            "simulated": f"k-space of magnitude images: {what} and noise are simulated",
+            "simulated_noise": self.noise,
+            "simulated_coils": self.coils,
+            "simulated_seed": seed[0],
+        }
+
+
+def _not_negative(path: Path, magnitude: npt.NDArray) -> npt.NDArray[np.float64]:
+    """Magnitude images as float64; interpolation may have left them slightly below zero."""
+    magnitude = magnitude.astype(np.float64)
+    if not np.isfinite(magnitude).all():
+        raise InputError(f"{path}: the images hold NaN or Inf")
+    if magnitude.max() <= 0 or magnitude.min() < -0.01 * magnitude.max():
+        raise InputError(
+            f"{path}: values from {magnitude.min():g} to {magnitude.max():g}; expected magnitude "
+            "images, which are not negative (neither normalised to mean 0 nor CT)"
+        )
+    return magnitude.clip(min=0)

@@ -1,11 +1,10 @@
-"""What a source reads: one volume in fastMRI's convention; and what its zeros say."""
+"""What a reader reads: one volume in fastMRI's convention; and what its zeros say."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,24 +32,35 @@ class Volume(NamedTuple):
     attributes: dict[str, str | int | float] = {}  # noqa: RUF012
 
 
-class Source(NamedTuple):
-    """A choice of --from.
+class Reader(Protocol):
+    """Reads the files of a format.
 
-    Args:
-        description: What it reads, for the help.
-        suffixes: Endings of its files, lower case.
-        add_arguments: Adds its flags.
-        read: Reads the volume of a file, given the file, the volume's name and all flags.
+    The readers here are frozen dataclasses. `convert` takes any other object of this kind. The
+    fields of a dataclass are recorded, so that a conversion is continued with the same ones.
     """
 
-    description: str
-    suffixes: tuple[str, ...]
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    read: Callable[[Path, str, argparse.Namespace], Volume]
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings of the format's files, lower case."""
+
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        """Read the volume of a file.
+
+        Args:
+            path: The file.
+            seed: Of `numpy.random.default_rng`, where something is drawn: the conversion's seed,
+                then the bytes of the volume's name.
+
+        Returns:
+            The volume, single-coil or multicoil.
+
+        Raises:
+            InputError: If the file cannot be used. The others are converted nevertheless.
+        """
 
 
 def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
-    """The first column that holds a signal, and the one behind the last.
+    """The first column that holds a signal, and one past the last.
 
     They leave out the zero filling of k-space whose columns were measured in part at its edges.
     Where a column of the middle has none, all count as acquired.
@@ -83,7 +93,7 @@ def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArra
     if (with_signal != filled[first:end]).any():
         raise InputError(
             f"{path}: the slices have samples in different columns; fastMRI's files have one mask "
-            "a volume: store slices with the same columns as a file of their own, or convert the "
+            "per volume: store slices with the same columns as a file of their own, or convert the "
             "fully sampled volumes"
         )
     return None if filled[first:end].all() else filled

@@ -2,38 +2,106 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import NamedTuple
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 from fastmri.data.subsample import temp_seed
 
-from fastmri_clgnet.convert.volume import Volume, acquired_columns
-from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.data.fastmri_file import reference_image
+from fastmri_clgnet.convert.splitting import Found
+from fastmri_clgnet.convert.volume import Reader, Volume, acquired_columns
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, reference_image, write_fastmri_file
+from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.training.masks import make_mask, train_mask
+
+PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
 
 
-def write_volume(path: Path, volume: Volume, split: str, args: argparse.Namespace) -> None:
+class Job(NamedTuple):
+    """One volume to convert, and how; see `convert`."""
+
+    volume: Found
+    out: Path
+    reader: Reader
+    mask: Mask
+    acquisition: str | None
+    seed: int
+
+
+class Done(NamedTuple):
+    """What has been written for a volume.
+
+    Args:
+        path: The file.
+        challenge: "singlecoil" or "multicoil".
+        split: train, val or test.
+        n_slices: Number of slices.
+        image_size: Height and width of the target or, without one, of the k-space.
+        skipped: Whether it was there already.
+    """
+
+    path: Path
+    challenge: str
+    split: str
+    n_slices: int
+    image_size: tuple[int, int]
+    skipped: bool
+
+
+def attempt(job: Job) -> Done | str:
+    """Convert one volume, unless that has been done, or say what is wrong with it."""
+    try:
+        return _convert(job)
+    except InputError as error:
+        return str(error)
+
+
+def _convert(job: Job) -> Done:
+    source, name, split = job.volume
+    for challenge in TARGET_KEYS:
+        path = job.out / f"{challenge}_{split}" / f"{name}.h5"
+        if path.is_file():
+            return _look(path, challenge, split, skipped=True)
+    try:
+        volume = job.reader.read(source, [job.seed, *name.encode()])
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error})") from error
+    challenge = "singlecoil" if volume.kspace.ndim == 3 else "multicoil"
+    path = job.out / f"{challenge}_{split}" / f"{name}.h5"
+    # whatever ends this process, no split's folder ever holds a file that is not whole
+    partial = job.out / PARTIAL / split / path.name
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(partial, volume, job)
+    except InputError as error:
+        raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.replace(path)
+    return _look(path, challenge, split, skipped=False)
+
+
+def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:
+    with h5py.File(path, "r") as file:
+        kspace = file["kspace"]
+        shown = file.get(TARGET_KEYS[challenge], kspace)
+        return Done(path, challenge, split, len(kspace), tuple(shown.shape[-2:]), skipped)
+
+
+def _write(path: Path, volume: Volume, job: Job) -> None:
     """Write one volume as its split has it in fastMRI.
 
     Training and validation volumes are fully sampled. Test volumes are undersampled by a mask that
     the host draws from the file's name, and keep the reference of the full k-space, so that
     reconstructions can be evaluated. What was acquired undersampled has no reference.
 
-    Args:
-        path: The HDF5 file.
-        volume: What a source read.
-        split: train, val or test.
-        args: With acquisition and the mask's flags.
-
     Raises:
         InputError: If the volume was acquired undersampled and is to train or validate.
     """
     kspace, mask, target = volume.kspace, volume.mask, None
     attributes = dict(volume.attributes)
+    split = job.volume.split
     if mask is not None and split != "test":
         raise InputError(
             f"{path}: acquired undersampled ({mask.sum()} of {len(mask)} columns), so that it "
@@ -45,7 +113,7 @@ def write_volume(path: Path, volume: Volume, split: str, args: argparse.Namespac
         target = np.stack([reference_image(one, volume.recon_size) for one in kspace])
         if split == "test":
             mask, attributes["acceleration"] = _test_mask(
-                path.name, kspace.shape[-1], acquired, args
+                path.name, kspace.shape[-1], acquired, job
             )
             kspace[..., ~mask] = 0
     write_fastmri_file(
@@ -56,13 +124,13 @@ def write_volume(path: Path, volume: Volume, split: str, args: argparse.Namespac
         recon_size=volume.recon_size,
         acquired=acquired,
         pixel_mm=volume.pixel_mm,
-        acquisition=args.acquisition or volume.acquisition,
+        acquisition=job.acquisition or volume.acquisition,
         attributes=attributes,
     )
 
 
 def _test_mask(
-    name: str, columns: int, acquired: tuple[int, int], args: argparse.Namespace
+    name: str, columns: int, acquired: tuple[int, int], job: Job
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Draw a mask as the host does for validation: seeded by the file's name.
 
@@ -70,7 +138,7 @@ def _test_mask(
         The mask, (columns,) bool, and the acceleration that was asked for, as fastMRI's files have
         it: what a random mask reaches differs from file to file.
     """
-    mask_func, seed = make_mask(train_mask(args), args.seed), tuple(map(ord, name))
+    mask_func, seed = job.mask.make(job.seed), tuple(map(ord, name))
     drawn, _ = mask_func((1, columns, 1), seed=seed)
     with temp_seed(mask_func.rng, seed):
         _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more

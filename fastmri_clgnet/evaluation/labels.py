@@ -8,14 +8,14 @@ from pathlib import Path
 from fastmri_clgnet.errors import InputError
 
 
-def labels(folders: Sequence[Path]) -> list[str]:
+def folder_labels(folders: Sequence[Path]) -> list[str]:
     """Short names for folders: the part of their paths that tells them apart.
 
     Args:
         folders: Such as clgnet/singlecoil/reconstructions and unet/singlecoil/reconstructions.
 
     Returns:
-        Such as clgnet and unet; the folder's own name where there is but one.
+        Such as clgnet and unet; the folder's own name where there is only one.
 
     Raises:
         InputError: If a folder is given twice.

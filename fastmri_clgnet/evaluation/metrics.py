@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 from fastmri.data.transforms import center_crop
@@ -15,22 +13,11 @@ from fastmri.evaluate import METRIC_FUNCS
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.volumes import list_files
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.parallel import map_files
 
 METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
-
-
-class Target(NamedTuple):
-    """A volume of references.
-
-    Args:
-        path: The file.
-        acquisition: Its attribute of that name, or "unknown".
-    """
-
-    path: Path
-    acquisition: str
 
 
 class VolumeMetrics(NamedTuple):
@@ -51,29 +38,14 @@ class VolumeMetrics(NamedTuple):
     slice_ssim: list[float]
 
 
-def find_targets(
-    folder: Path, acquisition: str | None = None, acceleration: int | None = None
-) -> tuple[list[Target], list[str]]:
-    """List the references, as fastMRI's evaluation chooses them.
-
-    Args:
-        folder: fastMRI's files.
-        acquisition: Only volumes with this attribute.
-        acceleration: Only volumes with this attribute.
-
-    Returns:
-        The files, sorted by name; and what is wrong with those that cannot be opened.
-
-    Raises:
-        InputError: If there is none that can.
-    """
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    if not paths:
-        raise InputError(f"{folder}: expected a folder of fastMRI's files, found nothing there")
-    targets, failures, seen = [], [], set()
-    for path in paths:
+def _find_targets(
+    folder: Path, acquisition: str | None, acceleration: int | None
+) -> tuple[dict[Path, str], list[str]]:
+    """The acquisitions of the references that fastMRI's evaluation chooses; unreadable files."""
+    targets, failures, seen = {}, [], set()
+    for path in list_files(folder):
         try:
-            with _open(path) as file:
+            with open_hdf5(path) as file:
                 attributes = dict(file.attrs)
         except InputError as error:
             failures.append(str(error))
@@ -81,7 +53,7 @@ def find_targets(
         name = str(attributes.get("acquisition", "unknown"))
         seen.add(f"{name}, acceleration {attributes.get('acceleration', 'unknown')}")
         if acquisition in (None, name) and acceleration in (None, attributes.get("acceleration")):
-            targets.append(Target(path, name))
+            targets[path] = name
     if not seen:
         raise InputError("; ".join(failures[:3]))
     if not targets:
@@ -92,21 +64,8 @@ def find_targets(
     return targets, failures
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file; errors of opening and reading name it."""
-    if path.is_dir():
-        raise InputError(f"{path}: a folder; expected fastMRI's HDF5 files")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected one of that name for every reference")
-    if not h5py.is_hdf5(path):
-        raise InputError(f"{path}: not a readable HDF5 file")
-    with open_hdf5(path) as file:
-        yield file
-
-
 def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         stored = get_dataset(file, key, path)
         if stored is None:
             keys = ", ".join(sorted(file)) or "nothing"
@@ -135,12 +94,16 @@ def read_pair(
     Raises:
         InputError: If one is missing, unreadable or of another shape; names the file.
     """
+    if not prediction_path.exists():
+        raise InputError(
+            f"{prediction_path}: no such file; expected one of that name for every reference"
+        )
     target = _images(target_path, TARGET_KEYS[challenge])
     prediction = _images(prediction_path, "reconstruction")
     if not target.any():
         raise InputError(
             f"{target_path}: the reference is zero everywhere, and the metrics are relative to its "
-            "energy and its largest value; take this volume out of the folder"
+            "energy and its largest value; remove this volume from the folder"
         )
     width = target.shape[-1]
     if target.shape[-2] < width:
@@ -159,16 +122,9 @@ def read_pair(
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
-    """All of the host's metrics of a volume, and the SSIM of its slices.
+    """All of the host's metrics of a volume (slices, height, width), and its slices' SSIM.
 
     The host's SSIM of a volume is the mean of its slices'; each slice is handed to the host once.
-
-    Args:
-        target: (slices, height, width).
-        prediction: The same shape.
-
-    Returns:
-        Values by the host's names, and the SSIM of each slice.
     """
     ssim = [
         float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
@@ -181,42 +137,48 @@ def volume_metrics(
     return values, ssim
 
 
-def _evaluate_one(job: tuple[Target, str, Path, str]) -> VolumeMetrics | str:
+def _evaluate_one(job: tuple[Path, str, str, Path, str]) -> VolumeMetrics | str:
     """Metrics of one file, or what is wrong with it."""
-    target, method, folder, challenge = job
+    target, acquisition, method, folder, challenge = job
     try:
-        pair = read_pair(target.path, folder / target.path.name, challenge)
+        pair = read_pair(target, folder / target.name, challenge)
     except InputError as error:
         return str(error)
-    return VolumeMetrics(method, target.path.name, target.acquisition, *volume_metrics(*pair))
+    return VolumeMetrics(method, target.name, acquisition, *volume_metrics(*pair))
 
 
 def evaluate_folders(
-    targets: Sequence[Target],
+    target_path: Path,
     predictions: Mapping[str, Path],
     challenge: str,
+    acquisition: str | None = None,
+    acceleration: int | None = None,
     num_processes: int = 1,
 ) -> tuple[list[VolumeMetrics], list[str]]:
     """Compare prediction folders with the references.
 
     Args:
-        targets: The references.
+        target_path: Folder of the references.
         predictions: Folders of submission files by label.
         challenge: "singlecoil" or "multicoil".
+        acquisition: Only volumes with this attribute.
+        acceleration: Only volumes with this attribute.
         num_processes: Processes that share the files.
 
     Returns:
-        What could be evaluated, in the order of predictions and targets; and what is wrong with
-        the rest, file by file.
+        What could be evaluated, in the order of predictions and of the references' names; and what
+        is wrong with the rest, one text for each file.
 
     Raises:
-        InputError: If a process died.
+        InputError: If there is no such reference that can be opened, or a process died.
     """
+    targets, failures = _find_targets(target_path, acquisition, acceleration)
     jobs = [
-        (target, method, folder, challenge)
+        (target, name, method, folder, challenge)
         for method, folder in predictions.items()
-        for target in targets
+        for target, name in targets.items()
     ]
     results = map_files(_evaluate_one, jobs, num_processes, "Evaluating")
     volumes = [result for result in results if isinstance(result, VolumeMetrics)]
-    return volumes, list(dict.fromkeys(result for result in results if isinstance(result, str)))
+    failures += [result for result in results if isinstance(result, str)]
+    return volumes, list(dict.fromkeys(failures))

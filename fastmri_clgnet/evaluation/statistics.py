@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from fastmri_clgnet.evaluation.metrics import VolumeMetrics
+from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
+from fastmri_clgnet.tables import format_value
 
 ALL = "all"  # the group of all acquisitions
-
-
-class Bootstrap(NamedTuple):
-    """How confidence intervals are made: the percentile bootstrap over volumes.
-
-    Args:
-        confidence: Level of the interval, between 0 and 1.
-        resamples: Number of bootstrap samples.
-        seed: Of the resampling; the same seed and data give the same interval.
-    """
-
-    confidence: float = 0.95
-    resamples: int = 10_000
-    seed: int = 0
 
 
 class Summary(NamedTuple):
@@ -45,16 +33,21 @@ class Summary(NamedTuple):
     n: int
 
 
-def summarise(values: Sequence[float], bootstrap: Bootstrap) -> Summary:
-    """Mean, spread and confidence interval.
+# by group ("all" or an acquisition), method and metric
+Summaries = dict[str, dict[str, dict[str, Summary]]]
+
+
+def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
+    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes.
+
+    The interval knows only of the volumes: repeated scans of one patient are not independent, and
+    make it too narrow.
 
     Args:
-        values: One a volume.
-        bootstrap: How to make the interval.
-
-    Returns:
-        The summary. The interval is that of Efron's percentile method, which knows of the volumes
-        alone: repeated scans of one patient are not independent, and make it too narrow.
+        values: One for each volume.
+        confidence: Level of the interval, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Of the resampling; the same seed and data give the same interval.
     """
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
@@ -62,88 +55,85 @@ def summarise(values: Sequence[float], bootstrap: Bootstrap) -> Summary:
     interval = stats.bootstrap(
         (array,),
         np.mean,
-        n_resamples=bootstrap.resamples,
-        confidence_level=bootstrap.confidence,
+        n_resamples=resamples,
+        confidence_level=confidence,
         method="percentile",
-        batch=min(bootstrap.resamples, 1000),
-        rng=np.random.default_rng(bootstrap.seed),
+        batch=min(resamples, 1000),
+        rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Summary(
-        float(array.mean()),
-        float(array.std(ddof=1)),
-        float(interval.low),
-        float(interval.high),
-        len(array),
-    )
-
-
-# by group ("all" or an acquisition), method and metric
-Summaries = dict[str, dict[str, dict[str, Summary]]]
-
-
-def by_group(volumes: Iterable[VolumeMetrics]) -> dict[str, list[VolumeMetrics]]:
-    """All volumes, then those of each acquisition, if there are several."""
-    groups: dict[str, list[VolumeMetrics]] = {ALL: []}
-    for volume in sorted(volumes, key=lambda each: each.acquisition):
-        groups[ALL].append(volume)
-        groups.setdefault(volume.acquisition, []).append(volume)
-    return groups if len(groups) > 2 else {ALL: groups[ALL]}
+    low, high = float(interval.low), float(interval.high)
+    return Summary(float(array.mean()), float(array.std(ddof=1)), low, high, len(array))
 
 
 def summarise_methods(
-    volumes: Iterable[VolumeMetrics], methods: Sequence[str], bootstrap: Bootstrap
-) -> Summaries:
-    """Summarise every metric of every method in every group.
+    volumes: Sequence[VolumeMetrics],
+    methods: Sequence[str],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> tuple[Summaries, Summaries]:
+    """Summarise every metric of every method, and what it differs by from the first method.
 
     Args:
         volumes: Of all methods.
-        methods: In the order to show.
-        bootstrap: How to make intervals.
+        methods: In the order to show; the others are compared with the first.
+        confidence: As for `summarise`, like the others.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
 
     Returns:
-        Summaries by group, method and metric; methods without volumes are left out.
+        The summaries of the values; and those of (method - first method), over the volumes that
+        both have. All volumes come first, then each acquisition, if there are several; methods
+        without volumes are left out.
     """
-    summaries: Summaries = {}
-    for group, members in by_group(volumes).items():
-        summaries[group] = {}
-        for method in methods:
-            own = [volume.values for volume in members if volume.method == method]
-            if own:
-                summaries[group][method] = {
-                    metric: summarise([values[metric] for values in own], bootstrap)
-                    for metric in own[0]
-                }
-    return summaries
+    volumes = sorted(volumes, key=lambda volume: volume.acquisition)
+    first = {volume.file: volume.values for volume in volumes if volume.method == methods[0]}
+    differences = [
+        volume._replace(
+            values={name: value - first[volume.file][name] for name, value in volume.values.items()}
+        )
+        for volume in volumes
+        if volume.method != methods[0] and volume.file in first
+    ]
+    acquisitions = list(dict.fromkeys(volume.acquisition for volume in volumes))
+    groups = [ALL, *(acquisitions if len(acquisitions) > 1 else [])]
 
-
-def paired_differences(
-    volumes: Iterable[VolumeMetrics], methods: Sequence[str], bootstrap: Bootstrap
-) -> Summaries:
-    """Compare every method with the first, volume by volume.
-
-    Args:
-        volumes: Of all methods.
-        methods: The first is what the others are compared with.
-        bootstrap: How to make intervals; here the differences are resampled.
-
-    Returns:
-        Of (method - first method), by group, method and metric, over the volumes that both have.
-    """
-    differences: Summaries = {}
-    for group, members in by_group(volumes).items():
-        differences[group] = {}
-        first = {volume.file: volume.values for volume in members if volume.method == methods[0]}
-        for method in methods[1:]:
-            pairs = [
-                (volume.values, first[volume.file])
+    def summaries(members: Sequence[VolumeMetrics]) -> Summaries:
+        found: Summaries = {group: {} for group in groups}
+        for group, method in product(groups, methods):
+            own = [
+                volume.values
                 for volume in members
-                if volume.method == method and volume.file in first
+                if volume.method == method and group in (ALL, volume.acquisition)
             ]
-            if pairs:
-                differences[group][method] = {
-                    metric: summarise(
-                        [one[metric] - other[metric] for one, other in pairs], bootstrap
-                    )
-                    for metric in pairs[0][0]
+            if own:
+                found[group][method] = {
+                    name: summarise([values[name] for values in own], confidence, resamples, seed)
+                    for name in own[0]
                 }
-    return differences
+        return found
+
+    return summaries(volumes), summaries(differences)
+
+
+def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
+    """Lay summaries out in cells, such as "0.0123 [0.0101, 0.0150]".
+
+    Args:
+        summaries: By group, method and metric.
+        sign: "+" writes the sign of positive values, too, for differences.
+
+    Returns:
+        The head, then a row for each group and method.
+    """
+    columns = {name: "PSNR (dB)" if name == "PSNR" else name for name in METRICS}
+    rows = [["volumes", "method", "n", *columns.values()]]
+    for group, methods in summaries.items():
+        for method, values in methods.items():
+            cells = []
+            for name, column in columns.items():
+                numbers = (values[name].mean, values[name].low, values[name].high)
+                mean, low, high = (format_value(column, number, sign) for number in numbers)
+                cells.append(mean if values[name].low is None else f"{mean} [{low}, {high}]")
+            rows.append([group, method, str(values[METRICS[0]].n), *cells])
+    return rows

@@ -47,7 +47,7 @@ from fastmri_clgnet.training.checkpoint import (
 )
 from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.on_nan import OnNan
-from fastmri_clgnet.training.results import Methods, format_table, save_validation_picture
+from fastmri_clgnet.training.results import Methods, format_metrics, save_validation_picture
 from fastmri_clgnet.training.run import MAX_EPOCHS, TENSORBOARD, NanAction, Run
 from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
 
@@ -365,7 +365,7 @@ class Session:
             "TensorBoard logs": self.root / TENSORBOARD if log else "(off)",
             "configuration": self.root / "config.yaml",
         }
-        table = f"Validation volumes, {self.data.fixed_mask}:\n\n{format_table(metrics)}\n"
+        table = f"Validation volumes, {self.data.fixed_mask}:\n\n{format_metrics(metrics)}\n"
         lines = [f"{name + ':':18}{place}" for name, place in places.items()]
         if not self.evaluator.is_global_zero:
             return Run(self.root, best, metrics)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import ismrmrd
 import numpy as np
 import pytest
 
+from fastmri_clgnet.convert import IsmrmrdRaw
 from fastmri_clgnet.convert.__main__ import main
 from fastmri_clgnet.data.fastmri_file import ismrmrd_header
 from tests.convert.host import assert_good, assert_host_gives, blobs, fft2c
@@ -123,6 +125,118 @@ def test_readouts_of_a_second_encoding_are_left_out(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["kspace"][()], kspace.astype("c8"))
 
 
+PLAIN = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION
+BOTH = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING
+EVERY_THIRD, CENTRAL = range(1, COLUMNS, 3), range(5, 15)
+
+
+def _calibrate(
+    path: Path,
+    kspace: np.ndarray,
+    flags: dict[int, tuple[int, ...]],
+    mode: str | None = None,
+    rows: slice = slice(None),
+    **counters: int,
+) -> None:
+    """Write lines of some columns with flags, in front of those that are there."""
+    with ismrmrd.Dataset(str(path), mode="r") as dataset:
+        document = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
+        lines = [dataset.read_acquisition(i) for i in range(dataset.number_of_acquisitions())]
+    if mode is not None:
+        factors = ismrmrd.xsd.accelerationFactorType(
+            kspace_encoding_step_1=3, kspace_encoding_step_2=1
+        )
+        document.encoding[0].parallelImaging = ismrmrd.xsd.parallelImagingType(
+            accelerationFactor=factors, calibrationMode=ismrmrd.xsd.calibrationModeType(mode)
+        )
+    with ismrmrd.Dataset(str(path), mode="w") as dataset:
+        dataset.write_xml_header(document.toXML("utf-8").encode())
+        for i, one in enumerate(kspace):
+            for column, line_flags in flags.items():
+                samples = one[:, rows, column].astype(np.complex64)
+                line = ismrmrd.Acquisition.from_array(samples)
+                line.center_sample = samples.shape[1] // 2
+                line.idx.slice, line.idx.kspace_encode_step_1 = i, column
+                for flag in line_flags:
+                    line.set_flag(flag)
+                for counter, value in counters.items():
+                    setattr(line.idx, counter, value)
+                dataset.append_acquisition(line)
+        for line in lines:
+            dataset.append_acquisition(line)
+
+
+def _read_columns(path: Path) -> tuple[np.ndarray, list[int], int]:
+    """k-space, sampled columns and how many of them are in one piece around the centre."""
+    volume = IsmrmrdRaw().read(path, [0])
+    assert volume.mask is not None
+    gaps = np.flatnonzero(~volume.mask)
+    centre = COLUMNS // 2
+    central = gaps[gaps > centre].min() - gaps[gaps < centre].max() - 1
+    return volume.kspace, np.flatnonzero(volume.mask).tolist(), int(central)
+
+
+@pytest.mark.parametrize("shared", [(), (PLAIN, BOTH), (BOTH,)])
+@pytest.mark.parametrize("mode", [None, "embedded"])
+def test_calibration_lines_fill_the_centre(
+    shared: tuple[int, ...], mode: str | None, tmp_path: Path
+) -> None:
+    """Every third line, and all lines of the centre; `shared` flags those that are both."""
+    kspace = fft2c(blobs(0, 2, 2, ROWS, COLUMNS))
+    path = tmp_path / "in" / "a.h5"
+    both = [column for column in EVERY_THIRD if column in CENTRAL]
+    _write(path, kspace, [column for column in EVERY_THIRD if column not in both])
+    flags = {column: shared if column in both else (PLAIN,) for column in CENTRAL}
+    _calibrate(path, kspace, flags, mode)
+    read, columns, central = _read_columns(path)
+    assert columns == sorted({*EVERY_THIRD, *CENTRAL})
+    assert central == 11  # 4 to 14; 1 without the calibration
+    np.testing.assert_array_equal(read[..., columns], kspace[..., columns].astype("c8"))
+    # the file says how many low frequencies there are
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN, "--split", "0", "0", "1"]
+    assert main(command) == 0
+    assert_good(tmp_path / "out")
+    with h5py.File(tmp_path / "out" / "multicoil_test" / "a.h5") as file:
+        assert file.attrs["num_low_frequency"] == 11
+
+
+@pytest.mark.parametrize("flags", [(PLAIN,), (PLAIN, BOTH), (BOTH,)])
+def test_calibration_lines_yield_to_lines_of_the_image(
+    flags: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Lines for calibration and imaging are lines of the image, and are averaged with others."""
+    kspace = fft2c(blobs(0, 2, 2, ROWS, COLUMNS))
+    path = tmp_path / "in" / "a.h5"
+    _write(path, kspace, EVERY_THIRD)
+    _calibrate(path, 3 * kspace, dict.fromkeys(CENTRAL, flags))
+    read, columns, central = _read_columns(path)
+    assert columns == sorted({*EVERY_THIRD, *CENTRAL})
+    assert central == 11
+    factors = np.where(np.isin(columns, EVERY_THIRD), 1, 3)
+    if BOTH in flags:
+        factors = np.where(np.isin(columns, EVERY_THIRD) & np.isin(columns, CENTRAL), 2, factors)
+    np.testing.assert_allclose(
+        read[..., columns], factors * kspace[..., columns], rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"mode": "separate"}, {"mode": "external"}, {"contrast": 1}, {"rows": slice(8, 24)}],
+)
+def test_calibration_of_another_scan_or_resolution_is_left_out(
+    other: dict[str, Any], tmp_path: Path
+) -> None:
+    kspace = fft2c(blobs(0, 2, 2, ROWS, COLUMNS))
+    path = tmp_path / "in" / "a.h5"
+    _write(path, kspace, EVERY_THIRD)
+    _calibrate(path, kspace, dict.fromkeys(CENTRAL, (PLAIN,)), **other)
+    read, columns, central = _read_columns(path)
+    assert columns == list(EVERY_THIRD)
+    assert central == 1
+    np.testing.assert_array_equal(read[..., columns], kspace[..., columns].astype("c8"))
+
+
 def _change(path: Path, **values: int) -> None:
     """Change counters of the last acquisition."""
     with ismrmrd.Dataset(str(path), mode="r+") as dataset:
@@ -140,7 +254,7 @@ def test_what_is_ambiguous_or_other_is_refused(
     kspace = fft2c(blobs(0, 1, 2, ROWS, COLUMNS))
     command = [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]
     cases = [
-        ({"contrast": 1}, "a.h5: holds several of contrast (0 1); choose one, such as --contrast"),
+        ({"contrast": 1}, "a.h5: holds several of contrast (0 1); choose one, such as contrast 0"),
         ({"kspace_encode_step_2": 1}, "a.h5: three-dimensional"),
         ({"kspace_encode_step_1": 40}, "in column 40 does not fit"),
         ({"slice": 1}, "different phase encodings"),

@@ -94,12 +94,12 @@ def test_columns_that_differ_between_slices_are_refused(
 
 ERRORS = {
     "empty": (["--key", "empty"], "a.npz: an empty array, of shape (0, 16, 20)"),
-    "axes": (["--axes", "row", "column"], "has 3 axes, but --axes row column names 2"),
+    "axes": (["--axes", "row", "column"], "has 3 axes, but axes row column names 2"),
     "twice": (["--axes", "row", "column", "row"], "each name once"),
     "no column": (["--axes", "slice", "row", "coil"], "expected row and column"),
     "real": (["--axes", "slice", "row", "column", "--key", "real"], "expected complex numbers"),
     "size": (["--recon_size", "17", "20"], "does not fit into k-space of 16 rows"),
-    "key": (["--key", "nothing"], "holds kspace real negative empty; name one of them"),
+    "key": (["--key", "nothing"], "holds kspace real negative empty; give one of them as key"),
     "negative": (["--kind", "image", "--key", "negative"], "which are not negative"),
     "complex": (["--axes", "slice", "row", "column", "complex", "--key", "real"], "names 4"),
 }

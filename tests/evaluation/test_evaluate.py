@@ -1,4 +1,4 @@
-"""The evaluate command: the host's numbers, intervals, differences, files, errors."""
+"""The function and the command evaluate: the host's numbers, intervals, differences, files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fastmri import evaluate as host
 
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.evaluate import main
-from fastmri_clgnet.evaluation.labels import labels
-from fastmri_clgnet.evaluation.statistics import Bootstrap, summarise
+from fastmri_clgnet.evaluate import Evaluation, evaluate, main
+from fastmri_clgnet.evaluation.labels import folder_labels
+from fastmri_clgnet.evaluation.statistics import summarise
 from tests.helpers import small_volume
 
 ACQUISITIONS = {"a.h5": "AXT1", "b.h5": "AXT2", "c.h5": "AXT2", "d.h5": "AXT2"}
@@ -57,19 +57,20 @@ def command(*more: str, predictions: tuple[str, ...] = ("predictions/one",)) -> 
     ]  # fmt: skip
 
 
-def results() -> dict[str, Any]:
-    contents: dict[str, Any] = json.loads(Path("out/e.json").read_text())
-    return contents
+def evaluated(*methods: str, **options: Any) -> Evaluation:
+    """Call the function, with few resamples."""
+    paths = [Path("predictions", method) for method in methods]
+    return evaluate(Path("targets"), paths, "singlecoil", resamples=200, **options)
 
 
 @pytest.mark.usefixtures("folders")
 @pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")  # in runstats
-@pytest.mark.parametrize("more", [[], ["--acquisition", "AXT2"], ["--acceleration", "4"]])
+@pytest.mark.parametrize("only", [{}, {"acquisition": "AXT2"}, {"acceleration": 4}])
 def test_same_numbers_as_the_host(
-    more: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    only: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(command(*more, predictions=("predictions/two",))) == 0
-    found = results()["summaries"]["all"]["two"]
+    found = evaluated("two", **only).summaries["all"]["two"]
+    more = [word for name, value in only.items() for word in (f"--{name}", str(value))]
     capsys.readouterr()
     # the host's own command, with enough digits
     monkeypatch.setattr(
@@ -81,18 +82,18 @@ def test_same_numbers_as_the_host(
     means, stds = names["metrics"].means(), names["metrics"].stddevs()
     printed = capsys.readouterr().out
     for name, value in found.items():
-        assert value["mean"] == pytest.approx(float(means[name]), rel=1e-6)
-        assert value["std"] == pytest.approx(float(stds[name]), rel=1e-6)
+        assert value.mean == pytest.approx(float(means[name]), rel=1e-6)
+        assert value.std == pytest.approx(float(stds[name]), rel=1e-6)
         shown = re.search(rf"\b{name} = (\S+)", printed)
         assert shown is not None
-        assert float(shown[1]) == pytest.approx(value["mean"], rel=1e-3)
+        assert float(shown[1]) == pytest.approx(value.mean, rel=1e-3)
 
 
 @pytest.mark.usefixtures("folders")
 def test_volumes_acquisitions_and_differences(capsys: pytest.CaptureFixture[str]) -> None:
     both = ("predictions/one", "predictions/two")
     assert main(command("--csv", "out/e.csv", predictions=both)) == 0
-    found = results()
+    found = json.loads(Path("out/e.json").read_text())
     volumes = {(v["method"], v["file"]): v for v in found["volumes"]}
     assert len(volumes) == 8
     for (method, name), volume in volumes.items():
@@ -104,6 +105,7 @@ def test_volumes_acquisitions_and_differences(capsys: pytest.CaptureFixture[str]
         assert volume["values"]["SSIM"] == pytest.approx(float(host.ssim(target, prediction)[0]))
         assert volume["acquisition"] == ACQUISITIONS[name]
         assert len(volume["slice_ssim"]) == 3
+    assert found["settings"]["predictions_path"] == list(both)
     assert found["summaries"].keys() == {"all", "AXT1", "AXT2"}
     assert found["summaries"]["AXT1"]["one"]["SSIM"]["n"] == 1
     assert found["summaries"]["AXT1"]["one"]["SSIM"]["low"] is None
@@ -116,6 +118,7 @@ def test_volumes_acquisitions_and_differences(capsys: pytest.CaptureFixture[str]
     assert min(pairs) <= difference["low"] <= difference["mean"] <= difference["high"] <= max(pairs)
     assert difference["high"] < 0  # twice the noise is worse in every volume
     printed = capsys.readouterr().out
+    assert printed == f"{evaluated('one', 'two')}\n"
     assert "Paired differences: method - one" in printed
     assert f"{difference['mean']:+.2f} [{difference['low']:+.2f}" in printed
     with Path("out/e.csv").open(newline="") as file:
@@ -140,34 +143,31 @@ def test_what_is_wrong_is_named_and_the_rest_goes_on(capsys: pytest.CaptureFixtu
     assert "predictions/one/a.h5: no such file" in errors[0]
     assert "predictions/one/b.h5: reconstruction (3, 20, 20) does not fit" in errors[1]
     assert "expected 3 slices of 32 x 32 pixels or more" in errors[1]
-    assert "predictions/one/c.h5: not a readable HDF5 file" in errors[2]
-    assert [volume["file"] for volume in results()["volumes"]] == ["d.h5"]
-    assert len(results()["failures"]) == 3
+    assert "predictions/one/c.h5: not an HDF5 file" in errors[2]
+    found = json.loads(Path("out/e.json").read_text())
+    assert [volume["file"] for volume in found["volumes"]] == ["d.h5"]
+    assert len(found["failures"]) == 3
     assert "all      one     1" in captured.out
 
 
 @pytest.mark.usefixtures("folders")
-def test_unreadable_references_are_named_and_the_rest_goes_on(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_unreadable_references_are_named_and_the_rest_goes_on() -> None:
     Path("targets/b.h5").write_bytes(b"noise")
     Path("targets/.DS_Store").write_bytes(b"stray")
     Path("targets/more").mkdir()
-    assert main(command()) == 1
-    errors = capsys.readouterr().err
-    assert "error: targets/b.h5: not a readable HDF5 file" in errors
-    assert "error: targets/.DS_Store: not a readable HDF5 file" in errors
-    assert "error: targets/more: a folder; expected" in errors
-    assert [volume["file"] for volume in results()["volumes"]] == ["a.h5", "c.h5", "d.h5"]
-    assert len(results()["failures"]) == 3
+    found = evaluated("one")
+    assert [failure.partition(",")[0] for failure in found.failures] == [
+        f"targets/{name}: not an HDF5 file" for name in (".DS_Store", "b.h5", "more")
+    ]
+    assert [volume.file for volume in found.volumes] == ["a.h5", "c.h5", "d.h5"]
     for name in ("a.h5", "c.h5", "d.h5"):
         Path("targets", name).unlink()
-    assert main(command()) == 1
-    assert "error: targets/.DS_Store: not a readable HDF5 file" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"targets/\.DS_Store: not an HDF5 file"):
+        evaluated("one")
 
 
 @pytest.mark.usefixtures("folders")
-def test_bad_predictions_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_predictions_are_named() -> None:
     folder = Path("predictions/one")
     with h5py.File(folder / "a.h5", "r+") as file:
         file["reconstruction"][0, 0, 0] = np.nan
@@ -175,20 +175,33 @@ def test_bad_predictions_are_named(capsys: pytest.CaptureFixture[str]) -> None:
         file["image"] = np.zeros((3, 32, 32), np.float32)
     with h5py.File(folder / "c.h5", "w") as file:
         file["reconstruction"] = np.zeros((2, 32, 32), np.float32)
-    assert main(command()) == 1
-    errors = capsys.readouterr().err
-    assert "a.h5: reconstruction holds NaN" in errors
-    assert "b.h5: no 'reconstruction' (the file holds: image)" in errors
-    assert "c.h5: reconstruction (2, 32, 32) does not fit the reference (3, 40, 32)" in errors
+    (folder / "d.h5").unlink()
+    found = evaluated("one", "two")
+    nan, key, shape, absent = found.failures
+    assert "a.h5: reconstruction holds NaN" in nan
+    assert "b.h5: no 'reconstruction' (the file holds: image)" in key
+    assert "c.h5: reconstruction (2, 32, 32) does not fit the reference (3, 40, 32)" in shape
+    assert "d.h5: no such file; expected one of that name for every reference" in absent
+    # the other method is evaluated, and there is nothing to compare it with
+    assert found.summaries.keys() == {"all", "AXT1", "AXT2"}
+    assert found.summaries["all"].keys() == {"two"}
+    assert found.differences == {"all": {}, "AXT1": {}, "AXT2": {}}
 
 
 ERRORS = {
-    "no targets": (["--target-path", "nowhere"], "nowhere: expected a folder"),
-    "no predictions": (["--predictions-path", "nowhere"], "nowhere: no such folder"),
+    "no targets": (
+        ["--target-path", "nowhere"],
+        "nowhere: no such folder; expected one",
+    ),
+    "no predictions": (
+        ["--predictions-path", "nowhere"],
+        "no such folder; expected submission files",
+    ),
     "twice": (["--predictions-path", "predictions/one", "predictions/one"], "given twice"),
     "acquisition": (["--acquisition", "T9"], "there are: AXT1, acceleration 4; AXT2"),
-    "labels": (["--labels", "a", "b"], "--labels: expected a name"),
-    "confidence": (["--confidence", "95"], "--confidence 95.0: expected a level such as 0.95"),
+    "labels": (["--labels", "a", "b"], "labels: expected a name"),
+    "resamples": (["--resamples", "0"], "resamples 0, num_processes 1: expected 1 or more"),
+    "confidence": (["--confidence", "95"], "confidence 95.0: expected a level such as 0.95"),
 }
 
 
@@ -203,14 +216,10 @@ def test_bad_flags(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("folders")
-def test_several_processes_give_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    both = ("predictions/one", "predictions/two")
-    found = []
-    for processes in ("1", "2"):
-        assert main(command("--num-processes", processes, predictions=both)) == 0
-        found.append(results())
-    assert found[0]["volumes"] == found[1]["volumes"]
-    assert found[0]["summaries"] == found[1]["summaries"]
+def test_several_processes_give_the_same() -> None:
+    found = [evaluated("one", "two", num_processes=processes) for processes in (1, 2)]
+    assert found[0].volumes == found[1].volumes
+    assert found[0].summaries == found[1].summaries
 
 
 def die(_: object) -> None:
@@ -220,30 +229,29 @@ def die(_: object) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("folders")
-def test_a_process_that_dies_is_one_error(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastmri_clgnet.evaluation.metrics._evaluate_one", die)
-    assert main(command("--num-processes", "2")) == 1
-    assert "error: a process was ended from outside" in capsys.readouterr().err
+    with pytest.raises(InputError, match="a process was ended from outside"):
+        evaluated("one", num_processes=2)
 
 
 def test_interval_is_that_of_a_normal_mean() -> None:
     """For many volumes the bootstrap's interval is mean +- 1.96 std / sqrt(n)."""
+    bootstrap = (0.95, 20_000, 0)
     values = np.random.default_rng(0).normal(30, 2, size=400)
-    summary = summarise(list(values), Bootstrap(resamples=20_000))
+    summary = summarise(list(values), *bootstrap)
     half = 1.96 * values.std(ddof=1) / np.sqrt(400)
     assert summary.mean == pytest.approx(values.mean())
     assert summary.low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert summary.high == pytest.approx(values.mean() + half, abs=0.1 * half)
-    assert summarise(list(values), Bootstrap(resamples=20_000)) == summary
-    assert summarise([1.0, 1.0, 1.0], Bootstrap())[2:4] == (1.0, 1.0)
+    assert summarise(list(values), *bootstrap) == summary
+    assert summarise([1.0, 1.0, 1.0], *bootstrap)[2:4] == (1.0, 1.0)
 
 
 def test_labels_tell_folders_apart(tmp_path: Path) -> None:
     runs = [tmp_path / model / "singlecoil" / "reconstructions" for model in ("clgnet", "unet")]
-    assert labels(runs) == ["clgnet", "unet"]
-    assert labels(runs[:1]) == ["reconstructions"]
-    assert labels([tmp_path / "a", tmp_path / "a" / "b"]) == ["a", "b"]
+    assert folder_labels(runs) == ["clgnet", "unet"]
+    assert folder_labels(runs[:1]) == ["reconstructions"]
+    assert folder_labels([tmp_path / "a", tmp_path / "a" / "b"]) == ["a", "b"]
     with pytest.raises(InputError, match="given twice"):
-        labels([tmp_path / "a", tmp_path / "b" / ".." / "a"])
+        folder_labels([tmp_path / "a", tmp_path / "b" / ".." / "a"])

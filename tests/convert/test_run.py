@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from fastmri_clgnet.convert import NumPy, Volume, convert
 from fastmri_clgnet.convert.__main__ import main
-from fastmri_clgnet.convert.record import RECORD
-from fastmri_clgnet.convert.runner import PARTIAL
+from fastmri_clgnet.convert.run import RECORD
+from fastmri_clgnet.convert.writing import PARTIAL
+from fastmri_clgnet.data import Mask
+from fastmri_clgnet.errors import InputError
 from tests.convert.host import assert_good, blobs
 
 FLAGS = ["--from", "numpy", "--axes", "slice", "row", "column", "--kind", "image"]
@@ -69,7 +74,7 @@ def test_a_killed_conversion_resumes_to_the_same_bytes(
     last.unlink()
     os.mkfifo(last)
     program = (
-        "import pathlib, sys; from fastmri_clgnet.convert import runner, __main__ as command;"
+        "import pathlib, sys; from fastmri_clgnet.convert import __main__ as command;"
         "is_file = pathlib.Path.is_file;"
         "pathlib.Path.is_file = lambda self: self.is_fifo() or is_file(self);"
         "sys.exit(command.main(sys.argv[1:]))"
@@ -120,7 +125,7 @@ def test_other_settings_and_other_volumes_are_refused(
     assert main(command) == 0
     before = _contents(tmp_path / "out")
     assert main([*command, "--noise", "0.5"]) == 1
-    assert "another conversion, with --noise 0.01; repeat" in capsys.readouterr().err
+    assert "another conversion, with noise 0.01; repeat" in capsys.readouterr().err
     shutil.copy(source / "p0" / "v0.npy", source / "p0" / "w.npy")
     assert main(command) == 1
     assert "another conversion, with other volumes" in capsys.readouterr().err
@@ -139,7 +144,7 @@ def test_other_settings_and_other_volumes_are_refused(
     assert "no files ending in .cfl" in capsys.readouterr().err
     for seed in ("-1", str(2**32)):
         assert main([str(source), str(tmp_path / "new"), *FLAGS, "--seed", seed]) == 1
-        assert f"--seed {seed}: expected 0 to 4294967295" in capsys.readouterr().err
+        assert f"error: seed {seed}: expected 0 to 4294967295" in capsys.readouterr().err
     masks = ["--accelerations", "20"]
     assert main([str(source), str(tmp_path / "new"), *FLAGS, *masks]) == 1
     assert "acceleration 20 with centre fraction 0.08" in capsys.readouterr().err
@@ -243,3 +248,91 @@ def test_the_acceleration_of_a_test_volume_is_the_one_asked_for(
             nominal.append(file.attrs["acceleration"])
         assert nominal[-1] == (3, 6)[index]
     assert set(nominal) == {3, 6}
+
+
+def test_the_function_does_what_the_command_does(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same files and record, and it prints the same; the command continues what it made."""
+    (source / "p0" / "bad.npy").write_bytes(b"no array")
+    converted = convert(
+        source,
+        tmp_path / "out",
+        NumPy(("slice", "row", "column"), kind="image", noise=0.02, recon_size=(20, 20)),
+        split=(0.5, 0.2, 0.3),
+        by="folder",
+        mask=Mask("equispaced", (2, 3), (0.2, 0.1)),
+        acquisition="AXT1",
+        seed=3,
+        num_workers=1,
+    )
+    assert len(converted.done) == 10
+    assert all(one.path.is_file() and not one.skipped for one in converted.done)
+    assert [failure.partition(": ")[0] for failure in converted.failures] == [
+        str(source / "p0" / "bad.npy")
+    ]
+    flags = [*FLAGS, "--noise", "0.02", "--recon_size", "20", "20", "--split", "0.5", "0.2", "0.3"]
+    flags += ["--by", "folder", "--mask_type", "equispaced", "--accelerations", "2", "3"]
+    flags += ["--center_fractions", "0.2", "0.1", "--acquisition", "AXT1", "--seed", "3"]
+    capsys.readouterr()
+    assert main([str(source), str(tmp_path / "again"), *flags, "--num_workers", "1"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == f"{converted}\n".replace(str(tmp_path / "out"), str(tmp_path / "again"))
+    assert printed.err.splitlines()[-1] == f"error: {converted.failures[0]}"
+    assert _contents(tmp_path / "out") == _contents(tmp_path / "again")
+    assert main([str(source), str(tmp_path / "out"), *flags, "--num_workers", "1"]) == 1
+    assert "(10 of the volumes had been converted before)" in capsys.readouterr().out
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A reader of one's own: noise on a peak, as large as a text file says."""
+
+    peak: float = 1.0
+    suffixes = (".txt",)
+
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        shape = tuple(map(int, path.read_text().split()))
+        kspace = np.random.default_rng(seed).normal(size=shape).astype(np.complex64)
+        kspace[:, shape[1] // 2, shape[2] // 2] = self.peak
+        return Volume(kspace, (shape[1], shape[2]))
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_reader_of_ones_own(num_workers: int, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        (tmp_path / "in" / f"{name}.TXT").write_text("2 20 16")
+    folders, out = {"split": (1.0, 0.0, 0.0), "num_workers": num_workers}, tmp_path / "out"
+    converted = convert(tmp_path / "in", out, _Text(99.0), **folders)  # type: ignore[arg-type]
+    assert [one.path.name for one in converted.done] == ["a.h5", "b.h5", "c.h5"]
+    assert_good(out)
+    with h5py.File(out / "singlecoil_train" / "b.h5") as file:
+        kspace = np.random.default_rng([42, ord("b")]).normal(size=(2, 20, 16)).astype("c8")
+        kspace[:, 10, 8] = 99
+        np.testing.assert_array_equal(file["kspace"], kspace)
+    # its fields settle what is written
+    with pytest.raises(InputError, match=r"another conversion, with peak 99\.0; repeat"):
+        convert(tmp_path / "in", out, _Text(), **folders)  # type: ignore[arg-type]
+
+
+def test_a_reader_of_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes do not find its class: the files are converted in this one."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.setattr(_Text, "__module__", "__main__")
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        (tmp_path / "in" / f"{name}.txt").write_text("2 20 16")
+    converted = convert(tmp_path / "in", tmp_path / "out", _Text(99.0), num_workers=2)
+    assert len(converted.done) == 3
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--from", "numpy", "--help"]])
+def test_help_imports_nothing_slow(words: list[str]) -> None:
+    """And shows the flags of the format that is named."""
+    command = [sys.executable, "-X", "importtime", "-m", "fastmri_clgnet.convert", *words]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert "jsonargparse" in imported
+    assert imported.isdisjoint({"torch", "fastmri", "nibabel"})
+    assert ("--convention" in result.stdout) == ("numpy" in words)

@@ -1,0 +1,85 @@
+"""Tables of results, as text and as Markdown, with as many decimals as fastMRI's leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+DECIMALS = {"NMSE": 4, "PSNR (dB)": 2, "SSIM": 4}  # by column; others have 4 significant digits
+Value = float | int | str | None
+Row = Mapping[str, Value]
+Cells = Sequence[Sequence[str]]
+
+
+def format_value(column: str, value: Value, sign: str = "") -> str:
+    """Text of one value, "-" for None; `sign` "+" writes the sign of positive numbers, too."""
+    if isinstance(value, float):
+        decimals = DECIMALS.get(column)
+        return f"{value:{sign}.4g}" if decimals is None else f"{value:{sign}.{decimals}f}"
+    return "-" if value is None else str(value)
+
+
+def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) -> list[list[str]]:
+    """Texts of a table.
+
+    Args:
+        rows: Values by column, by row; the columns may differ from row to row.
+        names: What to call the rows; the others keep their key.
+
+    Returns:
+        The head, then the rows, each with its name in front.
+    """
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [["", *columns]]
+    for key, row in rows.items():
+        values = [format_value(column, row.get(column)) for column in columns]
+        lines.append([(names or {}).get(key, key), *values])
+    return lines
+
+
+def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
+    """Lay texts out in columns.
+
+    Args:
+        cells: Lines of the same length, the head first.
+        n_left: How many columns are aligned to the left; the others are to the right.
+        markdown: Whether to write a Markdown table, all to the left.
+
+    Returns:
+        The table, without a line break at the end.
+    """
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if markdown:
+        lines = [*cells[:1], ["-" * width for width in widths], *cells[1:]]
+        padded = [[*map(str.ljust, line, widths)] for line in lines]
+        return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+    align = [str.ljust if i < n_left else str.rjust for i in range(len(widths))]
+    return "\n".join(
+        "  ".join(
+            pad(cell, width) for pad, cell, width in zip(align, line, widths, strict=True)
+        ).rstrip()
+        for line in cells
+    )
+
+
+class Table(NamedTuple):
+    """A table and what it says of itself; `str()` is for a terminal.
+
+    Args:
+        title: What was measured, how, on what.
+        rows: Values by column, by row.
+        names: What to call the rows; the others keep their key.
+    """
+
+    title: str
+    rows: Mapping[str, Row]
+    names: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Title and table as text."""
+        return f"{self.title}\n\n{format_table(make_cells(self.rows, self.names))}"
+
+    def markdown(self) -> str:
+        """Title and table in Markdown."""
+        cells = make_cells(self.rows, self.names)
+        return f"{self.title}\n\n{format_table(cells, markdown=True)}"
