@@ -71,7 +71,7 @@ def run(
             name: classes.get(str(chosen(given, flag))) for name, (flag, classes) in choices.items()
         }
         prog_name = prog or f"python -m fastmri_clgnet.{function.__name__}"
-        parser = make_parser(prog_name, _summary(function))
+        parser = make_parser(prog_name, function)
         for flag, classes in choices.values():
             parser.add_argument(
                 f"--{flag}",
@@ -134,17 +134,18 @@ class Parser(ArgumentParser):
         return super().parse_args(normalised(given, self.switches), *more, **options)
 
 
-def make_parser(prog: str, description: str) -> Parser:
+def make_parser(prog: str, description: str | Callable[..., Any]) -> Parser:
     """Make a parser.
 
     Args:
         prog: How the command is called.
-        description: What it does.
+        description: What it does, or a function whose docstring says it.
 
     Returns:
         The parser, to which flags are added.
     """
-    parser = Parser(prog=prog, description=description)
+    text = description if isinstance(description, str) else _summary(description)
+    parser = Parser(prog=prog, description=text)
     parser.add_argument("--config", action="config", help="YAML file of these flags.")
     parser.add_argument(
         "--debug", type=bool, default=False, help="Show the traceback of an error in the input."

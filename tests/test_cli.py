@@ -175,7 +175,9 @@ def test_a_flag_picks_one_of_several_dataclasses(
     capsys.readouterr()
     with pytest.raises(SystemExit):
         status("--help")
-    assert "left: Reads left.; right: Reads right." in " ".join(capsys.readouterr().out.split())
+    assert "left: Reads left; right: Reads right; --from NAME --help" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_results_are_printed_and_failures_give_the_status(

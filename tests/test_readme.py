@@ -18,13 +18,13 @@ from typing import Any
 import fastmri.pl_modules
 import pytest
 import torch
-from fastmri_clgnet.training.arguments import build_parser, chosen_model
 
 from fastmri_clgnet import Lightning2Mixin, cli
 from fastmri_clgnet import check as check_command
 from fastmri_clgnet import reconstruct as reconstruct_command
-from fastmri_clgnet.convert.__main__ import build_parser as build_convert_parser
-from fastmri_clgnet.convert.sources import SOURCES
+from fastmri_clgnet.convert import convert
+from fastmri_clgnet.convert.__main__ import READERS
+from fastmri_clgnet.train_clgnet import build_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
@@ -49,7 +49,7 @@ def test_flags_exist() -> None:
     assert len(trained) >= 5
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
-        parser = build_parser(chosen_model(words))
+        parser = build_parser(cli.chosen(words, "model") or "clgnet")
         known = {option for action in parser._actions for option in action.option_strings}
         assert {word for word in words if word.startswith("--")} <= known, flags
 
@@ -65,8 +65,12 @@ def test_commands_for_own_data_are_understood() -> None:
         else:
             source_format = words[words.index("--from") + 1]
             formats.add(source_format)
-            build_convert_parser(source_format).parse_args(words)
-    assert formats == set(SOURCES)
+            parser = cli.make_parser("convert", convert)
+            parser.add_argument("--from")
+            switches = cli.add_flags(parser, convert, ("source", "out"), skip=["reader"])
+            switches |= cli.add_flags(parser, READERS[source_format])
+            parser.parse_args(cli.normalised(words, switches))
+    assert formats == set(READERS)
 
 
 def parse(

@@ -35,19 +35,10 @@ class Bart(PlainKspace):
     suffixes: ClassVar[tuple[str, ...]] = (".cfl",)
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read one volume of two-dimensional k-space.
+        """Read a volume of two-dimensional k-space; see `Reader`.
 
-        The two of the first three dimensions that are larger than 1 are rows and columns.
-
-        Args:
-            path: The `.cfl` file.
-            seed: Not used.
-
-        Returns:
-            Single-coil data where there is one coil, else multicoil data.
-
-        Raises:
-            InputError: If it cannot be read, is three-dimensional, or has more dimensions.
+        The two of the first three dimensions that are larger than 1 are rows and columns. Data of
+        one coil is single-coil data.
         """
         array = _read_cfl(path)
         plane = [axis for axis in range(3) if array.shape[axis] > 1]

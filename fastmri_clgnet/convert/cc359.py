@@ -44,18 +44,7 @@ class CC359:
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".hdf5")
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read one volume, of either kind.
-
-        Args:
-            path: `.npy` (single-channel) or HDF5 (multi-channel).
-            seed: Not used.
-
-        Returns:
-            All slices, in the order of the file.
-
-        Raises:
-            InputError: If the file is none of CC-359, or undersampled.
-        """
+        """Read all slices of a volume, single-channel if it is a `.npy` file; see `Reader`."""
         kspace = _single_channel(path) if path.suffix == ".npy" else _multi_channel(path)
         refuse_2d_undersampling(path, kspace[len(kspace) // 2])
         energy = np.zeros(kspace.shape[-2:])

@@ -50,7 +50,7 @@ class IsmrmrdRaw:
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".mrd", ".ismrmrd")
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read one volume: every readout to its slice and column; averages are averaged.
+        """Read a volume, every readout to its slice and column, averaged; see `Reader`.
 
         Lines that were measured to calibrate parallel imaging fill the columns of a slice that no
         line of the image does, unless the header says that the calibration is a separate scan.
@@ -59,18 +59,8 @@ class IsmrmrdRaw:
         Readout oversampling stays in the rows, and the image is cut to the header's size, as in
         fastMRI; to its field of view, where the scanner interpolates. Of several encodings, the
         first is read. Columns that were not measured stay zero; k-space with gaps between its
-        columns gets a mask. Of the header, only sizes, fields of view and the protocol's name are
-        kept.
-
-        Args:
-            path: The HDF5 file.
-            seed: Not used.
-
-        Returns:
-            Single-coil data where there is one channel, else multicoil data.
-
-        Raises:
-            InputError: If it is no two-dimensional Cartesian acquisition, or one that is ambiguous.
+        columns gets a mask. Data of one channel is single-coil data. Of the header, only sizes,
+        fields of view and the protocol's name are kept.
         """
         try:
             with ismrmrd.Dataset(str(path), self.dataset, mode="r") as dataset:
@@ -90,13 +80,14 @@ class IsmrmrdRaw:
         if not header.encoding or header.encoding[0].trajectory.value != "cartesian":
             raise InputError(f"{path}: expected a Cartesian trajectory")
         encoding = header.encoding[0]
-        calibration = [readout for readout in readouts if _only_calibrates(readout)]
-        imaging = [readout for readout in readouts if not _only_calibrates(readout)]
-        imaging, wanted = self._chosen(path, imaging)
+        imaging = self._chosen(path, [one for one in readouts if not _only_calibrates(one)])
         parallel = encoding.parallelImaging
-        if parallel is not None and parallel.calibrationMode in _SEPARATE:
-            calibration = []
-        calibration = [readout for readout in calibration if _counters(readout) == wanted]
+        separate = parallel is not None and parallel.calibrationMode in _SEPARATE
+        calibration = [
+            one
+            for one in readouts
+            if _only_calibrates(one) and _counters(one) == _counters(imaging[0]) and not separate
+        ]
         kspace, sampled = _sort(path, imaging, calibration, encoding)
         columns = np.flatnonzero(sampled)
         gaps = not sampled[columns[0] : columns[-1] + 1].all()
@@ -111,10 +102,8 @@ class IsmrmrdRaw:
             (pixel_height, pixel_width),
         )
 
-    def _chosen(
-        self, path: Path, readouts: list[ismrmrd.Acquisition]
-    ) -> tuple[list[ismrmrd.Acquisition], tuple[int, ...]]:
-        """The readouts of one contrast, phase, repetition and set; and which these are."""
+    def _chosen(self, path: Path, readouts: list[ismrmrd.Acquisition]) -> list[ismrmrd.Acquisition]:
+        """The readouts of one contrast, phase, repetition and set."""
         for counter in COUNTERS:
             values = sorted({getattr(readout.idx, counter) for readout in readouts})
             wanted = getattr(self, counter)
@@ -129,7 +118,7 @@ class IsmrmrdRaw:
                     raise InputError(f"{path}: no {counter} {wanted}; it holds {words(values)}")
         if not readouts:
             raise InputError(f"{path}: no readouts of an image")
-        return readouts, _counters(readouts[0])
+        return readouts
 
 
 def _counters(readout: ismrmrd.Acquisition) -> tuple[int, ...]:

@@ -31,20 +31,10 @@ class Nifti(Simulation):
     suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz")
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read one volume and simulate its k-space.
+        """Read a volume and simulate its k-space, as its attributes say; see `Reader`.
 
         Slices are shown as radiologists do: anterior or superior up, the patient's right on the
         left.
-
-        Args:
-            path: `.nii` or `.nii.gz`.
-            seed: Of the simulation.
-
-        Returns:
-            The volume, with attributes that say what was simulated.
-
-        Raises:
-            InputError: If it is not one volume of magnitude images, or nibabel is not installed.
         """
         try:
             import nibabel

@@ -42,18 +42,7 @@ class NumPy(PlainKspace, Simulation):
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read one volume.
-
-        Args:
-            path: `.npy` or `.npz`.
-            seed: Of what is simulated for magnitude images.
-
-        Returns:
-            The volume.
-
-        Raises:
-            InputError: If the array is not what the fields say.
-        """
+        """Read a volume; see `Reader`."""
         import fastmri
         from fastmri.data.transforms import tensor_to_complex_np, to_tensor
 

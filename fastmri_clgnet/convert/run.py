@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmri_clgnet.convert.splitting import By, find_volumes, own_splits
+from fastmri_clgnet.convert.splitting import By, find_volumes
 from fastmri_clgnet.convert.volume import Reader
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.parallel import default_num_workers, map_files
+from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
     from fastmri_clgnet.convert.writing import Done
@@ -42,14 +44,15 @@ class Conversion:
         """Lay out what there is, one line per split, and what comes next."""
         if not self.done:
             return f"Nothing was written to {self.out}."
-        lines = [f"{'':17}{'volumes':>8}{'slices':>8}  images"]
+        cells = [["", "volumes", "slices", "images"]]
         splits = sorted({(one.challenge, one.split) for one in self.done})
         for challenge, split in splits:
             part = [one for one in self.done if (one.challenge, one.split) == (challenge, split)]
             sizes = sorted({one.image_size for one in part})
             images = ", ".join(f"{height} x {width}" for height, width in sizes)
             n_slices = sum(one.n_slices for one in part)
-            lines.append(f"{challenge + '_' + split:17}{len(part):8}{n_slices:8}  {images}")
+            cells.append([f"{challenge}_{split}", str(len(part)), str(n_slices), images])
+        lines = [format_table(cells)]
         skipped = sum(one.skipped for one in self.done)
         if skipped:
             lines.append(f"({skipped} of the volumes had been converted before)")
@@ -81,8 +84,8 @@ def convert(
 
     The same call continues what was interrupted, to the same bytes. A source that has folders
     train, val and test keeps its splits; otherwise they are drawn. Test volumes are undersampled by
-    masks drawn by file name. In a script, more than one worker needs the guard
-    `if __name__ == "__main__":`, and a reader of your own has to be a class of a module.
+    masks drawn by file name. A script that uses more than one worker needs the guard
+    `if __name__ == "__main__":`; a reader that is defined in a notebook uses one.
 
     Args:
         source: Folder of the data, or one file.
@@ -110,7 +113,7 @@ def convert(
         raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies in the source {source}; give a folder elsewhere")
-    found = find_volumes(source, tuple(reader.suffixes), split, by, seed)
+    found, drawn = find_volumes(source, tuple(reader.suffixes), split, by, seed)
     mask.make(seed)  # refuses masks that cannot be drawn
     settings: dict[str, Any] = {"split": split, "by": by, "acquisition": acquisition, "seed": seed}
     settings |= {"source_format": getattr(reader, "name", type(reader).__name__)}
@@ -118,10 +121,13 @@ def convert(
         if dataclasses.is_dataclass(each) and not isinstance(each, type):
             settings |= dataclasses.asdict(each)
     sizes = {f"{one.split}/{one.name}": one.path.stat().st_size for one in found}
-    _record(out, settings, sizes, drawn=not own_splits(source))
+    _record(out, settings, sizes, drawn)
 
     from fastmri_clgnet.convert.writing import PARTIAL, Done, Job, attempt
 
+    interactive = not Path(getattr(sys.modules["__main__"], "__file__", "")).is_file()
+    if interactive and type(reader).__module__ == "__main__":
+        num_workers = 1  # other processes do not find a notebook's classes
     jobs = [Job(one, out, reader, mask, acquisition, seed) for one in found]
     try:
         results = map_files(attempt, jobs, num_workers, "Converting")
@@ -163,20 +169,15 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int], drawn:
             if any((out / f"{challenge}_{name}.h5").is_file() for challenge in CHALLENGES)
         }
         names = set(recorded if drawn else converted)
-        others = [
-            key for key in sorted({*before, *settings}) if before.get(key) != settings.get(key)
-        ]
+        now = set(volumes)
+        others = [f"{key} {before.get(key)}" for key in sorted({*before, *settings})
+                  if before.get(key) != settings.get(key)]  # fmt: skip
         resized = [name for name, size in converted.items() if volumes.get(name, size) != size]
-        if others:
-            difference = ", ".join(f"{key} {before.get(key)}" for key in others)
-        elif names != set(volumes) and (
-            drawn or not (names < set(volumes) or names > set(volumes))
-        ):
-            difference = "other volumes"
-        elif resized:
-            difference = f"files of other sizes, such as {words(resized[:3])}"
-        else:
-            difference = ""
+        difference = ", ".join(others)
+        if names != now and (drawn or not (names < now or names > now)):
+            difference = difference or "other volumes"
+        if resized:
+            difference = difference or f"files of other sizes, such as {words(resized[:3])}"
         if difference:
             raise InputError(
                 f"{path}: another conversion, with {difference}; repeat that one to continue it, "

@@ -31,93 +31,73 @@ class Found(NamedTuple):
 
 def find_volumes(
     source: Path, suffixes: tuple[str, ...], fractions: Sequence[float], by: By, seed: int
-) -> list[Found]:
+) -> tuple[list[Found], bool]:
     """Find the volumes of a source and settle the split of each.
 
     Args:
-        source: Holds folders train, val and test, or files to distribute; or is one file.
+        source: Holds folders train, val or validation, and test, in upper or lower case; or files
+            to distribute; or is one file.
         suffixes: Endings of the files to take, lower case.
         fractions: As in `assign_splits`, for a source without such folders.
         by: As in `assign_splits`.
         seed: As in `assign_splits`.
 
     Returns:
-        The volumes, sorted by split and name.
+        The volumes, sorted by split and name; and whether the splits were drawn.
 
     Raises:
         InputError: If there are none, two would get the same name, or some lie beside the folders
             of the source's own splits.
     """
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder")
     names = _files(source, suffixes)
-    folders = own_splits(source)
-    if folders:
-        placed = [
-            (folder, name, split)
-            for split, folder in folders.items()
-            for name in _files(folder, suffixes)
-        ]
-        inside = {folder.name for folder in folders.values()}
-        outside = [name for name in names if name.parts[0] not in inside]
-        if outside:
-            raise InputError(
-                f"{source}: has folders {words(folder.name for folder in folders.values())}, and "
-                f"{len(outside)} file(s) outside them, such as {words(outside[:3])}; sort all "
-                "files into folders train, val and test, or none"
-            )
-    else:
-        base = source.parent if source.is_file() else source
-        drawn = assign_splits(names, fractions, by, seed) if names else {}
-        placed = [(base, name, split) for name, split in drawn.items()]
-    if not placed:
+    if not names:
+        raise InputError(f"{source}: no files ending in {words(suffixes)}")
+    own = {
+        name: split
+        for name in names
+        if len(name.parts) > 1 and (split := _split_of(name.parts[0])) is not None
+    }
+    outside = [name for name in names if name not in own]
+    if own and outside:
         raise InputError(
-            f"{source}: no files ending in {words(suffixes)} (below its folders train, val and "
-            "test, if it has such)"
+            f"{source}: has folders {words(sorted({name.parts[0] for name in own}))}, and "
+            f"{len(outside)} file(s) outside them, such as {words(outside[:3])}; sort all "
+            "files into folders train, val and test, or none"
         )
     found = []
-    for folder, relative, split in placed:
-        ending = next(ending for ending in suffixes if relative.name.lower().endswith(ending))
-        name = "_".join(relative.parts)[: -len(ending)]
-        found.append(Found(folder / relative, name, split))
-    for (name, split), count in Counter((one.name, one.split) for one in found).items():
+    for name, split in (own or assign_splits(names, fractions, by, seed)).items():
+        ending = next(ending for ending in suffixes if name.name.lower().endswith(ending))
+        stem = "_".join(name.parts[bool(own) :])[: -len(ending)]
+        found.append(
+            Found(source.parent / name if source.is_file() else source / name, stem, split)
+        )
+    for (stem, split), count in Counter((one.name, one.split) for one in found).items():
         if count > 1:
-            raise InputError(f"{source}: {count} files would be {split}/{name}.h5; rename them")
-    return sorted(found, key=lambda one: (one.split, one.name))
+            raise InputError(f"{source}: {count} files would be {split}/{stem}.h5; rename them")
+    return sorted(found, key=lambda one: (one.split, one.name)), not own
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files with one of the endings below a folder, relative to it, hidden ones left out."""
-    base = folder.parent if folder.is_file() else folder
-    found = [folder] if folder.is_file() else sorted(folder.rglob("*"))
-    relative = [path.relative_to(base) for path in found if path.is_file()]
+def _files(source: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files with one of the endings, relative to the source, hidden ones left out."""
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    if source.is_file():
+        base, found = source.parent, [source]
+    else:
+        # rglob follows no links, but a split's folder may be one
+        links = [each for each in source.iterdir() if each.is_symlink() and _split_of(each.name)]
+        base, found = source, [path for folder in [source, *links] for path in folder.rglob("*")]
     return [
         path
-        for path in relative
+        for path in sorted(path.relative_to(base) for path in found if path.is_file())
         if path.name.lower().endswith(suffixes)
         and not any(part.startswith(".") for part in path.parts)
     ]
 
 
-def own_splits(root: Path) -> dict[str, Path]:
-    """The folders of a source that is split already: train, val or validation, and test.
-
-    Args:
-        root: The source; upper and lower case are the same.
-
-    Returns:
-        The folders that there are, by split.
-    """
-    names = {"validation": "val", **{name: name for name in SPLITS}}
-    found: dict[str, Path] = {}
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        split = names.get(folder.name.lower())
-        if split is None or not folder.is_dir():
-            continue
-        if split in found:
-            raise InputError(f"{folder}: a second folder of the {split} split; keep one")
-        found[split] = folder
-    return found
+def _split_of(folder: str) -> str | None:
+    """The split that a folder of this name holds, if any."""
+    return {"validation": "val", **{split: split for split in SPLITS}}.get(folder.lower())
 
 
 def group_of(name: Path, by: By) -> str:

@@ -48,11 +48,14 @@ class Reader(Protocol):
 
         Args:
             path: The file.
-            seed: Of `numpy.random.default_rng`, if something is drawn: the conversion's seed and
-                the characters of the volume's name.
+            seed: Of `numpy.random.default_rng`, where something is drawn: the conversion's seed,
+                then the bytes of the volume's name.
+
+        Returns:
+            The volume, single-coil or multicoil.
 
         Raises:
-            InputError: If it cannot be read. The other files are converted.
+            InputError: If the file cannot be used. The others are converted nevertheless.
         """
 
 

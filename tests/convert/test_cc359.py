@@ -54,7 +54,8 @@ def test_single_channel_gives_its_reference_and_trains(
         )
     }
     assert main(["cc", "out", *ONE_PROCESS]) == 0
-    assert "singlecoil_train        2       6  32 x 32" in capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
+    assert ["singlecoil_train", "2", "6", "32", "x", "32"] in map(str.split, printed)
     for folder in ("Train", "Val", "Test"):
         split = Path("out", f"singlecoil_{folder.lower()}")
         expected = {f"{n}.h5": ref for (f, n), ref in references.items() if f == folder}

@@ -143,7 +143,9 @@ def _calibrate(
         document = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
         lines = [dataset.read_acquisition(i) for i in range(dataset.number_of_acquisitions())]
     if mode is not None:
-        factors = ismrmrd.xsd.accelerationFactorType(3, 1)
+        factors = ismrmrd.xsd.accelerationFactorType(
+            kspace_encoding_step_1=3, kspace_encoding_step_2=1
+        )
         document.encoding[0].parallelImaging = ismrmrd.xsd.parallelImagingType(
             accelerationFactor=factors, calibrationMode=ismrmrd.xsd.calibrationModeType(mode)
         )
@@ -188,14 +190,14 @@ def test_calibration_lines_fill_the_centre(
     _calibrate(path, kspace, flags, mode)
     read, columns, central = _read_columns(path)
     assert columns == sorted({*EVERY_THIRD, *CENTRAL})
-    assert central == 10  # 2 without the calibration
+    assert central == 11  # 4 to 14; 1 without the calibration
     np.testing.assert_array_equal(read[..., columns], kspace[..., columns].astype("c8"))
     # the file says how many low frequencies there are
     command = [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN, "--split", "0", "0", "1"]
     assert main(command) == 0
     assert_good(tmp_path / "out")
     with h5py.File(tmp_path / "out" / "multicoil_test" / "a.h5") as file:
-        assert file.attrs["num_low_frequency"] == 10
+        assert file.attrs["num_low_frequency"] == 11
 
 
 @pytest.mark.parametrize("flags", [(PLAIN,), (PLAIN, BOTH), (BOTH,)])
@@ -209,7 +211,7 @@ def test_calibration_lines_yield_to_lines_of_the_image(
     _calibrate(path, 3 * kspace, dict.fromkeys(CENTRAL, flags))
     read, columns, central = _read_columns(path)
     assert columns == sorted({*EVERY_THIRD, *CENTRAL})
-    assert central == 10
+    assert central == 11
     factors = np.where(np.isin(columns, EVERY_THIRD), 1, 3)
     if BOTH in flags:
         factors = np.where(np.isin(columns, EVERY_THIRD) & np.isin(columns, CENTRAL), 2, factors)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastmri_clgnet.convert.splitting import assign_splits, group_of, own_splits
+from fastmri_clgnet.convert.splitting import assign_splits, find_volumes, group_of
 from fastmri_clgnet.errors import InputError
 
 NAMES = [Path(f"p{p}/p{p}_s{s}.npy") for p in range(10) for s in range(3)]
@@ -42,13 +42,20 @@ def test_what_cannot_be_met_is_refused() -> None:
 
 
 def test_own_splits(tmp_path: Path) -> None:
-    for name in ("Train", "Validation", "TEST", "other"):
-        (tmp_path / name).mkdir()
-    assert own_splits(tmp_path) == {
-        "train": tmp_path / "Train",
-        "val": tmp_path / "Validation",
-        "test": tmp_path / "TEST",
-    }
-    (tmp_path / "val").mkdir()
-    with pytest.raises(InputError, match="a second folder of the val split"):
-        own_splits(tmp_path)
+    """Folders of any case, and links to folders elsewhere; hidden and other files are left out."""
+    for name in ("s/Train/p1/a.npy", "s/TEST/b.NPY", "s/TEST/.c.npy", "s/notes.txt", "far/a.npy"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    source = tmp_path / "s"
+    (source / "Validation").symlink_to(tmp_path / "far")
+    found, drawn = find_volumes(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
+    assert not drawn
+    assert found == [
+        (source / "TEST" / "b.NPY", "b", "test"),
+        (source / "Train" / "p1" / "a.npy", "p1_a", "train"),
+        (source / "Validation" / "a.npy", "a", "val"),
+    ]
+    (source / "val").mkdir()
+    (source / "val" / "a.npy").touch()
+    with pytest.raises(InputError, match=r"2 files would be val/a\.h5"):
+        find_volumes(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
