@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path
 
 # what fastMRI's cache of its data sets is made of; numpy's two come from HDF5 attributes
 _OF_DATASET_CACHES = {
