@@ -11,6 +11,10 @@ import torch
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL, make_small_dataset
 
+# two workers share two cores; what they start inherits the variable
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,25 +17,16 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fastmri_clgnet.train_clgnet import main, parse_arguments
-from tests.helpers import QUIET, SMALL
+from tests.helpers import QUIET, SMALL, host_evaluates
+from tests.processes import Running, as_main
 
+MODULE = "fastmri_clgnet.train_clgnet"
 COMMAND = [*SMALL, *QUIET, "--batch_size", "2", "--lr", "0.001", "--log_every_n_steps", "1"]
 
 
 def steps(path: Path) -> int:
     """Optimizer steps in a checkpoint, which loads without any pickled code."""
     return int(torch.load(path, weights_only=True)["global_step"])
-
-
-def evaluate(targets: Path, predictions: Path, challenge: str) -> dict[str, float]:
-    """What python -m fastmri.evaluate prints."""
-    command = [
-        sys.executable, "-m", "fastmri.evaluate", "--target-path", str(targets),
-        "--predictions-path", str(predictions), "--challenge", challenge,
-    ]  # fmt: skip
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    words = printed.split()
-    return {words[i]: float(words[i + 2]) for i in range(0, len(words), 5)}
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
@@ -73,7 +62,7 @@ def test_trains_resumes_tests_and_evaluates(
     config = ["--config", str(tmp_path / root / "config.yaml")]
     moved = ["--default_root_dir", str(tmp_path / root)]
     assert main([*config, *moved, "--mode", "test", "--test_split", "val"]) == 0
-    values = evaluate(
+    values = host_evaluates(
         small_dataset / f"{challenge}_val", tmp_path / root / "reconstructions", challenge
     )
     logged = json.loads((tmp_path / root / "metrics.json").read_text())["CLGNet"]
@@ -112,41 +101,37 @@ def test_ckpt_path_none_starts_over(
     assert "Continuing" not in capsys.readouterr().out
 
 
-def test_real_process_and_ctrl_c(small_dataset: Path, tmp_path: Path) -> None:
+def test_real_process_and_ctrl_c(
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Ctrl-C in the middle of training leaves a checkpoint, from which the same command goes on."""
-    command = [
-        sys.executable, "-m", "fastmri_clgnet.train_clgnet", *COMMAND, "--data_path",
-        str(small_dataset), "--max_epochs", "100000", "--check_val_every_n_epoch", "100",
-    ]  # fmt: skip
-    # what starts the tests in the background ignores Ctrl-C, and so would this process
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    command = [*COMMAND, "--data_path", str(small_dataset)]
+    endless = ["--max_epochs", "100000", "--check_val_every_n_epoch", "100"]
+    monkeypatch.chdir(tmp_path)
+    started = Running(as_main, MODULE, [*command, *endless])
     logs = tmp_path / "clgnet" / "singlecoil" / "tensorboard"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     try:
         # some dozens of steps have been logged
         while sum(path.stat().st_size for path in logs.glob("events*")) < 20_000:
             assert time.monotonic() < deadline
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+            time.sleep(0.1)
+        assert started.process.pid is not None
+        os.kill(started.process.pid, signal.SIGINT)
     finally:
-        process.kill()
-    assert process.returncode == 130, err
-    assert "The same command continues from" in out
-    assert "Traceback" not in err
+        ended = started.wait(60)
+    assert ended.returncode == 130, ended.stderr
+    assert "The same command continues from" in ended.stdout
+    assert "Traceback" not in ended.stderr
     last = tmp_path / "clgnet" / "singlecoil" / "checkpoints" / "last.ckpt"
     done = steps(last)
     assert done > 0
-    fewer = [*command[:-4], "--max_steps", str(done + 1)]
-    resumed = subprocess.run(fewer, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Continuing from" in resumed.stdout
+    capsys.readouterr()
+    assert main([*command, "--max_steps", str(done + 1)]) == 0
+    assert "Continuing from" in capsys.readouterr().out
     assert steps(last) == done + 1
 
 
@@ -282,9 +267,25 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("model", [*SIZES, "dccnn", "ista", "cddn", "pd", "dudor", "octconv"])
+OTHERS = (*SIZES, "dccnn", "ista", "cddn", "pd", "dudor", "octconv")
+
+
+@pytest.mark.parametrize(
+    ("model", "whole"),
+    [
+        *((model, False) for model in OTHERS),
+        ("unet", True),
+        ("dccnn", True),  # on k-space
+        *(
+            pytest.param(model, True, marks=pytest.mark.slow)
+            for model in OTHERS
+            if model not in ("unet", "dccnn")
+        ),
+    ],
+)
 def test_other_models_train_resume_and_test(
     model: str,
+    whole: bool,
     small_dataset: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -296,6 +297,11 @@ def test_other_models_train_resume_and_test(
     assert main([*command, "--max_epochs", "1"]) == 0
     root = Path(model) / "singlecoil"
     assert steps(root / "checkpoints" / "last.ckpt") == 1
+    assert len(json.loads((root / "metrics.json").read_text())) == 2
+    with h5py.File(root / "reconstructions" / "e.h5") as file:
+        assert file["reconstruction"].shape == (3, 32, 32)
+    if not whole:
+        return
     assert main([*command, "--max_epochs", "2"]) == 0
     assert steps(root / "checkpoints" / "last.ckpt") == 2
     assert "Loss:" not in capsys.readouterr().out
@@ -303,7 +309,9 @@ def test_other_models_train_resume_and_test(
     # the saved configuration knows the model
     config = ["--config", str(root / "config.yaml")]
     assert main([*config, "--mode", "test", "--test_split", "val"]) == 0
-    values = evaluate(small_dataset / "singlecoil_val", root / "reconstructions", "singlecoil")
+    values = host_evaluates(
+        small_dataset / "singlecoil_val", root / "reconstructions", "singlecoil"
+    )
     metrics = json.loads((root / "metrics.json").read_text())
     (label,) = metrics.keys() - {"zero-filled"}
     for name, value in metrics[label].items():

@@ -23,11 +23,16 @@ UNET = ["--chans", "4", "--num_pool_layers", "2"]
 CLGVARNET = ["--chans", "4", "--num_blocks", "1", "--num_cascades", "2"]
 NETWORKS = [
     ("clgnet", "singlecoil", SMALL),
-    ("unet", "singlecoil", UNET),
-    ("unet", "multicoil", UNET),
-    ("dccnn", "singlecoil", []),
-    ("clgvarnet", "singlecoil", CLGVARNET),
     ("clgvarnet", "multicoil", [*CLGVARNET, "--sens_chans", "2", "--sens_pools", "2"]),
+    *(
+        pytest.param(*network, marks=pytest.mark.slow)
+        for network in (
+            ("unet", "singlecoil", UNET),
+            ("unet", "multicoil", UNET),
+            ("dccnn", "singlecoil", []),
+            ("clgvarnet", "singlecoil", CLGVARNET),
+        )
+    ),
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import h5py
@@ -12,6 +11,7 @@ import pytest
 from fastmri_clgnet.data import check_split, make_demo_dataset
 from fastmri_clgnet.data import demo as demo_module
 from fastmri_clgnet.data.demo import SIZE, Split, simulate_volume
+from tests.processes import SERVER
 
 LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in
 
@@ -74,8 +74,7 @@ def _make(folder: Path) -> None:
 
 
 def test_concurrent_making_gives_one_data_set(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_make, args=(tmp_path,)) for _ in range(2)]
+    processes = [SERVER.Process(target=_make, args=(tmp_path,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:

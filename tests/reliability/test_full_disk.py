@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,17 +10,8 @@ import torch
 from fastmri_clgnet.loading import load
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL, make_small_dataset
+from tests.processes import Done, Running, as_main
 
-CODE = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, instead
-import runpy
-import pytorch_lightning  # with torch, which before 2.7 writes files where it is imported
-module, limit = sys.argv[1], int(sys.argv[2])
-sys.argv = sys.argv[2:]
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-runpy.run_module(module, run_name="__main__")
-"""
 COMMAND = ["--data_path", "data", *SMALL, *QUIET, "--batch_size", "2"]
 TRAIN = "fastmri_clgnet.train_clgnet"
 RUN = Path("clgnet/singlecoil")
@@ -37,12 +26,9 @@ def finished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return RUN
 
 
-def execute(module: str, limit: int, *flags: str) -> subprocess.CompletedProcess[str]:
+def execute(module: str, limit: int, *flags: str) -> Done:
     """Run a command that may write no file above a size."""
-    return subprocess.run(
-        [sys.executable, "-c", CODE, module, str(limit), *flags],
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    return Running(as_main, module, [*flags], file_bytes=limit).wait()
 
 
 def run(module: str, limit: int, *flags: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,17 +23,9 @@ from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.report.sources import find_sources
 from fastmri_clgnet.train_clgnet import main as train_clgnet
 from tests.helpers import MASK, QUIET, small_volume
+from tests.processes import Running, as_main
 
 HOSTILE = ("../x.h5", "../../../x.h5", "/tmp/x.h5", "a/b.h5", "..\\x.h5", "..", ".", "", "a\0.h5")
-
-# a process that may write files of so many bytes, and ends as one does
-LIMITED = """
-import resource, signal, sys
-from fastmri_clgnet.reconstruct import main
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @contextmanager
@@ -123,13 +113,8 @@ def test_a_full_disk_while_reconstructing(small_dataset: Path, tmp_path: Path) -
     flags = ["--model", "zero_filled", "--data_path", str(data), "--output_path", str(out), *MASK]
     assert reconstruct(flags) == 0
     before = [(out / name).read_bytes() for name in ("c.h5", "d.h5")]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *flags, "--overwrite"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    command = [*flags, "--overwrite"]
+    done = Running(as_main, "fastmri_clgnet.reconstruct", command, file_bytes=8000).wait()
     assert done.returncode == 1, done.stderr
     _assert_errors(done.stderr, str(out / "c.h5"))
     assert [(out / name).read_bytes() for name in ("c.h5", "d.h5")] == before
