@@ -191,7 +191,7 @@ def test_a_module_gives_what_its_checkpoint_gives_and_is_unchanged(
     assert again.kept == expected.written
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_loader_processes_may_be_spawned(
     method: str, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
