@@ -6,6 +6,7 @@ import contextlib
 import io
 import runpy
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -48,7 +49,9 @@ def host_evaluates(
         mock.patch.object(sys, "argv", [*argv, "--challenge", challenge, *more]),
         mock.patch.dict(sys.modules, modules, clear=True),  # else runpy warns
         contextlib.redirect_stdout(io.StringIO()) as printed,
+        warnings.catch_warnings(),
     ):
+        warnings.filterwarnings("ignore", "Conversion of an array")  # in runstats
         runpy.run_module("fastmri.evaluate", run_name="__main__")
     words = printed.getvalue().split()
     return {words[i]: float(words[i + 2]) for i in range(0, len(words), 5)}
