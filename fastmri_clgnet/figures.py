@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.ndimage import uniform_filter
 
-from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.files import atomic_path
 
 
 class Box(NamedTuple):
