@@ -89,7 +89,7 @@ class Table(NamedTuple):
 
 
 def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str, object]) -> None:
-    """Write tables as PATH.md and PATH.json, each whole or not at all.
+    """Write tables as PATH.md and PATH.json, each whole or not at all, and say so.
 
     Args:
         path: The files' common name; its folder is made.
@@ -107,3 +107,4 @@ def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str,
     with atomic_path(path.with_name(f"{path.name}.md")) as temporary:
         text = "\n\n".join(table.markdown() for table in tables.values())
         temporary.write_text(f"{text}\n", encoding="utf-8")
+    print(f"Written: {path}.md and .json", flush=True)
