@@ -100,7 +100,8 @@ class Findings:
         findings = [finding for split in self.splits for finding in split.findings]
         bad = sum(bool(finding.errors) for finding in findings)
         folders = sum(bool(split.errors) for split in self.splits)
-        warned = sum(len(one.warnings) for one in [*findings, *self.splits])
+        warned = sum(len(one.warnings) for one in findings)
+        warned += sum(len(split.warnings) for split in self.splits)
         lines.append(
             f"{len(findings)} files: {bad} with errors, {warned} warnings"
             + (f"; {folders} folders with errors" if folders else "")
@@ -204,7 +205,7 @@ def _summarise(folder: Path, findings: list[Finding], errors: list[str]) -> Spli
 def _check_file(path: Path) -> Finding:
     """Check a file of a split's folder; one whose structure is wrong is not read further."""
     try:
-        return look_at(path, _look)
+        return next(look_at([path], _look))
     except InputError as error:
         return Finding(path, (), (), [str(error).removeprefix(f"{path}: ")], [])
 

@@ -33,6 +33,7 @@ from fastmri_clgnet.data.volumes import (
 )
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, check_space, plain_name
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -121,14 +122,14 @@ def reconstruct(
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
-    module, name, on_kspace = load_module(checkpoint, model)
+    module, name = load_module(checkpoint, model)
     path = checkpoint if isinstance(checkpoint, Path) else None
     settings = describe(module, name, path, challenge, mask, precision)
     output_path.mkdir(parents=True, exist_ok=True)
     todo = _missing(volumes, output_path, settings, overwrite)
     names = [volume.path.name for volume in todo]
     if todo:
-        dataset = make_dataset(data_path, challenge, mask, on_kspace)
+        dataset = make_dataset(data_path, challenge, mask, takes_kspace(module))
         worker = _Worker(
             module, dataset, data_path, output_path, settings, batch_size, precision, num_workers
         )
@@ -204,12 +205,10 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
                 break
         return volume
 
-    return list(look_at_folder(folder, look))
+    return look_at_folder(folder, look)
 
 
-def load_module(
-    checkpoint: Path | MriModule | None, model: str | None
-) -> tuple[MriModule, str, bool]:
+def load_module(checkpoint: Path | MriModule | None, model: str | None) -> tuple[MriModule, str]:
     """Load the model, or copy it.
 
     Args:
@@ -217,38 +216,27 @@ def load_module(
         model: As for `reconstruct`.
 
     Returns:
-        The module, in evaluation mode; its choice of --model, or its class; whether it takes
-        k-space and mask, rather than zero-filled magnitude images.
+        The module, in evaluation mode, and its choice of --model, else the name of its class.
 
     Raises:
         InputError: If it cannot be loaded.
     """
     from fastmri_clgnet.loading import build, read_model
-    from fastmri_clgnet.pl_modules.registry import MODELS
 
+    if model not in (None, *MODELS):
+        raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
     if isinstance(checkpoint, Path):
         stored = read_model(checkpoint, model)
-        return build(stored), stored.model, MODELS[stored.model].on_kspace
+        return build(stored), stored.model
     if checkpoint is not None:
         module = copy.deepcopy(checkpoint).eval()
-        known = [
-            name
-            for name, choice in MODELS.items()
-            if type(module) is choice.module
-            and all(module.hparams.get(key) == value for key, value in choice.fixed.items())
-        ]
-        name = model or (known[0] if known else type(module).__name__)
-        on_kspace = getattr(module, "on_kspace", name in MODELS and MODELS[name].on_kspace)
-        return module, name, on_kspace
+        return module, model or name_of(module) or type(module).__name__
     if model is None:
         raise InputError("give a --checkpoint")
-    if model not in MODELS:
-        raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
-    choice = MODELS[model]
-    module = choice.module(**choice.fixed).eval()
+    module = MODELS[model].module(**MODELS[model].fixed).eval()
     if any(True for _ in module.parameters()):
         raise InputError(f"--model {model} is trained: give a --checkpoint of it")
-    return module, model, choice.on_kspace
+    return module, model
 
 
 def describe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import re
@@ -10,18 +11,20 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fastmri.pl_modules
 import pytest
 import torch
-
 from fastmri_clgnet import Lightning2Mixin, cli
-from fastmri_clgnet.check.__main__ import build_parser as build_check_parser
+from fastmri_clgnet import check as check_command
+from fastmri_clgnet import reconstruct as reconstruct_command
 from fastmri_clgnet.convert import convert
 from fastmri_clgnet.convert.__main__ import READERS
 from fastmri_clgnet.training.arguments import build_parser, chosen_model
+
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
@@ -58,7 +61,7 @@ def test_commands_for_own_data_are_understood() -> None:
     for name, flags in commands:
         words = shlex.split(flags)
         if name == "check":
-            build_check_parser().parse_args(words)
+            parse(words, check_command.check, ["data"], check_command.save)
         else:
             source_format = words[words.index("--from") + 1]
             formats.add(source_format)
@@ -70,7 +73,20 @@ def test_commands_for_own_data_are_understood() -> None:
     assert formats == set(READERS)
 
 
-@pytest.mark.parametrize("name", ["reconstruct", "export", "evaluate", "report"])
+def parse(
+    words: list[str],
+    function: Callable[..., Any],
+    positional: list[str],
+    then: Callable[..., Any] = cli.show,
+) -> None:
+    """Parse the words of a command that `cli.run` runs."""
+    parser = cli.make_parser("command", function)
+    switches = cli.add_flags(parser, function, positional)
+    switches |= cli.add_flags(parser, then, skip=[next(iter(inspect.signature(then).parameters))])
+    parser.parse_args(cli.normalised(words, switches))
+
+
+@pytest.mark.parametrize("name", ["export", "evaluate", "report"])
 def test_other_commands_parse(name: str) -> None:
     """The commands of "Reconstruct, evaluate, look", word for word."""
     module = f"fastmri_clgnet.{name}" + (".__main__" if name == "report" else "")
@@ -79,6 +95,13 @@ def test_other_commands_parse(name: str) -> None:
     assert lines
     for flags in lines:
         parser.parse_args(shlex.split(flags))
+
+
+def test_reconstruct_parses() -> None:
+    lines = [flags for found, flags in COMMANDS if found == "fastmri_clgnet.reconstruct" and flags]
+    assert lines
+    for flags in lines:
+        parse(shlex.split(flags), reconstruct_command.reconstruct, [])
 
 
 def python_block(name: str) -> str:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
 
 Result = TypeVar("Result")
@@ -78,47 +79,50 @@ def list_files(folder: Path) -> list[Path]:
     paths = sorted(folder.iterdir())
     if not paths:
         raise InputError(f"{folder}: empty; expected fastMRI's HDF5 files")
+    if all(path.is_dir() for path in paths):
+        names = ", ".join(path.name for path in paths[:4])
+        raise InputError(
+            f"{folder}: expected fastMRI's HDF5 files, but there are the folders {names}; give one "
+            "of them"
+        )
     return paths
 
 
-def look_at(path: Path, look: Callable[[h5py.File, Path], Result]) -> Result:
-    """Open a file that came from elsewhere; damaged ones crash another process, not this one.
+def look_at(paths: Sequence[Path], look: Callable[[h5py.File, Path], Result]) -> Iterator[Result]:
+    """Open files that came from elsewhere; damaged ones crash another process, not this one.
 
     Args:
-        path: The file.
-        look: Reads the open file; its result is sent here.
+        paths: The files.
+        look: Reads an open file; its result is sent here.
 
-    Returns:
-        The result.
+    Yields:
+        The results, in the order of the files.
 
     Raises:
-        InputError: If the file cannot be read, and what `look` raises.
+        InputError: If a file cannot be read, and what `look` raises.
     """
 
     def read(path: Path) -> Result:
         with open_hdf5(path) as file:
             return look(file, path)
 
-    import fastmri.data  # noqa: F401  here, not again in every fork
-
     if sys.platform != "linux":  # forks are unsafe there
-        return read(path)
-    from fastmri_clgnet.data.isolate import call_in_fork
+        return map(read, paths)
+    from fastmri.data import mri_data  # noqa: F401  here, not again in every fork
 
-    result: Result = call_in_fork(read, path)
-    return result
+    from fastmri_clgnet.data.isolate import map_in_fork
+
+    return map_in_fork(read, paths)
 
 
-def look_at_folder(
-    folder: Path, look: Callable[[h5py.File, Path, bool], Result]
-) -> Iterator[Result]:
+def look_at_folder(folder: Path, look: Callable[[h5py.File, Path, bool], Result]) -> list[Result]:
     """Look at all files of a folder, with a progress bar if it takes more than two seconds.
 
     Args:
         folder: As for `list_files`.
         look: As for `look_at`; is told, too, whether the files are few enough to be read whole.
 
-    Yields:
+    Returns:
         The results, in the order of the names.
 
     Raises:
@@ -127,8 +131,10 @@ def look_at_folder(
     paths = list_files(folder)
     n_bytes = sum(path.stat().st_size for path in paths if path.is_file())
     whole = n_bytes <= READ_WHOLE_BYTES
-    for path in tqdm(paths, f"Checking {folder.name}", unit="file", delay=2, leave=False):
-        yield look_at(path, lambda file, path: look(file, path, whole))
+    results = look_at(paths, lambda file, path: look(file, path, whole))
+    return list(
+        tqdm(results, f"Checking {folder.name}", len(paths), unit="file", delay=2, leave=False)
+    )
 
 
 def check_split(
@@ -164,18 +170,18 @@ def check_split(
             raise InputError(f"{path}: the k-space is zero everywhere; remove it from the folder")
         return volume
 
-    return list(look_at_folder(folder, look))
+    return look_at_folder(folder, look)
 
 
-def challenge_of(folder: Path) -> str:
+def challenge_of(folder: Path) -> Challenge:
     """Whether a folder's first HDF5 file holds single-coil or multicoil k-space, by its axes."""
 
-    def look(file: h5py.File, path: Path) -> str:
+    def look(file: h5py.File, path: Path) -> Challenge:
         kspace = get_dataset(file, "kspace", path)
         return "multicoil" if kspace is not None and kspace.ndim == 4 else "singlecoil"
 
     paths = [path for path in list_files(folder) if path.is_file() and h5py.is_hdf5(path)]
-    return look_at(paths[0], look) if paths else "singlecoil"  # whose check says what is wrong
+    return next(look_at(paths[:1], look), "singlecoil")  # whose check says what is wrong
 
 
 def inspect_volume(

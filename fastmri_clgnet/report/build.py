@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.data.volumes import challenge_of
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import VolumeMetrics, evaluate_folders, find_targets
 from fastmri_clgnet.evaluation.statistics import (
@@ -21,7 +22,6 @@ from fastmri_clgnet.evaluation.statistics import (
     summarise_methods,
 )
 from fastmri_clgnet.figures import Box, largest_errors, save_comparison
-from fastmri_clgnet.reconstruction.files import challenge_of
 from fastmri_clgnet.report.curves import draw_curves, read_curves
 from fastmri_clgnet.report.page import Contents, render
 from fastmri_clgnet.report.panels import Frames, make_frames

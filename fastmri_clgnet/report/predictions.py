@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import Target
+from fastmri_clgnet.reconstruct import reconstruct
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.reconstruction.job import Job
-from fastmri_clgnet.reconstruction.run import reconstruct
 from fastmri_clgnet.report.sources import MADE, Source
+
+
+def _mask(settings: dict[str, Any] | None) -> Mask | None:
+    if settings is None:
+        return None
+    accelerations, fractions = settings["accelerations"], settings["center_fractions"]
+    return Mask(settings["mask_type"], tuple(accelerations), tuple(fractions))
 
 
 def _prediction_folder(
@@ -44,9 +52,17 @@ def _prediction_folder(
         )
     folder = source.path / MADE
     data = targets[0].path.parent
-    job = Job(source.checkpoint, model, data, challenge, folder, source.mask)
     # the folder is the report's own: what a checkpoint of earlier epochs made there is outdated
-    reconstruct(job, device, "replace_different")
+    reconstruct(
+        data,
+        folder,
+        source.checkpoint,
+        model=model,
+        challenge=challenge,  # type: ignore[arg-type]
+        mask=_mask(source.mask),
+        device=device,
+        overwrite="different",
+    )
     return folder
 
 
@@ -87,7 +103,14 @@ def find_predictions(
         ]
     data = targets[0].path.parent
     try:
-        reconstruct(Job(None, ZERO_FILLED, data, challenge, zero_filled, mask), device)
+        reconstruct(
+            data,
+            zero_filled,
+            model=ZERO_FILLED,
+            challenge=challenge,  # type: ignore[arg-type]
+            mask=_mask(mask),
+            device=device,
+        )
     except InputError as error:
         return found, [f"No zero-filled images: {error}"]
     return {label: zero_filled, **found}, []

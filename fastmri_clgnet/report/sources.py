@@ -14,8 +14,8 @@ from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.labels import labels
+from fastmri_clgnet.reconstruct import read_settings
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.reconstruction.files import read_settings
 from fastmri_clgnet.training.checkpoint import BEST, LAST, checkpoint_dir
 from fastmri_clgnet.training.masks import MASK_FLAGS, val_mask
 

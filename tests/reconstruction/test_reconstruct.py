@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import pytest
 import torch
 from fastmri.data import SliceDataset
 from fastmri.data.transforms import UnetDataTransform
-from fastmri_clgnet.reconstruction.files import read_settings, save_reconstruction
-from fastmri_clgnet.reconstruction.job import Job, Reconstructor
+from torch.utils.data import DataLoader
 
-from fastmri_clgnet.reconstruct import main
+from fastmri_clgnet import loading
+from fastmri_clgnet.data import Mask
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.loading import load
+from fastmri_clgnet.pl_modules import ZeroFilledModule
+from fastmri_clgnet.reconstruct import main, read_settings, reconstruct, save_reconstruction
 from fastmri_clgnet.train_clgnet import main as train
 from tests.helpers import MASK, QUIET
 
@@ -130,10 +135,9 @@ def test_data_of_the_same_names_do_not_mix(
     assert "2 were there already" in capsys.readouterr().out
 
 
-def test_files_are_opened_once_for_all_volumes(
-    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_each_file_is_opened_once_and_the_model_is_built_once(
+    small_run: Path, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that is handed volume after volume does not look at all files each time."""
     looked_at: list[str] = []
     original = SliceDataset._retrieve_metadata
 
@@ -141,15 +145,72 @@ def test_files_are_opened_once_for_all_volumes(
         looked_at.append(path.name)
         return original(dataset, path)
 
+    built: list[str] = []
+
+    def building(stored: loading.StoredModel) -> object:
+        built.append(stored.model)
+        return build(stored)
+
+    build = loading.build
     monkeypatch.setattr(SliceDataset, "_retrieve_metadata", noting)
-    mask = {"mask_type": "random", "accelerations": [4], "center_fractions": [0.08]}
-    data = small_dataset / "singlecoil_val"
-    job = Job(None, "zero_filled", data, "singlecoil", tmp_path, mask)
-    reconstructor = Reconstructor(job, torch.device("cpu"))
-    for name in ("d.h5", "c.h5"):
-        reconstructor.run([name], lambda _: None)
+    monkeypatch.setattr(loading, "build", building)
+    assert main([*flags(small_run, small_dataset / "singlecoil_val", tmp_path), *MASK]) == 0
     assert sorted(looked_at) == ["c.h5", "d.h5"]
+    assert built == ["clgnet"]
     assert {path.name for path in tmp_path.iterdir()} == {"c.h5", "d.h5"}
+
+
+def test_a_module_gives_what_its_checkpoint_gives_and_is_unchanged(
+    small_run: Path, small_dataset: Path, tmp_path: Path
+) -> None:
+    data, mask = small_dataset / "singlecoil_val", Mask("random", (4,), (0.08,))
+    checkpoint = small_run / "checkpoints" / "best.ckpt"
+    expected = reconstruct(data, tmp_path / "a", checkpoint, mask=mask, device="cpu")
+    assert (len(expected.written), expected.kept) == (2, [])
+    assert str(expected) == f"2 volumes written to {tmp_path / 'a'}"
+    module = load(checkpoint).train()
+    made = reconstruct(
+        data,
+        tmp_path / "b",
+        module,
+        challenge="singlecoil",
+        mask=mask,
+        device="cpu",
+        num_processes=2,
+    )
+    assert module.training
+    for one, two in zip(expected.written, made.written, strict=True):
+        assert np.array_equal(images(one), images(two))
+        ours, theirs = read_settings(two), read_settings(one)
+        assert ours == {**theirs, "checkpoint": "None"}  # type: ignore[dict-item]
+    # made with the same weights, wherever they come from
+    assert (
+        reconstruct(data, tmp_path / "a", module, mask=mask, device="cpu").kept == expected.written
+    )
+    with pytest.raises(InputError, match="weights was"):
+        reconstruct(data, tmp_path / "a", ZeroFilledModule(0), mask=mask, device="cpu")
+    other = reconstruct(
+        data, tmp_path / "a", model="zero_filled", mask=mask, device="cpu", overwrite="different"
+    )
+    assert other.written == expected.written
+    again = reconstruct(
+        data, tmp_path / "a", model="zero_filled", mask=mask, device="cpu", overwrite="different"
+    )
+    assert again.kept == expected.written
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_loader_processes_may_be_spawned(
+    method: str, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host's data set cannot be pickled as it makes itself."""
+    context = multiprocessing.get_context(method)
+    monkeypatch.setattr(
+        DataLoader, "multiprocessing_context", property(lambda _: context, lambda *_: None)
+    )
+    data = small_dataset / "singlecoil_test"
+    made = reconstruct(data, tmp_path, model="zero_filled", num_workers=1, device="cpu")
+    assert [path.name for path in made.written] == ["e.h5"]
 
 
 def test_what_is_complete_is_written_before_an_error(
@@ -175,7 +236,7 @@ def test_bfloat16_is_close(small_run: Path, small_dataset: Path, tmp_path: Path)
 
 
 ERRORS = {
-    "no folder": (["--data_path", "nowhere"], "nowhere: expected a folder of fastMRI's HDF5"),
+    "no folder": (["--data_path", "nowhere"], "nowhere: no such folder; expected one of"),
     "root": (["--data_path", "data"], "there are the folders singlecoil_test, singlecoil_val"),
     "no mask": (["--data_path", "data/singlecoil_val"], "c.h5: holds no 'mask'; fully sampled"),
     "two masks": (MASK, "e.h5: is undersampled already"),

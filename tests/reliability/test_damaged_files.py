@@ -1,155 +1,188 @@
-"""Mutated files: each is one error that names it, or a sound file; none crashes, hangs or grows."""
+"""Damaged files: each is one error that names it, or a sound file; none crashes, hangs or grows."""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import os
+import resource
+import shutil
 import sys
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from fastmri.data import SliceDataset
 
+from fastmri_clgnet.check import check
+from fastmri_clgnet.data import check_split, isolate
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.reconstruct import find_volumes
 from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.train_clgnet import main as train_clgnet
+from tests.damages import ALL, DAMAGES, KSPACE, TARGET, flip, truncate, write_forms
 from tests.helpers import MASK, QUIET, SMALL
-from tests.reliability.driver import COMMANDS, GIB, GOOD
-from tests.reliability.mutations import (
-    KSPACE,
-    TARGET,
-    flip,
-    make_hostile,
-    truncate,
-    write_originals,
-)
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads files apart on Linux alone")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks to read files on Linux only")
+GIB = 2**30
 
 
-def _drive(paths: list[Path], arrays: Path, commands: list[str], timeout: int) -> dict:
-    """Results by command and file name, and the largest memory of the driver."""
-    arrays.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.driver", str(arrays), *commands],
-        input="".join(f"{path}\n" for path in paths),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
+@pytest.fixture(autouse=True)
+def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forks may have 1 s and 1 GiB, and this process 2 GiB more than it has."""
+    monkeypatch.setattr(isolate, "CPU_SECONDS", 0)  # one more is given
+    monkeypatch.setattr(isolate, "BYTES_PER_SECOND", 2**40)
+    monkeypatch.setattr(isolate, "MEMORY_BYTES", GIB)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + 2 * GIB, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _error(command: str, path: Path) -> str | None:
+    """What a command says of a file that is alone in the folder of its split."""
+    masked = path.parent.name.endswith("_test")
+    try:
+        if command == "check":
+            (finding,) = check(path.parent, num_workers=1).splits[0].findings
+            return f"{path}: {'; '.join(finding.errors)}" if finding.errors else None
+        if command == "train_clgnet":
+            check_split(path.parent, "singlecoil", masked)
+        else:
+            find_volumes(path.parent, "singlecoil", undersample=not masked)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _alone(path: Path, folder: Path) -> Path:
+    """A copy of the file in a folder of its own, one after the other."""
+    folder = folder / "alone" / "singlecoil_val"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return Path(shutil.copy(path, folder))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_one_error_of_all_who_look(
+    name: str, small_dataset: Path, tmp_path: Path
+) -> None:
+    damage = DAMAGES[name]
+    path = tmp_path / f"singlecoil_{damage.place}"
+    path.parent.mkdir()
+    original = small_dataset / f"singlecoil_{damage.place}"
+    shutil.copy(original, path)
+    shutil.copy(original, tmp_path / "secret.h5")
+    (tmp_path / "secret.bin").write_bytes(bytes(10**5))
+    with h5py.File(path, "r+") as file:
+        damage.edit(file)
+    messages = {command: _error(command, path) for command in ALL}
+    for command, message in messages.items():
+        assert (message is not None) == (command in damage.found_by), messages
+        assert message is None or (str(path) in message and "\n" not in message), message
+    assert damage.message in str(messages["check"])
+    assert (damage.training or damage.message) in str(messages["train_clgnet"]) or (
+        "train_clgnet" not in damage.found_by
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    results = {
-        (command, name): result
-        for command, name, result in map(json.loads, done.stdout.split("\n")[:-1])
-    }
-    assert len(results) == len(paths) * len(commands) + 1
-    assert int(results.pop(("peak", ""))) < 2 * GIB
-    for (_, name), result in results.items():
-        assert result == GOOD or name in result, result
-        assert "\n" not in result, result
-    return results
 
 
-def _assert_right(originals: dict[str, Path], results: dict, arrays: Path) -> None:
-    """Accepted files have the shapes of the original, and with checksums its values."""
-    with h5py.File(originals["plain"]) as file:
-        right = {key: file[key][()] for key in (KSPACE, TARGET)}
-    equal: Counter[bool] = Counter()
-    for path in sorted(arrays.glob("*.npz")):
-        read = np.load(path)
-        same = all(np.array_equal(read[key], right[key]) for key in right)
-        equal[same] += 1
-        assert read[KSPACE].shape[-2:] == read[TARGET].shape[-2:]
-        assert np.isfinite(read[KSPACE]).all()
-        assert np.isfinite(read[TARGET]).all()
-        if "checksums" in path.name or "gzip" in path.name:
-            assert same, path.name
-    print(f"{len(results)} results; accepted with the original's values or others: {dict(equal)}")
-
-
-def _mutated(originals: dict[str, Path], folder: Path) -> list[Path]:
-    """540 damaged files."""
-    folder.mkdir()
+def _mutated(original: Path, folder: Path, n_truncated: int, n_flipped: int) -> list[Path]:
+    (folder / "files").mkdir()
     paths: list[Path] = []
-    for seed, original in enumerate(originals.values()):
-        paths += truncate(original, folder, 40)
-        paths += flip(original, folder, 140, seed)
+    for seed, form in enumerate(write_forms(original, folder / "forms").values()):
+        paths += truncate(form, folder / "files", n_truncated)
+        paths += flip(form, folder / "files", n_flipped, seed)
     return paths
 
 
-def test_hostile_files_are_refused_by_all_commands(tmp_path: Path) -> None:
-    """Made to do harm: every one is an error, in all commands that use what is wrong."""
-    originals = write_originals(tmp_path)
-    (tmp_path / "secret.h5").write_bytes(originals["plain"].read_bytes())
-    (tmp_path / "secret.bin").write_bytes(bytes(10**5))
-    (tmp_path / "files").mkdir()
-    made = {path.name: name for name, path in make_hostile(originals["plain"], tmp_path / "files")}
-    assert len(made) >= 115
-    paths = [tmp_path / "files" / name for name in made]
-    results = _drive(paths, tmp_path / "arrays", [*COMMANDS], timeout=300)
-    accepted = {(command, made[name]) for (command, name), text in results.items() if text == GOOD}
-    # a reconstruction needs no reference, and looks for NaN as it loads each slice
-    later = (f"{TARGET}: missing", "k-space nan", "k-space inf", "target nan", "target inf")
-    assert accepted == {("reconstruct", name) for name in later}
+def _as_the_host_reads(path: Path) -> dict[str, np.ndarray]:
+    samples = list(SliceDataset(path.parent, "singlecoil"))
+    return {
+        key: np.stack([sample[i] for sample in samples]) for key, i in ((KSPACE, 0), (TARGET, 2))
+    }
 
 
-def test_originals_are_good(tmp_path: Path) -> None:
-    originals = write_originals(tmp_path)
-    results = _drive([*originals.values()], tmp_path / "arrays", [*COMMANDS], timeout=100)
-    assert set(results.values()) == {GOOD}
-    _assert_right(originals, results, tmp_path / "arrays")
+def _assert_named_or_sound(original: Path, paths: list[Path], command: str, folder: Path) -> int:
+    """Accepted files have the shapes of the original, and with checksums its values.
+
+    Returns:
+        How many were refused.
+    """
+    with h5py.File(original) as file:
+        right = {key: file[key][()] for key in (KSPACE, TARGET)}
+    refused = 0
+    for source in paths:
+        path = _alone(source, folder)
+        message = _error(command, path)
+        if message is not None:
+            assert str(path) in message
+            assert "\n" not in message
+            refused += 1
+            continue
+        assert not source.name.startswith("truncated") or command != "check", source.name
+        read = next(isolate.map_in_fork(_as_the_host_reads, [path]))
+        assert read[KSPACE].shape[-2:] == right[KSPACE].shape[-2:]
+        assert read[TARGET].shape[-2:] == right[TARGET].shape[-2:]
+        assert np.isfinite(read[KSPACE]).all()
+        assert np.isfinite(read[TARGET]).all() or command == "reconstruct"
+        if "plain" not in path.name:
+            assert all(np.array_equal(read[key], right[key]) for key in right), path.name
+    return refused
 
 
-def test_damaged_files_are_named_by_check(tmp_path: Path) -> None:
-    originals = write_originals(tmp_path)
-    paths = _mutated(originals, tmp_path / "files")
-    assert len(paths) == 540
-    results = _drive(paths, tmp_path / "arrays", ["check"], timeout=400)
-    assert sum(result != GOOD for result in results.values()) > 300
-    for (_, name), result in results.items():
-        assert result != GOOD or not name.startswith("truncated"), name
-    _assert_right(originals, results, tmp_path / "arrays")
+def test_originals_are_good(small_dataset: Path, tmp_path: Path) -> None:
+    original = small_dataset / "singlecoil_val" / "c.h5"
+    paths = [*write_forms(original, tmp_path / "forms").values()]
+    for command in ALL:
+        assert _assert_named_or_sound(original, paths, command, tmp_path) == 0
+
+
+def test_damaged_files_are_named_by_check(small_dataset: Path, tmp_path: Path) -> None:
+    original = small_dataset / "singlecoil_val" / "c.h5"
+    paths = _mutated(original, tmp_path, n_truncated=5, n_flipped=15)
+    assert len(paths) == 60
+    assert _assert_named_or_sound(original, paths, "check", tmp_path) > 30
 
 
 @pytest.mark.slow
-def test_damaged_files_are_named_by_all_commands(tmp_path: Path) -> None:
-    originals = write_originals(tmp_path)
-    paths = _mutated(originals, tmp_path / "files")
-    results = _drive(paths, tmp_path / "arrays", ["train_clgnet", "reconstruct"], timeout=1800)
-    assert len(results) == 1080
+@pytest.mark.parametrize("command", ALL)
+def test_more_damaged_files_are_named(command: str, small_dataset: Path, tmp_path: Path) -> None:
+    original = small_dataset / "singlecoil_val" / "c.h5"
+    paths = _mutated(original, tmp_path, n_truncated=40, n_flipped=140)
+    assert len(paths) == 540
+    assert _assert_named_or_sound(original, paths, command, tmp_path) > 300
 
 
 @pytest.mark.parametrize("name", ["kspace: terabytes of slices", "header: laughs", "bomb"])
 def test_the_commands_themselves(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whole command lines end with one line and exit status 1, and write nothing."""
-    original = write_originals(tmp_path)["plain"]
     for split in ("train", "val"):
         (tmp_path / "data" / f"singlecoil_{split}").mkdir(parents=True)
-        copy = tmp_path / "data" / f"singlecoil_{split}" / "a.h5"
-        copy.write_bytes(original.read_bytes())
-    made = dict(make_hostile(original, tmp_path))
-    made[name].replace(copy)
+        path = tmp_path / "data" / f"singlecoil_{split}" / "c.h5"
+        shutil.copy(small_dataset / "singlecoil_val" / "c.h5", path)
+    with h5py.File(path, "r+") as file:
+        DAMAGES[name].edit(file)
     run = ["--data_path", str(tmp_path / "data"), "--default_root_dir", str(tmp_path / "run")]
     assert train_clgnet([*SMALL, *QUIET, *run]) == 1
-    folders = ["--data_path", str(copy.parent), "--output_path", str(tmp_path / "out")]
+    folders = ["--data_path", str(path.parent), "--output_path", str(tmp_path / "out")]
     assert reconstruct(["--model", "zero_filled", *folders, *MASK]) == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
     assert len(errors) == 2
-    assert all(str(copy) in error for error in errors)
+    assert all(str(path) in error for error in errors)
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "out").exists()
 
 
-def test_links_of_the_file_system(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_links_of_the_file_system(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A link to a volume is a volume; one to nothing is an error that says so."""
-    original = write_originals(tmp_path)["plain"]
     folder = tmp_path / "singlecoil_val"
     folder.mkdir()
-    (folder / "a.h5").symlink_to(original)
+    (folder / "a.h5").symlink_to(small_dataset / "singlecoil_val" / "c.h5")
     flags = ["--data_path", str(folder), "--output_path", str(tmp_path / "out"), *MASK]
     assert reconstruct(["--model", "zero_filled", *flags]) == 0
     assert (tmp_path / "out" / "a.h5").is_file()

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from fastmri_clgnet.training.arguments import parse_arguments
-from fastmri_clgnet.training.data import make_data_module
 
-from fastmri_clgnet.data import check_split, file_checks
+from fastmri_clgnet.data import Data, check_split, volumes
 from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.masks import make_mask, train_mask, val_mask
 from tests.helpers import QUIET, SMALL
-from tests.reliability.mutations import write_originals
 
 
 def _cpu_seconds() -> float:
@@ -34,31 +30,33 @@ def _many(root: Path, original: Path, sizes: dict[str, int]) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="opens files in this process elsewhere")
-def test_the_check_opens_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_opens_each_file_once(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And does so in a fraction of a minute for 2,000; here a tenth of them."""
-    root = _many(tmp_path / "data", write_originals(tmp_path)["plain"], {"train": 200})
+    root = _many(tmp_path / "data", small_dataset / "singlecoil_val" / "c.h5", {"train": 200})
     log = tmp_path / "opened"
-    original = file_checks.open_hdf5
+    original = volumes.open_hdf5
 
     def noting(path: Path):  # type: ignore[no-untyped-def]
         with log.open("a") as file:  # another process opens them
             file.write(f"{path.name}\n")
         return original(path)
 
-    monkeypatch.setattr(file_checks, "open_hdf5", noting)
+    monkeypatch.setattr(volumes, "open_hdf5", noting)
     start = _cpu_seconds()
-    volumes = check_split(root / "singlecoil_train", "singlecoil", masked=False)
+    found = check_split(root / "singlecoil_train", "singlecoil", masked=False)
     seconds = _cpu_seconds() - start
-    assert len(volumes) == 200
-    assert log.read_text().split() == [volume.path.name for volume in volumes]
+    assert len(found) == 200
+    assert log.read_text().split() == [volume.path.name for volume in found]
     assert seconds < 6, seconds
 
 
 @pytest.mark.slow
-def test_2000_volumes_start_within_a_minute(tmp_path: Path) -> None:
+def test_2000_volumes_start_within_a_minute(small_dataset: Path, tmp_path: Path) -> None:
     """Check, the host's data sets, a training step, and a validation step, in computing time."""
     sizes = {"train": 1600, "val": 400}
-    root = _many(tmp_path / "data", write_originals(tmp_path)["plain"], sizes)
+    root = _many(tmp_path / "data", small_dataset / "singlecoil_val" / "c.h5", sizes)
     flags = ["--data_path", str(root), "--default_root_dir", str(tmp_path / "run")]
     flags += ["--max_epochs", "1", "--limit_train_batches", "1", "--limit_val_batches", "1"]
     start = _cpu_seconds()
@@ -71,10 +69,7 @@ def test_2000_volumes_start_within_a_minute(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_loader_processes_change_no_validation_or_test_sample(small_dataset: Path) -> None:
     def samples(num_workers: int, split: str) -> list[tuple]:
-        flags = ["--data_path", str(small_dataset), "--num_workers", str(num_workers)]
-        args = parse_arguments([*SMALL, "--accelerator", "cpu", *flags, "--batch_size", "2"])
-        masks = [make_mask(settings, args.seed) for settings in (train_mask(args), val_mask(args))]
-        data = make_data_module(args, masks, distributed=False, on_kspace=False)
+        data = Data(small_dataset, batch_size=2, num_workers=num_workers).module(on_kspace=False)
         loader = data.val_dataloader() if split == "val" else data.test_dataloader()
         return [tuple(batch) for batch in loader]
 

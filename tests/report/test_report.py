@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from fastmri_clgnet.reconstruction.files import read_settings
 
 from fastmri_clgnet.reconstruct import main as reconstruct
+from fastmri_clgnet.reconstruct import read_settings
 from fastmri_clgnet.report.__main__ import main
 from fastmri_clgnet.report.curves import read_curves
 from fastmri_clgnet.report.panels import make_frames
