@@ -22,6 +22,11 @@ class Volume(NamedTuple):
         acquisition: Name of the sequence, where the file says it.
         pixel_mm: Height and width of a pixel.
         attributes: What else to write beside it, such as what was simulated.
+        acquired: First column that was measured, and one past the last. None if only the zeros of
+            the k-space say it; see `acquired_columns`.
+        affine: (4, 4) float64, from row, column and slice of the image to millimetres to the right,
+            anterior and superior of the patient; None where the file does not say it.
+        notes: What is worth knowing of how the file was read, one sentence each.
     """
 
     kspace: npt.NDArray[np.complex64]
@@ -30,6 +35,9 @@ class Volume(NamedTuple):
     acquisition: str = "unknown"
     pixel_mm: tuple[float, float] = (1.0, 1.0)
     attributes: dict[str, str | int | float] = {}  # noqa: RUF012
+    acquired: tuple[int, int] | None = None
+    affine: npt.NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -115,8 +123,9 @@ def refuse_2d_undersampling(path: Path, kspace: npt.NDArray[np.complex64]) -> No
     inside = filled[filled.any(axis=1)][:, filled.any(axis=0)]
     if inside.size and np.mean(inside) < 0.6:
         raise InputError(
-            f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions; "
-            "fastMRI's masks are columns: convert the fully sampled volumes"
+            f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions "
+            "(such as Poisson-disc), but the masks here are columns: use fully sampled volumes, or "
+            "reconstruct this one elsewhere (mrpro, sigpy, torchkbnufft)"
         )
 
 
