@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -39,11 +40,13 @@ class HeaderInfo(NamedTuple):
         recon: Height and width of the image.
         acquired: First measured column and one past the last, the host's padding_left and
             padding_right.
+        pixel_mm: Height and width of a pixel in millimetres; 1 where the header does not say it.
     """
 
     encoded: tuple[int, int]
     recon: tuple[int, int]
     acquired: tuple[int, int]
+    pixel_mm: tuple[float, float] = (1.0, 1.0)
 
 
 class VolumeInfo(NamedTuple):
@@ -302,7 +305,17 @@ def read_header(header: bytes, path: Path) -> HeaderInfo:
         ) from error
     (rows, columns, _), (height, width, _) = sizes
     first = columns // 2 - center
-    return HeaderInfo((rows, columns), (height, width), (first, first + maximum + 1))
+    pixel_mm = [1.0, 1.0]
+    with suppress(RuntimeError, ValueError):
+        for i, (axis, size) in enumerate(zip("xy", (rows, columns), strict=True)):
+            millimetres = float(et_query(root, ["encoding", spaces[0], "fieldOfView_mm", axis]))
+            pixel_mm[i] = millimetres / size if 0 < millimetres < _LARGEST else 1.0
+    return HeaderInfo(
+        (rows, columns),
+        (height, width),
+        (first, first + maximum + 1),
+        (pixel_mm[0], pixel_mm[1]),
+    )
 
 
 class _WithoutDoctype(ElementTree.TreeBuilder):
