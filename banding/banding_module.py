@@ -214,12 +214,17 @@ class BandingModule(Lightning2Mixin, MriModule):
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
     ) -> torch.Tensor:
-        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum (batch,)."""
+        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum (batch,).
+
+        In full precision: SSIM's variances are differences of nearly equal numbers.
+        """
+        output, target = output.float(), target.float()
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
         low = target < THRESHOLD * percentile_99(target)
         weight = torch.where(low, self.hparams["low_signal_weight"], 1.0)
-        ssim = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]), reduced=False)
+        with torch.autocast(output.device.type, enabled=False):
+            ssim = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]), reduced=False)
         margin = self.ssim_loss.win_size // 2  # a window counts as the pixel in its centre
         centres = weight[..., margin:-margin, margin:-margin]
         absolute = (output - target).abs()

@@ -12,11 +12,10 @@ Here, as where bands come about by themselves, it hardly sees them: low-signal p
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,7 @@ from banding.picture import save_bands
 from banding.plain_checkpoint import PLAIN, load_plain
 from fastmri_clgnet import cli, train_clgnet
 from fastmri_clgnet.data.data_module import CheckedDataModule
-from fastmri_clgnet.data.demo import default_demo_dir
 from fastmri_clgnet.data.mri_data import Data
-from fastmri_clgnet.errors import words
-from fastmri_clgnet.train_clgnet import guarded
 from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
 from fastmri_clgnet.training.run import train
 
@@ -83,49 +79,76 @@ class BandedData(Data):
         return data
 
 
-def pretrain(args: argparse.Namespace, root: Path, trainer_flags: list[str]) -> Path:
+def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
     """Train the U-Net that leaves bands, on one orientation.
 
     Args:
-        args: Of the command.
         root: Folder of the run.
-        trainer_flags: More flags of train_clgnet.
+        epochs: How many.
+        seed: Of everything.
+        flags: More flags of train_clgnet.
 
     Returns:
         Its last checkpoint.
     """
-    flags = [*NETWORK, *trainer_flags, "--max_epochs", str(args.pretrain_epochs)]
-    settings, _ = train_clgnet.parse_arguments(flags)
-    pl.seed_everything(args.seed, workers=True)
-    module = train_clgnet.make_module(settings)
-    trainer = {**train_clgnet.trainer_of(settings), "limit_val_batches": 0}
-    train(
-        module,
+    settings, _ = train_clgnet.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
+    pl.seed_everything(seed, workers=True)
+    run = train(
+        train_clgnet.make_module(settings),
         BandedData(**vars(cli.call(Data, settings))),
-        trainer=trainer,
+        trainer={**train_clgnet.trainer_of(settings), "limit_val_batches": 0},
         default_root_dir=root,
         ckpt_path="none",
-        seed=args.seed,
+        seed=seed,
         logger=False,
         keep_best=False,
     )
+    if run.status:
+        raise KeyboardInterrupt
     return checkpoint_dir(root) / f"{LAST}.ckpt"
 
 
-def run(args: argparse.Namespace) -> int:
-    """Pretrain, fine-tune without and with the adversary, print and show what came out."""
-    root: Path = args.default_root_dir / f"seed{args.seed}"
-    flags = ["--accelerator", "cpu", "--enable_progress_bar", str(args.progress_bar).lower()]
+def demo(
+    *,
+    seed: int = 0,
+    pretrain_epochs: int = 25,
+    max_epochs: int | None = None,
+    limit_train_batches: int | None = None,
+    demo_dir: Path | None = None,
+    default_root_dir: Path = Path("banding_demo"),
+    progress_bar: bool = False,
+) -> int:
+    """Put bands into a small U-Net's reconstructions of the simulated demo data, and out again.
+
+    They are taken out without and with the adversary. It takes some minutes. The exit status is 1
+    if the adversary does not halve the score, or the fine-tuning without it does, too.
+
+    Args:
+        seed: Seed of everything.
+        pretrain_epochs: Epochs on banded targets.
+        max_epochs: Epochs of each fine-tuning, the warm-up's included. None is that of the demo.
+        limit_train_batches: Batches of an epoch. None is all.
+        demo_dir: Folder of the demo data set, made if it is missing. None is a cache folder of the
+            user.
+        default_root_dir: Folder of what is written, under seedN there.
+        progress_bar: Whether to show Lightning's bars.
+
+    Returns:
+        The exit status.
+    """
+    root = default_root_dir / f"seed{seed}"
+    data = Data(demo_dir=demo_dir, num_workers=0)
+    flags = ["--accelerator", "cpu", "--enable_progress_bar", str(progress_bar).lower()]
     flags += ["--num_log_images", "0", "--enable_model_summary", "false"]
-    flags += ["--demo_dir", str(args.demo_dir), "--seed", str(args.seed)]
-    if args.limit_train_batches is not None:
-        flags += ["--limit_train_batches", str(args.limit_train_batches)]
-    print(f"Pretraining on targets with bands ({args.pretrain_epochs} epochs)", flush=True)
-    checkpoint = pretrain(args, root / "pretrained", flags)
+    flags += ["--demo_dir", str(data.demo_folder), "--seed", str(seed)]
+    if limit_train_batches is not None:
+        flags += ["--limit_train_batches", str(limit_train_batches)]
+    print(f"Pretraining on targets with bands ({pretrain_epochs} epochs)", flush=True)
+    checkpoint = pretrain(root / "pretrained", pretrain_epochs, seed, flags)
     flags += ["--checkpoint", str(checkpoint), "--ckpt_path", "none"]
     flags += ["--low_signal_weight", str(LOW_SIGNAL_WEIGHT)]
-    if args.max_epochs is not None:
-        flags += ["--max_epochs", str(args.max_epochs)]
+    if max_epochs is not None:
+        flags += ["--max_epochs", str(max_epochs)]
     rows: dict[str, dict[str, float]] = {}
     models = {"before": load_plain(checkpoint).module}
     for name, weight in RUNS.items():
@@ -138,10 +161,9 @@ def run(args: argparse.Namespace) -> int:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
         models[name] = load_plain(checkpoint_dir(folder) / f"{PLAIN}.ckpt").module
-    data = Data(demo_dir=args.demo_dir).module(on_kspace=False)
     picture = root / "bands.png"
-    save_bands(picture, models, data)
-    print(f"\nSeed {args.seed}; simulated demo data, bands put in on purpose:\n")
+    save_bands(picture, models, data.module(on_kspace=False))
+    print(f"\nSeed {seed}; simulated demo data, bands put in on purpose:\n")
     print_heading()
     for name, row in rows.items():
         print_row(name, row)
@@ -168,48 +190,13 @@ def verdict(rows: dict[str, dict[str, float]]) -> int:
     return 0 if all(claims.values()) else 1
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser."""
-    parser = argparse.ArgumentParser(prog="python -m banding.demo", description=words(
-        ["Put bands into a small U-Net's reconstructions of the simulated demo data, and take",
-         "them out again, without and with the adversary. Takes some minutes. Exit status 1 if",
-         "the adversary does not halve the score, or the fine-tuning without it does, too."]
-    ))  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="Seed of everything. Default: 0")
-    parser.add_argument(
-        "--pretrain_epochs", type=int, default=25, help="Epochs on banded targets. Default: 25"
-    )
-    parser.add_argument(
-        "--max_epochs", type=int, default=None, help="Epochs of each fine-tuning, the warm-up's "
-        f"included. Default: {train_banding.DEMO_BANDING['max_epochs']}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--limit_train_batches", type=int, default=None, help="Batches of an epoch. Default: all"
-    )
-    parser.add_argument(
-        "--demo_dir", type=Path, default=default_demo_dir(),
-        help="Folder of the demo data set, made if it is missing. Default: %(default)s",
-    )  # fmt: skip
-    parser.add_argument(
-        "--default_root_dir", type=Path, default=Path("banding_demo"),
-        help="Folder of what is written, under seedN there. Default: %(default)s",
-    )  # fmt: skip
-    parser.add_argument("--progress_bar", action="store_true", help="Show Lightning's bars.")
-    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
-    return parser
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status, of `demo` or 1 after an error in the input."""
 
+    def give(status: int) -> int:
+        return status
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0, or 1 after an error in the input or if the claim does not hold.
-    """
-    args = build_parser().parse_args(argv)
-    return guarded(argv, lambda: run(args))
+    return cli.run(demo, argv, prog="python -m banding.demo", then=give)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from banding.metrics import banding_score
+from fastmri_clgnet import cli
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
-from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.tables import format_table
 
 KEYS = ("reconstruction", *TARGET_KEYS.values())
 
@@ -37,34 +39,16 @@ def read_images(path: Path) -> torch.Tensor:
         raise InputError(f"{path}: expected one of {', '.join(KEYS)}, found {', '.join(file)}")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser."""
-    parser = argparse.ArgumentParser(
-        prog="python -m banding.score",
-        description="Print the banding score of every volume: 0 for none, towards 1 for bands "
-        "along the readout, towards -1 for bands along the phase encoding.",
-    )
-    parser.add_argument(
-        "folder",
-        type=Path,
-        help="Folder of submission files (reconstructions/*.h5) or of fastMRI files with targets.",
-    )
-    parser.add_argument(
-        "--target-path",
-        type=Path,
-        default=None,
-        help="Folder of the fully sampled volumes of the same names, which say where the signal is "
-        "low. Default: the reconstructions say it themselves.",
-    )
-    return parser
-
-
 def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
-    """Measure every volume of a folder.
+    """Measure the banding score of every volume of a folder.
+
+    It is 0 for no bands, towards 1 for bands along the readout, towards -1 for bands along the
+    phase encoding.
 
     Args:
-        folder: With HDF5 files of images.
-        target_path: Folder of the references that say where the signal is low, if any.
+        folder: Folder of submission files (reconstructions/*.h5) or of fastMRI files with targets.
+        target_path: Folder of the fully sampled volumes of the same names, which say where the
+            signal is low. Default: the reconstructions say it themselves.
 
     Returns:
         Scores by file name.
@@ -85,27 +69,15 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
     return found
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0, or 1 after an error in the input.
-    """
-    args = build_parser().parse_args(argv)
-    return exit_status(lambda: _print_scores(args))
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return cli.run(scores, argv, ["folder"], prog="python -m banding.score", then=print_scores)
 
 
-def _print_scores(args: argparse.Namespace) -> int:
-    """Print a row for each volume and the mean; gives the exit status."""
-    found = scores(args.folder, args.target_path)
-    width = max(len("mean"), *map(len, found))
-    for name, score in found.items():
-        print(f"{name:{width}}  {score:7.4f}")
-    print(f"{'mean':{width}}  {sum(found.values()) / len(found):7.4f}")
-    return 0
+def print_scores(found: Mapping[str, float]) -> None:
+    """Print a row for each volume, and the mean."""
+    rows = {**found, "mean": sum(found.values()) / len(found)}
+    print(format_table([[name, f"{score:7.4f}"] for name, score in rows.items()]))
 
 
 if __name__ == "__main__":

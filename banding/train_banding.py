@@ -212,14 +212,13 @@ def run(argv: Sequence[str]) -> int:
         module = BandingModule(plain.module, **{name: args[name] for name in names})
     except ValueError as error:
         raise InputError(str(error)) from error
-    shared = inspect.signature(fine_tune).parameters.keys() & args.keys() - {"checkpoint"}
     result = fine_tune(
         module,
         cli.call(Data, args),
         args.checkpoint,
         trainer=trainer_of(args),
         flags=config_of(args, parser),
-        **{name: args[name] for name in shared},
+        **{name: args[name] for name in inspect.signature(train).parameters if name in args},
     )
     cli.show(str(result) or None)
     return result.status

@@ -25,6 +25,7 @@ from fastmri_clgnet.data.volumes import (
 )
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
+from fastmri_clgnet.tables import format_table
 
 # of fastMRI's layout, and whether their volumes are undersampled
 SPLITS = {"train": False, "val": False, "test": True, "challenge": True}
@@ -91,11 +92,9 @@ class Findings:
             lines.append(f"{split.folder}")
             lines += [f"  {text}" for text in split.errors]
             lines += [f"  warning: {text}" for text in split.warnings]
-            rows = [("file", "k-space", "image", "result"), *_rows(split)]
-            widths = [max(len(row[i]) for row in rows) for i in range(3)]
-            for row in rows if split.findings else []:
-                cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-                lines.append("  " + "  ".join([*cells, row[3]]))
+            if split.findings:
+                cells = [("file", "k-space", "image", "result"), *_rows(split)]
+                lines += [f"  {line}" for line in format_table(cells, n_left=4).splitlines()]
             lines.append("")
         findings = [finding for split in self.splits for finding in split.findings]
         bad = sum(bool(finding.errors) for finding in findings)

@@ -71,7 +71,7 @@ def run(
             name: classes.get(str(chosen(given, flag))) for name, (flag, classes) in choices.items()
         }
         prog_name = prog or f"python -m fastmri_clgnet.{function.__name__}"
-        parser = make_parser(prog_name, _summary(function))
+        parser = make_parser(prog_name, function)
         for flag, classes in choices.values():
             parser.add_argument(
                 f"--{flag}",
@@ -134,17 +134,18 @@ class Parser(ArgumentParser):
         return super().parse_args(normalised(given, self.switches), *more, **options)
 
 
-def make_parser(prog: str, description: str) -> Parser:
+def make_parser(prog: str, description: str | Callable[..., Any]) -> Parser:
     """Make a parser.
 
     Args:
         prog: How the command is called.
-        description: What it does.
+        description: What it does, or a function whose docstring says it.
 
     Returns:
         The parser, to which flags are added.
     """
-    parser = Parser(prog=prog, description=description)
+    text = description if isinstance(description, str) else _summary(description)
+    parser = Parser(prog=prog, description=text)
     parser.add_argument("--config", action="config", help="YAML file of these flags.")
     parser.add_argument(
         "--debug", type=bool, default=False, help="Show the traceback of an error in the input."
@@ -282,10 +283,10 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
         args, _ = early.parse_known_args(list(argv))
     except argparse.ArgumentError:  # the real parser says it better
         return None
-    if args.value is None and args.config is not None and args.config.is_file():
-        value = read_yaml(args.config, "a YAML file of flags").get(flag)
-        return None if value is None else str(value)
-    value = args.value
+    settings = {}
+    if args.config is not None and args.config.is_file():
+        settings = read_yaml(args.config, "a YAML file of flags")
+    value = settings.get(flag) if args.value is None else args.value
     return None if value is None else str(value)
 
 

@@ -118,7 +118,7 @@ def evaluate(
     settings = {name: _as_text(value) for name, value in locals().items()}
     from fastmri_clgnet.evaluation.labels import folder_labels
     from fastmri_clgnet.evaluation.metrics import evaluate_folders
-    from fastmri_clgnet.evaluation.statistics import Bootstrap, summarise_methods
+    from fastmri_clgnet.evaluation.statistics import summarise_methods
 
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}: expected a level such as 0.95")
@@ -136,8 +136,7 @@ def evaluate(
     volumes, failures = evaluate_folders(
         target_path, predictions, challenge, acquisition, acceleration, num_processes
     )
-    bootstrap = Bootstrap(confidence, resamples, seed)
-    summaries, differences = summarise_methods(volumes, names, bootstrap)
+    summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
     return Evaluation(settings, names, volumes, summaries, differences, failures)
 
 

@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.checkpoint import MODEL_KEY
+from fastmri_clgnet.training.checkpoint import MODEL_KEY, completed
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
@@ -119,7 +119,7 @@ def build(stored: StoredModel) -> MriModule:
     """
     choice = MODELS[stored.model]
     try:
-        arguments = {**stored.arguments, **choice.fixed}
+        arguments = {**completed(stored.arguments, choice.module), **choice.fixed}
         for name, value in arguments.items():
             if not isinstance(value, bool | int | float | str | None):
                 raise TypeError(f"its argument {name} is a {type(value).__name__}, no plain value")

@@ -102,7 +102,7 @@ def reconstruct(
         batch_size: Slices at a time.
         precision: Lightning's names; 16-mixed is for GPUs.
         num_workers: Loader processes.
-        num_processes: Processes that share the volumes; with --device cuda they go to all GPUs in
+        num_processes: Processes that share the volumes; with device cuda they go to all GPUs in
             turn.
         overwrite: Whether to make again what is there already; "different" makes again only what
             was made with other settings or of other data.
@@ -113,6 +113,10 @@ def reconstruct(
     Raises:
         InputError: If something cannot be used; every volume that is there then is complete.
     """
+    from fastmri.data import SliceDataset
+
+    from fastmri_clgnet.data.data_module import make_transform
+
     for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
         if value < 1:
             raise InputError(f"--{name} {value}: expected 1 or more")
@@ -125,14 +129,16 @@ def reconstruct(
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
-    module, name = load_module(checkpoint, model)
+    module = _load(checkpoint, model)
     path = checkpoint if isinstance(checkpoint, Path) else None
-    settings = describe(module, name, path, challenge, mask, precision)
+    settings = describe(module, path, challenge, mask, precision)
     output_path.mkdir(parents=True, exist_ok=True)
     todo = _missing(volumes, output_path, settings, overwrite)
     names = [volume.path.name for volume in todo]
     if todo:
-        dataset = make_dataset(data_path, challenge, mask, takes_kspace(module))
+        transform = make_transform(challenge, mask and mask.make(), takes_kspace(module))
+        # the host's own filter, which takes all slices, too, cannot be pickled
+        dataset = SliceDataset(data_path, challenge, transform, raw_sample_filter=bool)
         worker = _Worker(
             module, dataset, data_path, output_path, settings, batch_size, precision, num_workers
         )
@@ -211,50 +217,31 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
     return look_at_folder(folder, look)
 
 
-def load_module(checkpoint: Path | MriModule | None, model: str | None) -> tuple[MriModule, str]:
-    """Load the model, or copy it.
-
-    Args:
-        checkpoint: As for `reconstruct`.
-        model: As for `reconstruct`.
-
-    Returns:
-        The module, in evaluation mode, and its choice of --model, else the name of its class.
-
-    Raises:
-        InputError: If it cannot be loaded.
-    """
+def _load(checkpoint: Path | MriModule | None, model: str | None) -> MriModule:
+    """The model in evaluation mode, loaded or copied."""
     from fastmri_clgnet.loading import build, read_model
 
     if model not in (None, *MODELS):
         raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
     if isinstance(checkpoint, Path):
-        stored = read_model(checkpoint, model)
-        return build(stored), stored.model
+        return build(read_model(checkpoint, model))
     if checkpoint is not None:
-        module = copy.deepcopy(checkpoint).eval()
-        return module, model or name_of(module) or type(module).__name__
+        return copy.deepcopy(checkpoint).cpu().eval()
     if model is None:
         raise InputError("give a --checkpoint")
     module = MODELS[model].module(**MODELS[model].fixed).eval()
     if any(True for _ in module.parameters()):
         raise InputError(f"--model {model} is trained: give a --checkpoint of it")
-    return module, model
+    return module
 
 
 def describe(
-    module: MriModule,
-    model: str,
-    checkpoint: Path | None,
-    challenge: str,
-    mask: Mask | None,
-    precision: str,
+    module: MriModule, checkpoint: Path | None, challenge: str, mask: Mask | None, precision: str
 ) -> dict[str, Any]:
     """How reconstructions are made; every submission file says it, beside its `data_digest`.
 
     Args:
         module: The model.
-        model: Its choice of --model.
         checkpoint: Where it came from.
         challenge: "singlecoil" or "multicoil".
         mask: What undersampled the data; None for files that were undersampled already.
@@ -266,7 +253,7 @@ def describe(
     from fastmri_clgnet.loading import weights_digest
 
     return {
-        "model": model,
+        "model": name_of(module) or type(module).__name__,
         "checkpoint": str(checkpoint),
         "weights": weights_digest(module.state_dict()),
         "challenge": challenge,
@@ -358,19 +345,6 @@ def save_reconstruction(
             return
         with h5py.File(temporary, "r+") as file:
             file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)
-
-
-def make_dataset(
-    data_path: Path, challenge: str, mask: Mask | None, on_kspace: bool
-) -> SliceDataset:
-    """The host's data set of a folder, each file of which it opens; it can be pickled."""
-    from fastmri.data import SliceDataset
-
-    from fastmri_clgnet.data.data_module import make_transform
-
-    transform = make_transform(challenge, mask and mask.make(), on_kspace)
-    # the host's own filter, which takes all slices, too, cannot be pickled
-    return SliceDataset(data_path, challenge, transform, raw_sample_filter=bool)
 
 
 @dataclass

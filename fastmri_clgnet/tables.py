@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 DECIMALS = {"NMSE": 4, "PSNR (dB)": 2, "SSIM": 4}  # by column; others have 4 significant digits
 Value = float | int | str | None
+Row = Mapping[str, Value]
 Cells = Sequence[Sequence[str]]
 
 
@@ -17,9 +19,7 @@ def format_value(column: str, value: Value, sign: str = "") -> str:
     return "-" if value is None else str(value)
 
 
-def make_cells(
-    rows: Mapping[str, Mapping[str, Value]], names: Mapping[str, str] | None = None
-) -> list[list[str]]:
+def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) -> list[list[str]]:
     """Texts of a table.
 
     Args:
@@ -60,3 +60,26 @@ def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
         ).rstrip()
         for line in cells
     )
+
+
+class Table(NamedTuple):
+    """A table and what it says of itself; `str()` is for a terminal.
+
+    Args:
+        title: What was measured, how, on what.
+        rows: Values by column, by row.
+        names: What to call the rows; the others keep their key.
+    """
+
+    title: str
+    rows: Mapping[str, Row]
+    names: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Title and table as text."""
+        return f"{self.title}\n\n{format_table(make_cells(self.rows, self.names))}"
+
+    def markdown(self) -> str:
+        """Title and table in Markdown."""
+        cells = make_cells(self.rows, self.names)
+        return f"{self.title}\n\n{format_table(cells, markdown=True)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +12,10 @@ import pytest
 import yaml
 
 from fastmri_clgnet import cli
+from fastmri_clgnet.__main__ import COMMANDS
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.train_clgnet import build_parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,3 +230,48 @@ def test_help_says_what_the_docstring_says(capsys: pytest.CaptureFixture[str]) -
 def test_masks_that_do_not_fit_are_refused(mask: Mask) -> None:
     with pytest.raises(InputError, match="centre"):
         mask.make()
+
+
+MODULES = (
+    *(f"fastmri_clgnet.{name}" for name in COMMANDS),
+    "fastmri_clgnet",
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_of_every_command_is_quick(module: str) -> None:
+    """It imports neither torch nor Lightning nor fastMRI, which takes seconds; nor itself twice."""
+    code = (
+        "import runpy, sys; sys.argv = ['-m']; sys.orig_argv = ['python', '-m', sys.argv[0]];"
+        f"sys.orig_argv[2] = {module!r}\n"
+        "import fastmri_clgnet\n"
+        "sys.argv = ['x', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module({module!r}, run_name='__main__')\n"
+        "except SystemExit as error:\n"
+        "    assert not error.code\n"
+        "print(sorted({'torch', 'pytorch_lightning', 'fastmri', 'scipy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+    assert "usage" in run.stdout or module == "fastmri_clgnet"
+
+
+@pytest.mark.parametrize("model", ["clgnet", "clgvarnet", "unet", "dccnn", "zero_filled"])
+def test_help_of_a_model_shows_the_flags_that_are_parsed(model: str) -> None:
+    """It is read from the constructors' source, the flags are the constructors'."""
+
+    def flags(showing: bool) -> list[tuple[str, object, str | None]]:
+        actions = build_parser(model, showing)._actions
+        return [(action.dest, action.default, action.help) for action in actions]
+
+    assert flags(showing=True) == flags(showing=False)
+
+
+def test_the_package_registers_its_models_unless_it_starts_a_command() -> None:
+    code = (
+        "import sys; sys.argv = sys.orig_argv = ['-m', 'other.train']; import fastmri_clgnet;"
+        "from fastmri.models import CLGNet; assert CLGNet is fastmri_clgnet.CLGNet"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,6 +12,7 @@ import torch
 from fastmri.data import SliceDataset
 from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform
+from fastmri.pl_modules import MriModule
 from safetensors.torch import save_file
 
 import fastmri_clgnet
@@ -19,7 +20,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.export import main as export
 from fastmri_clgnet.loading import read_model, weights_digest
 from fastmri_clgnet.pl_modules.registry import MODELS
-from fastmri_clgnet.training.checkpoint import MODEL_KEY
+from fastmri_clgnet.training.checkpoint import MODEL_KEY, checked
 from tests.test_readme import README
 
 
@@ -149,3 +150,40 @@ def test_readme_snippet(
     exec(found[1], names)
     assert names["image"].shape == (32, 32)
     assert torch.isfinite(names["image"]).all()
+
+
+def stored(tmp_path: Path, model: str, arguments: dict[str, Any]) -> tuple[Path, MriModule]:
+    """A checkpoint as earlier versions wrote it, without spectrum, and the module it holds."""
+    torch.manual_seed(0)
+    module = MODELS[model].module(**arguments)
+    saved = {name: value for name, value in module.hparams.items() if name != "spectrum"}
+    contents = {"state_dict": module.state_dict(), "hyper_parameters": saved, MODEL_KEY: model}
+    torch.save(contents, tmp_path / "old.ckpt")
+    return tmp_path / "old.ckpt", module
+
+
+@pytest.mark.parametrize("variant", ["clgnet", "wo_wavelet", "wo_sfl"])
+def test_files_without_spectrum_have_the_linear_layer(tmp_path: Path, variant: str) -> None:
+    arguments = {"chans": 4, "num_groups": 1, "num_blocks": 1, "variant": variant}
+    path, module = stored(tmp_path, "clgnet", {**arguments, "spectrum": "linear"})
+    image = torch.randn(1, 20, 18)
+    assert torch.equal(fastmri_clgnet.load(path)(image), module.eval()(image))
+    assert export([str(path), str(tmp_path / "out")]) == 0
+    assert torch.equal(fastmri_clgnet.load(tmp_path / "out.json")(image), module(image))
+    other = MODELS["clgnet"].module(**arguments)
+    other.load_state_dict(module.state_dict())
+    assert not torch.allclose(other.eval()(image), module(image))
+    with pytest.raises(InputError, match=r"old\.ckpt: .*trained with --spectrum linear"):
+        checked(path, other)
+    checked(path, module)
+
+
+@pytest.mark.parametrize("model", ["clgnet", "unet"])
+def test_modules_take_one_slice_and_say_their_shape(tmp_path: Path, model: str) -> None:
+    path, _ = stored(tmp_path, model, {"chans": 4})
+    module = fastmri_clgnet.load(path)
+    image = torch.randn(2, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(module(image[0]), module(image)[0], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"\(batch, height, width\).* got \(2, 1, 32, 32\)"):
+        module(image[:, None])

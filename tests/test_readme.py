@@ -18,13 +18,13 @@ from typing import Any
 import fastmri.pl_modules
 import pytest
 import torch
+
 from fastmri_clgnet import Lightning2Mixin, cli
 from fastmri_clgnet import check as check_command
 from fastmri_clgnet import reconstruct as reconstruct_command
 from fastmri_clgnet.convert import convert
 from fastmri_clgnet.convert.__main__ import READERS
-from fastmri_clgnet.training.arguments import build_parser, chosen_model
-
+from fastmri_clgnet.train_clgnet import build_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
@@ -49,7 +49,7 @@ def test_flags_exist() -> None:
     assert len(trained) >= 5
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
-        parser = build_parser(chosen_model(words))
+        parser = build_parser(cli.chosen(words, "model") or "clgnet")
         known = {option for action in parser._actions for option in action.option_strings}
         assert {word for word in words if word.startswith("--")} <= known, flags
 
@@ -161,7 +161,7 @@ def test_main_command_beats_zero_filling_by_5_db(challenge: str, tmp_path: Path)
         env={**os.environ, "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)},
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("Loss: L1 alone, since VGG19's weights could not be downloaded") == 1
+    assert run.stdout.count("Loss: L1 only, since VGG19's weights could not be downloaded") == 1
     assert "*** DEMO" in run.stdout
     root = tmp_path / "clgnet" / f"{challenge}_demo"
     metrics = json.loads((root / "metrics.json").read_text())

@@ -9,9 +9,10 @@ import torch
 
 from fastmri_clgnet.benchmark.actions import MakeNetwork
 from fastmri_clgnet.benchmark.costs import PaperCost, cost_rows, describe_measurement
-from fastmri_clgnet.benchmark.tables import Row, Table, publish
+from fastmri_clgnet.benchmark.tables import Row, publish
 from fastmri_clgnet.benchmark.training import budget_flags, train_all
 from fastmri_clgnet.models import VARIANTS, Variant, make_variant
+from fastmri_clgnet.tables import Table
 
 NAMES: dict[str, str] = {
     "clgnet": "CLGNet",

@@ -1,38 +1,43 @@
-"""CLGNet evaluated as the paper writes it, to compare with."""
+"""CLGNet evaluated as its equations are written, to compare with."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from fastmri_clgnet.models import CLGNet, SpatialFourierLayer
 
 
 class PlainSpatialFourierLayer(SpatialFourierLayer):
-    """Eq. 6 to 8 as they are written: FFT, three convolutions, inverse FFT.
-
-    Args:
-        chans: Channels of input and output.
-    """
+    """The layer as it is written: concatenations, and torch's own derivatives of the FFTs."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (batch, chans, height, width); the shape stays."""
-        spectrum = torch.fft.rfft2(features, norm="ortho")
-        mixed = self.spectral(torch.cat([spectrum.real, spectrum.imag], dim=1))
+        dtype = self.spectral.weight.dtype  # FFTs and normalisation take no half precision
+        half = torch.fft.rfft2(features.to(dtype), norm="ortho")
+        mixed = self.spectral(torch.cat([half.real, half.imag], dim=1)).to(dtype)
+        if self.spectrum == "norm_relu":
+            mixed = F.instance_norm(mixed, eps=1e-5)
+        if self.spectrum != "linear":
+            mixed = F.relu(mixed)
         real, imaginary = mixed.chunk(2, dim=1)
-        spectrum = torch.complex(real, imaginary)
         size = (features.shape[-2], features.shape[-1])
-        spectral = torch.fft.irfft2(spectrum, s=size, norm="ortho")
-        output: torch.Tensor = self.fuse(torch.cat([self.local(features), spectral], dim=1))
+        image = torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
+        output: torch.Tensor = self.fuse(torch.cat([self.local(features), image], dim=1))
         return output
 
 
-def plain_clgnet() -> CLGNet:
-    """Make CLGNet with every spatial-Fourier layer evaluated plainly; parameters are the same."""
-    model = CLGNet()
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, SpatialFourierLayer):
-                plain = PlainSpatialFourierLayer(child.chans)
-                plain.load_state_dict(child.state_dict())
-                setattr(module, name, plain)
+def plain_clgnet(model: CLGNet | None = None) -> CLGNet:
+    """Evaluate every spatial-Fourier layer plainly.
+
+    Args:
+        model: What to change; by default a CLGNet of the paper's size.
+
+    Returns:
+        The model, with the same parameters.
+    """
+    model = CLGNet() if model is None else model
+    for module in model.modules():
+        if isinstance(module, SpatialFourierLayer):
+            module.__class__ = PlainSpatialFourierLayer
     return model

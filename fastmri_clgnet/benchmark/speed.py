@@ -17,9 +17,10 @@ from fastmri_clgnet.benchmark.actions import MakeNetwork, forward_pass, training
 from fastmri_clgnet.benchmark.measure import Action, MakeAction, median_times, peak_mb
 from fastmri_clgnet.benchmark.plain import plain_clgnet
 from fastmri_clgnet.benchmark.table2 import unet
-from fastmri_clgnet.benchmark.tables import Row, Table, publish
+from fastmri_clgnet.benchmark.tables import Row, publish
 from fastmri_clgnet.data import CheckedTransform, make_demo_dataset
 from fastmri_clgnet.models import CLGNet
+from fastmri_clgnet.tables import Table
 
 NAMES = {"unet": "U-Net", "plain": "CLGNet, plain evaluation", "clgnet": "CLGNet"}
 NETWORKS: dict[str, MakeNetwork] = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}

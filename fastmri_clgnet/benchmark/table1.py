@@ -11,13 +11,14 @@ from pathlib import Path
 from fastmri.pl_modules import FastMriDataModule, MriModule
 
 from fastmri_clgnet import cli
-from fastmri_clgnet.benchmark.tables import Row, Table, publish
+from fastmri_clgnet.benchmark.tables import Row, publish
 from fastmri_clgnet.benchmark.training import budget_flags, train_all
 from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.tables import Table
 from fastmri_clgnet.train_clgnet import make_module, parse_arguments
 from fastmri_clgnet.training.checkpoint import BEST, checkpoint_dir
 from fastmri_clgnet.training.results import save_validation_picture

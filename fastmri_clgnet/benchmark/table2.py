@@ -9,10 +9,11 @@ from fastmri.models import Unet
 
 from fastmri_clgnet.benchmark.actions import MakeNetwork
 from fastmri_clgnet.benchmark.costs import PaperCost, cost_rows, describe_measurement
-from fastmri_clgnet.benchmark.tables import Row, Table, publish
+from fastmri_clgnet.benchmark.tables import Row, publish
 from fastmri_clgnet.models import CLGNet
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.tables import Table
 
 PAPER = {
     "unet": PaperCost(7.76, 54.82),

@@ -322,7 +322,7 @@ class _WithoutDoctype(ElementTree.TreeBuilder):
     """Refuses entities, which may multiply ("billion laughs") or name other files."""
 
     def doctype(self, *_: object) -> None:
-        raise ValueError("a DOCTYPE, which may declare XML entities; remove the declaration")
+        raise ValueError("a DOCTYPE may declare XML entities; remove the declaration")
 
 
 def _check_mask(mask: h5py.Dataset, columns: int, path: Path) -> None:

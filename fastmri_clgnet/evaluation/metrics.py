@@ -122,16 +122,9 @@ def read_pair(
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
-    """All of the host's metrics of a volume, and the SSIM of its slices.
+    """All of the host's metrics of a volume (slices, height, width), and its slices' SSIM.
 
     The host's SSIM of a volume is the mean of its slices'; each slice is handed to the host once.
-
-    Args:
-        target: (slices, height, width).
-        prediction: The same shape.
-
-    Returns:
-        Values by the host's names, and the SSIM of each slice.
     """
     ssim = [
         float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -12,20 +13,6 @@ from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
 from fastmri_clgnet.tables import format_value
 
 ALL = "all"  # the group of all acquisitions
-
-
-class Bootstrap(NamedTuple):
-    """How confidence intervals are made: the percentile bootstrap over volumes.
-
-    Args:
-        confidence: Level of the interval, between 0 and 1.
-        resamples: Number of bootstrap samples.
-        seed: Of the resampling; the same seed and data give the same interval.
-    """
-
-    confidence: float
-    resamples: int
-    seed: int
 
 
 class Summary(NamedTuple):
@@ -50,16 +37,17 @@ class Summary(NamedTuple):
 Summaries = dict[str, dict[str, dict[str, Summary]]]
 
 
-def summarise(values: Sequence[float], bootstrap: Bootstrap) -> Summary:
-    """Mean, spread and confidence interval.
+def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
+    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes.
+
+    The interval knows only of the volumes: repeated scans of one patient are not independent, and
+    make it too narrow.
 
     Args:
         values: One for each volume.
-        bootstrap: How to make the interval.
-
-    Returns:
-        The summary. The interval is that of Efron's percentile method, which knows only of the
-        volumes: repeated scans of one patient are not independent, and make it too narrow.
+        confidence: Level of the interval, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Of the resampling; the same seed and data give the same interval.
     """
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
@@ -67,25 +55,31 @@ def summarise(values: Sequence[float], bootstrap: Bootstrap) -> Summary:
     interval = stats.bootstrap(
         (array,),
         np.mean,
-        n_resamples=bootstrap.resamples,
-        confidence_level=bootstrap.confidence,
+        n_resamples=resamples,
+        confidence_level=confidence,
         method="percentile",
-        batch=min(bootstrap.resamples, 1000),
-        rng=np.random.default_rng(bootstrap.seed),
+        batch=min(resamples, 1000),
+        rng=np.random.default_rng(seed),
     ).confidence_interval
     low, high = float(interval.low), float(interval.high)
     return Summary(float(array.mean()), float(array.std(ddof=1)), low, high, len(array))
 
 
 def summarise_methods(
-    volumes: Sequence[VolumeMetrics], methods: Sequence[str], bootstrap: Bootstrap
+    volumes: Sequence[VolumeMetrics],
+    methods: Sequence[str],
+    confidence: float,
+    resamples: int,
+    seed: int,
 ) -> tuple[Summaries, Summaries]:
     """Summarise every metric of every method, and what it differs by from the first method.
 
     Args:
         volumes: Of all methods.
         methods: In the order to show; the others are compared with the first.
-        bootstrap: How to make intervals.
+        confidence: As for `summarise`, like the others.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
 
     Returns:
         The summaries of the values; and those of (method - first method), over the volumes that
@@ -105,20 +99,18 @@ def summarise_methods(
     groups = [ALL, *(acquisitions if len(acquisitions) > 1 else [])]
 
     def summaries(members: Sequence[VolumeMetrics]) -> Summaries:
-        found: Summaries = {}
-        for group in groups:
-            found[group] = {}
-            for method in methods:
-                own = [
-                    volume.values
-                    for volume in members
-                    if volume.method == method and group in (ALL, volume.acquisition)
-                ]
-                if own:
-                    found[group][method] = {
-                        name: summarise([values[name] for values in own], bootstrap)
-                        for name in own[0]
-                    }
+        found: Summaries = {group: {} for group in groups}
+        for group, method in product(groups, methods):
+            own = [
+                volume.values
+                for volume in members
+                if volume.method == method and group in (ALL, volume.acquisition)
+            ]
+            if own:
+                found[group][method] = {
+                    name: summarise([values[name] for values in own], confidence, resamples, seed)
+                    for name in own[0]
+                }
         return found
 
     return summaries(volumes), summaries(differences)

@@ -8,6 +8,7 @@ from fastmri_clgnet.models.spatial_fourier import (
     SpatialFourierResidualBlock,
     SpatialFourierResidualGroup,
 )
+from fastmri_clgnet.models.spectral_unit import SPECTRA, Spectrum
 from fastmri_clgnet.models.variants import VARIANTS, Variant, make_variant
 from fastmri_clgnet.models.wavelet import (
     DiscreteWaveletTransform2d,
@@ -15,6 +16,7 @@ from fastmri_clgnet.models.wavelet import (
 )
 
 __all__ = [
+    "SPECTRA",
     "VARIANTS",
     "CLGNet",
     "CLGNetDC",
@@ -25,6 +27,7 @@ __all__ = [
     "SpatialFourierLayer",
     "SpatialFourierResidualBlock",
     "SpatialFourierResidualGroup",
+    "Spectrum",
     "Variant",
     "make_variant",
 ]

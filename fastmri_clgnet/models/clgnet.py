@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fastmri_clgnet.models.spatial_fourier import SpatialFourierResidualGroup
+from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.models.wavelet import (
     SUBBANDS,
     DiscreteWaveletTransform2d,
@@ -37,9 +38,11 @@ class CLGNet(nn.Module):
         num_groups: Number of `SpatialFourierResidualGroup` in each branch.
         num_blocks: Number of residual blocks in a group.
         wavelet: PyWavelets name, orthogonal or biorthogonal.
+        spectrum: What follows the convolution in the spectrum: "norm_relu", "relu" or "linear"
+            (eq. 7 to the letter); see `SpatialFourierLayer`.
 
     Raises:
-        ValueError: If the wavelet is unknown or a count is not positive.
+        ValueError: If wavelet or spectrum is unknown or a count is not positive.
 
     References:
         Yi, Liu, Hu, Fang, Zhang. Contrastive Learning for Local and Global Learning MRI
@@ -54,6 +57,7 @@ class CLGNet(nn.Module):
         num_groups: int = 4,
         num_blocks: int = 3,
         wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
     ) -> None:
         """Make the layers."""
         super().__init__()
@@ -71,6 +75,7 @@ class CLGNet(nn.Module):
         self.chans = chans
         self.num_groups = num_groups
         self.num_blocks = num_blocks
+        self.spectrum: Spectrum = spectrum
         self.pre = nn.Sequential(
             nn.Conv2d(in_chans, chans, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
@@ -79,13 +84,13 @@ class CLGNet(nn.Module):
         self.wavelet_branch: nn.Module = nn.Sequential(
             DiscreteWaveletTransform2d(wavelet),
             nn.Conv2d(SUBBANDS * chans, chans, kernel_size=3, padding=1),
-            *(SpatialFourierResidualGroup(chans, num_blocks) for _ in range(num_groups)),
+            *self._groups(),
             nn.Conv2d(chans, SUBBANDS * chans, kernel_size=3, padding=1),
             InverseDiscreteWaveletTransform2d(wavelet),
         )
         self.spatial_branch = nn.Sequential(
             nn.Conv2d(chans, chans, kernel_size=3, stride=2, padding=1),
-            *(SpatialFourierResidualGroup(chans, num_blocks) for _ in range(num_groups)),
+            *self._groups(),
             nn.ConvTranspose2d(chans, chans, kernel_size=4, stride=2, padding=1),
         )
         self.out = nn.Sequential(
@@ -95,6 +100,11 @@ class CLGNet(nn.Module):
         )
         # features become channels-last with the first convolution, and stay so
         self.to(memory_format=torch.channels_last)
+
+    def _groups(self) -> list[SpatialFourierResidualGroup]:
+        """Make the residual groups of one branch."""
+        arguments = (self.chans, self.num_blocks, self.spectrum)
+        return [SpatialFourierResidualGroup(*arguments) for _ in range(self.num_groups)]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruct.

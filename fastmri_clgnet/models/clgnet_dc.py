@@ -7,6 +7,7 @@ from torch import nn
 
 from fastmri_clgnet.models.clgnet import CLGNet
 from fastmri_clgnet.models.comparison.kspace_network import hard_data_consistency, to_image
+from fastmri_clgnet.models.spectral_unit import Spectrum
 
 EPS = 1e-11  # that of fastMRI's `UnetDataTransform`
 
@@ -27,14 +28,20 @@ class CLGNetDC(nn.Module):
         num_groups: Residual groups in each branch.
         num_blocks: Residual blocks in each group.
         wavelet: PyWavelets name.
+        spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
     """
 
     def __init__(
-        self, chans: int = 32, num_groups: int = 4, num_blocks: int = 3, wavelet: str = "haar"
+        self,
+        chans: int = 32,
+        num_groups: int = 4,
+        num_blocks: int = 3,
+        wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
     ) -> None:
         """Make the network."""
         super().__init__()
-        self.clgnet = CLGNet(1, 1, chans, num_groups, num_blocks, wavelet)
+        self.clgnet = CLGNet(1, 1, chans, num_groups, num_blocks, wavelet, spectrum)
 
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Reconstruct.

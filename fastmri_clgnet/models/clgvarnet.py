@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fastmri_clgnet.models.clgnet import CLGNet
 from fastmri_clgnet.models.comparison.kspace_network import replace_measured, to_image
+from fastmri_clgnet.models.spectral_unit import Spectrum
 
 EPS = 1e-12  # far below the standard deviation of fastMRI's images, about 1e-6 to 1e-4
 
@@ -48,6 +49,7 @@ class NormCLGNet(StableNormUnet):
         in_chans: Channels of the input, 2 for each coil.
         out_chans: Channels of the output, 2 for each coil.
         wavelet: PyWavelets name.
+        spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
         correction: Whether the output is what `VarNetBlock` subtracts from an image, not an image:
             the mean is not added back, and the last convolution starts at zero, so that an
             untrained network changes nothing. Without it the contract is `NormUnet`'s.
@@ -61,11 +63,12 @@ class NormCLGNet(StableNormUnet):
         in_chans: int = 2,
         out_chans: int = 2,
         wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
         correction: bool = False,
     ) -> None:
         """Make the network, in the place of the host's U-Net."""
         super().__init__(chans=1, num_pools=1)
-        self.unet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+        self.unet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum)
         self.correction = correction
         if correction:
             for parameter in self.unet.out[-1].parameters():
@@ -113,6 +116,7 @@ class CLGVarNet(nn.Module):
         num_groups: Residual groups in each branch.
         num_blocks: Residual blocks in each group.
         wavelet: PyWavelets name.
+        spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
         share_weights: Whether all cascades share one R and eta.
         hard_dc: Whether to end with hard data consistency.
         checkpoint_activations: Whether to compute each cascade again in the backward pass instead
@@ -137,6 +141,7 @@ class CLGVarNet(nn.Module):
         num_groups: int = 2,
         num_blocks: int = 2,
         wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
         share_weights: bool = False,
         hard_dc: bool = False,
         checkpoint_activations: bool = False,
@@ -157,7 +162,16 @@ class CLGVarNet(nn.Module):
             self.sens_net = SensitivityModel(sens_chans, sens_pools, mask_center=mask_center)
             self.sens_net.norm_unet = StableNormUnet(sens_chans, sens_pools)
         self.cascades = nn.ModuleList(
-            VarNetBlock(NormCLGNet(chans, num_groups, num_blocks, wavelet=wavelet, correction=True))
+            VarNetBlock(
+                NormCLGNet(
+                    chans,
+                    num_groups,
+                    num_blocks,
+                    wavelet=wavelet,
+                    spectrum=spectrum,
+                    correction=True,
+                )
+            )
             for _ in range(min(num_cascades, 1) if share_weights else num_cascades)
         )
 

@@ -1,85 +1,69 @@
-r"""The spatial-Fourier layer (SFL) and the residual blocks built from it (eq. 6 to 8 of CLGNet).
-
-The paper defines the layer as a fusion of a local convolution with a pointwise one in the spectrum:
-
-    SFL(f) = Conv1x1([Conv3x3(f), IFFT(Conv1x1(FFT(f)))])
-
-Nothing inside is non-linear, so the layer is evaluated without the concatenation and without an
-FFT. Let S be the half spectrum of f, and let the spectral convolution act on real and imaginary
-part by M = [[A, B], [C, D]]. Then Re S = (S + S*) / 2 and Im S = (S - S*) / 2i give
-
-    M S = (P + iR) S + (Q + iT) S*
-    P = (A + D) / 2,  R = (C - B) / 2,  Q = (A - D) / 2,  T = (C + B) / 2
-
-Back in the image domain, S* is f mirrored at the origin, and a factor i on the half spectrum is a
-Hilbert transform H along the width (the inverse real FFT ignores the imaginary part at frequency
-zero and at the Nyquist frequency). With real P, Q, R, T mixing channels alone,
-
-    IFFT(M S) = P f + Q mirror(f) + H (R f + T mirror(f))
-
-which is exact for every even and odd size. The fusing weights and P go into the 3x3 kernel;
-`spatial_fourier_op` evaluates the rest. The spectral bias b = b_r + i b_i is an impulse at the
-origin: it reaches the first row alone.
-"""
+"""The spatial-Fourier layer (SFL) and the residual blocks built from it (eq. 6 to 8 of CLGNet)."""
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fastmri_clgnet.models.spatial_fourier_op import spatial_fourier
+from fastmri_clgnet.models.spectral_unit import Spectrum, check_spectrum, spectral_unit
 
 
 class SpatialFourierLayer(nn.Module):
-    """Spatial-Fourier layer: a local convolution and a pointwise one in the spectrum, fused.
+    """Spatial-Fourier layer: a local convolution and a convolution in the spectrum, fused.
 
-    SFL(f) = fuse([local(f), irfft2(spectral(rfft2(f)))]), orthonormal FFTs over height and width,
-    the spectrum's real parts in front of its imaginary parts (eq. 6 to 8). Evaluated folded, with
-    the same parameters, values and gradients; see the module's text. The paper does not say which
-    FFT; a real one over both axes meets its parameter and operation counts.
+        SFL(f)  = fuse([local(f), irfft2(unit(rfft2(f)))])          eq. 6 to 8
+        unit(z) = ReLU(norm(spectral([Re z, Im z])))
+
+    The FFTs are orthonormal, over height and width; norm is instance normalisation without
+    parameters over the half spectrum, eps 1e-5. Any height and width, odd ones too.
+
+    Deviations from the paper. Eq. 7 has nothing but the convolution between FFT and inverse FFT.
+    Taken literally the layer then sees of each pixel its neighbourhood, its row and its mirror
+    image, and gains next to nothing; the paper builds on fast Fourier convolutions, whose unit is
+    convolution, batch normalisation, ReLU. Instance normalisation needs no parameters and no
+    statistics of other images. spectrum="linear" is eq. 7 to the letter. The paper does not say
+    which FFT; a real one over both axes meets its counts of parameters and operations.
+
+    It is evaluated without concatenating: the fusing convolution's two halves go into the 3x3
+    kernel and into `spectral_unit`. FFTs, normalisation and the product between them run in float32
+    or float64 whatever autocast says.
 
     Args:
         chans: Channels of input and output.
+        spectrum: What follows the spectral convolution: "norm_relu", "relu" or "linear" (nothing).
+            Under "norm_relu" its bias has no effect, and the global half sees every pixel but the
+            first, whose spectrum is constant.
 
     Attributes:
         local: nn.Conv2d, 3x3, chans to chans.
         spectral: nn.Conv2d, 1x1, 2 * chans to 2 * chans.
         fuse: nn.Conv2d, 1x1, 2 * chans to chans.
 
+    Raises:
+        ValueError: If spectrum is none of the three.
+
+    Example:
+        >>> layer = SpatialFourierLayer(32)
+        >>> layer(torch.zeros(1, 32, 40, 36)).shape
+        torch.Size([1, 32, 40, 36])
+
     References:
         Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
         arXiv:2111.15200, eq. 6 to 8. Chi et al. Fast Fourier Convolution. NeurIPS 2020.
     """
 
-    def __init__(self, chans: int) -> None:
+    def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
         """Make the three convolutions."""
         super().__init__()
+        check_spectrum(spectrum)
         self.chans = chans
+        self.spectrum: Spectrum = spectrum
         self.local = nn.Conv2d(chans, chans, kernel_size=3, padding=1)
         self.spectral = nn.Conv2d(2 * chans, 2 * chans, kernel_size=1)
         self.fuse = nn.Conv2d(2 * chans, chans, kernel_size=1)
-
-    def _folded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Collapse the three convolutions.
-
-        Returns:
-            3x3 kernel (chans, chans, 3, 3), its bias (chans), R, Q and T (3, chans, chans), and the
-            spectral bias after fusing (2, chans): real and imaginary part.
-        """
-        fuse_local, fuse_global = self.fuse.weight.flatten(1).chunk(2, dim=1)
-        kernel = torch.einsum("oc,cihw->oihw", fuse_local, self.local.weight)
-        bias = fuse_local @ _bias(self.local) + _bias(self.fuse)
-
-        real, imaginary = (fuse_global @ m for m in self.spectral.weight.flatten(1).chunk(2, dim=0))
-        (a, b), (c, d) = real.chunk(2, dim=1), imaginary.chunk(2, dim=1)
-        kernel = kernel + F.pad(((a + d) / 2)[:, :, None, None], (1, 1, 1, 1))
-        pointwise = torch.stack([(c - b) / 2, (a - d) / 2, (c + b) / 2])
-        impulse = _bias(self.spectral).view(2, self.chans) @ fuse_global.T
-        return kernel, bias, pointwise, impulse
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer.
@@ -88,30 +72,26 @@ class SpatialFourierLayer(nn.Module):
             features: (batch, chans, height, width), real floating point.
 
         Returns:
-            The same shape.
+            The same shape, channels-last; under autocast in its lower precision.
         """
-        height, width = features.shape[-2:]
-        dtype = _autocast_dtype(features)
         with _full_precision(features.device):
-            kernel, bias, pointwise, impulse = self._folded()
-            # the orthonormal inverse FFT of a constant is an impulse of this height
-            impulse = impulse * math.sqrt(height * width)
-        arguments = (features, kernel, bias, pointwise, impulse)
-        output: torch.Tensor = spatial_fourier(*(each.to(dtype) for each in arguments))
-        return output
+            fuse_local, fuse_global = self.fuse.weight.flatten(1).chunk(2, dim=1)
+            kernel = torch.einsum("oc,cihw->oihw", fuse_local, self.local.weight)
+            bias = fuse_local @ _bias(self.local) + _bias(self.fuse)
+            global_part = spectral_unit(
+                features.to(kernel.dtype),
+                self.spectral.weight.flatten(1),
+                _bias(self.spectral),
+                fuse_global,
+                self.spectrum,
+            )
+        output = F.conv2d(features, kernel, bias, padding=1)
+        return output.add_(global_part.to(output.dtype))
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast; a meta device, which counts shapes alone, has none."""
+    """No autocast; a meta device, which counts shapes only, has none."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
-
-
-def _autocast_dtype(features: torch.Tensor) -> torch.dtype:
-    """The type to compute in."""
-    device = features.device.type
-    if device != "meta" and torch.is_autocast_enabled(device):
-        return torch.get_autocast_dtype(device)
-    return features.dtype
 
 
 def _bias(convolution: nn.Conv2d) -> torch.Tensor:
@@ -126,13 +106,16 @@ class SpatialFourierResidualBlock(nn.Module):
 
     Args:
         chans: Channels of input and output.
+        spectrum: See `SpatialFourierLayer`.
     """
 
-    def __init__(self, chans: int) -> None:
+    def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
         """Make the two layers."""
         super().__init__()
         self.layers = nn.Sequential(
-            SpatialFourierLayer(chans), nn.ReLU(inplace=True), SpatialFourierLayer(chans)
+            SpatialFourierLayer(chans, spectrum),
+            nn.ReLU(inplace=True),
+            SpatialFourierLayer(chans, spectrum),
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -147,13 +130,14 @@ class SpatialFourierResidualGroup(nn.Module):
     Args:
         chans: Channels of input and output.
         num_blocks: Number of `SpatialFourierResidualBlock`.
+        spectrum: See `SpatialFourierLayer`.
     """
 
-    def __init__(self, chans: int, num_blocks: int = 3) -> None:
+    def __init__(self, chans: int, num_blocks: int = 3, spectrum: Spectrum = "norm_relu") -> None:
         """Make the blocks and the closing convolution."""
         super().__init__()
         self.blocks = nn.Sequential(
-            *(SpatialFourierResidualBlock(chans) for _ in range(num_blocks)),
+            *(SpatialFourierResidualBlock(chans, spectrum) for _ in range(num_blocks)),
             nn.Conv2d(chans, chans, kernel_size=3, padding=1),
         )
 

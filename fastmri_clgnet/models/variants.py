@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -14,6 +15,7 @@ from fastmri_clgnet.models.spatial_fourier import (
     SpatialFourierLayer,
     SpatialFourierResidualGroup,
 )
+from fastmri_clgnet.models.spectral_unit import Spectrum, activate, check_spectrum
 
 Variant = Literal["clgnet", "wo_wavelet", "wo_sfl", "wo_cl", "wo_negative", "sa", "tran"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -25,26 +27,30 @@ SWIN_DEPTH, SWIN_HEADS, SWIN_WINDOW, SWIN_MLP_RATIO = 8, 4, 8, 3.0
 
 
 class ImageDomainLayer(nn.Module):
-    """`SpatialFourierLayer` without FFT and inverse FFT: two convolutions of the image, fused.
+    """`SpatialFourierLayer` without FFT and inverse FFT, and nothing else changed.
 
-    The pointwise convolution acts on the chans features instead of their spectrum.
+        layer(f) = fuse([local(f), ReLU(norm(pointwise(f)))])
+
+    The unit of the spectral half acts on the chans features instead of their spectrum.
 
     Args:
         chans: Channels of input and output.
+        spectrum: What follows the pointwise convolution, as in `SpatialFourierLayer`.
     """
 
-    def __init__(self, chans: int) -> None:
+    def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
         """Make the three convolutions."""
         super().__init__()
+        check_spectrum(spectrum)
+        self.spectrum: Spectrum = spectrum
         self.local = nn.Conv2d(chans, chans, kernel_size=3, padding=1)
         self.pointwise = nn.Conv2d(chans, chans, kernel_size=1)
         self.fuse = nn.Conv2d(2 * chans, chans, kernel_size=1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (batch, chans, height, width); the shape stays."""
-        output: torch.Tensor = self.fuse(
-            torch.cat([self.local(features), self.pointwise(features)], dim=1)
-        )
+        activated = activate(self.pointwise(features), self.spectrum)
+        output: torch.Tensor = self.fuse(torch.cat([self.local(features), activated], dim=1))
         return output
 
 
@@ -126,14 +132,17 @@ class SecondSpatialBranch(nn.Module):
         chans: Channels of input and output.
         num_groups: Number of residual groups.
         num_blocks: Number of residual blocks in a group.
+        spectrum: See `SpatialFourierLayer`.
     """
 
-    def __init__(self, chans: int, num_groups: int, num_blocks: int) -> None:
+    def __init__(
+        self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum = "norm_relu"
+    ) -> None:
         """Make the layers."""
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(chans, chans, kernel_size=7, stride=2, padding=3),
-            *(SpatialFourierResidualGroup(chans, num_blocks) for _ in range(num_groups)),
+            *(SpatialFourierResidualGroup(chans, num_blocks, spectrum) for _ in range(num_groups)),
             nn.ConvTranspose2d(chans, chans, kernel_size=4, stride=2, padding=1),
         )
 
@@ -143,12 +152,12 @@ class SecondSpatialBranch(nn.Module):
         return output
 
 
-def _replace(model: nn.Module, old: type[nn.Module], make: type[nn.Module], chans: int) -> None:
+def _replace(model: nn.Module, old: type[nn.Module], make: Callable[[], nn.Module]) -> None:
     """Put a new module in the place of every module of a type."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, old):
-                setattr(module, name, make(chans))
+                setattr(module, name, make())
 
 
 def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
@@ -156,9 +165,10 @@ def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
 
     Args:
         variant: "clgnet"; "wo_wavelet": a second spatial branch instead of the wavelet branch;
-            "wo_sfl": FFT and inverse FFT taken out (the paper's CLGNet_non); "sa": the same with
-            self-attention at the end of each group (CLGNet_SA); "tran": residual Swin transformer
-            groups (CLGNet_Tran); "wo_cl" and "wo_negative" differ in the loss alone and are CLGNet.
+            "wo_sfl": FFT and inverse FFT taken out, the rest of the layer as it is (the paper's
+            CLGNet_non); "sa": the same with self-attention at the end of each group (CLGNet_SA);
+            "tran": residual Swin transformer groups (CLGNet_Tran); "wo_cl" and "wo_negative" differ
+            only in the loss and are CLGNet.
         model: What to make it of, and to change; by default a CLGNet of the paper's size.
 
     Returns:
@@ -176,15 +186,17 @@ def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
     if variant in ("clgnet", "wo_cl", "wo_negative"):
         return model
     if variant == "wo_wavelet":
-        model.wavelet_branch = SecondSpatialBranch(chans, model.num_groups, model.num_blocks)
+        model.wavelet_branch = SecondSpatialBranch(
+            chans, model.num_groups, model.num_blocks, model.spectrum
+        )
     elif variant in ("wo_sfl", "sa"):
-        _replace(model, SpatialFourierLayer, ImageDomainLayer, chans)
+        _replace(model, SpatialFourierLayer, lambda: ImageDomainLayer(chans, model.spectrum))
         if variant == "sa":
             for group in model.modules():
                 if isinstance(group, SpatialFourierResidualGroup):
                     group.blocks.append(SelfAttention(chans, ATTENTION_CHANS * chans))
     elif variant == "tran":
-        _replace(model, SpatialFourierResidualGroup, ResidualSwinGroup, chans)
+        _replace(model, SpatialFourierResidualGroup, lambda: ResidualSwinGroup(chans))
     else:
         raise ValueError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")
     return model

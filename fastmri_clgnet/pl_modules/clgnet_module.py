@@ -11,8 +11,8 @@ import torch
 from fastmri.data.transforms import UnetSample
 
 from fastmri_clgnet.losses import CLGNetLoss, ReconstructionLoss
-from fastmri_clgnet.models import CLGNet, Variant, make_variant
-from fastmri_clgnet.pl_modules.image_module import ImageModule
+from fastmri_clgnet.models import CLGNet, Spectrum, Variant, make_variant
+from fastmri_clgnet.pl_modules.image_module import ImageModule, with_channel
 from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 
 
@@ -36,6 +36,7 @@ class CLGNetModule(ImageModule):
         num_groups: int = 4,
         num_blocks: int = 3,
         wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
         variant: Variant = "clgnet",
         lr: float = 1e-4,
         lr_step_size: int | None = None,
@@ -53,6 +54,8 @@ class CLGNetModule(ImageModule):
             num_groups: Residual groups in each branch.
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
+            spectrum: What follows the convolution in the spectrum: norm_relu (instance
+                normalisation, ReLU), relu, or linear (nothing: eq. 7 of the paper to the letter).
             variant: clgnet, or one of the paper's ablations: wo_wavelet, wo_sfl (CLGNet_non), wo_cl
                 and wo_negative (the loss alone differs), sa (CLGNet_SA), tran (CLGNet_Tran).
             lr: Adam's learning rate.
@@ -70,12 +73,22 @@ class CLGNetModule(ImageModule):
         self.lr_gamma = lr_gamma
         self.weight_decay = weight_decay
         self.loss: ReconstructionLoss = CLGNetLoss(alpha=0) if loss is None else loss
-        network = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet)
+        network = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum)
         self.clgnet = make_variant(variant, network)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Reconstruct normalised magnitude images, (batch, height, width) to the same shape."""
-        output: torch.Tensor = self.clgnet(image.unsqueeze(1)).squeeze(1)
+        """Reconstruct.
+
+        Args:
+            image: Normalised magnitude images, (batch, height, width), or one, (height, width).
+
+        Returns:
+            The same shape.
+
+        Raises:
+            ValueError: If the shape is another one.
+        """
+        output: torch.Tensor = self.clgnet(with_channel(image)).reshape(image.shape)
         return output
 
     def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
@@ -110,6 +123,7 @@ class CLGNetModule(ImageModule):
         }
         types = {
             "wavelet": str,
+            "spectrum": str,
             "variant": str,
             "lr": float,
             "lr_gamma": float,

@@ -10,6 +10,7 @@ from fastmri.data.transforms import VarNetSample
 
 from fastmri_clgnet.models.clgnet_dc import CLGNetDC
 from fastmri_clgnet.models.clgvarnet import CLGVarNet
+from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
 from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 
@@ -29,6 +30,7 @@ class CLGVarNetModule(KspaceModule):
         num_groups: int = 2,
         num_blocks: int = 2,
         wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
         share_weights: bool = False,
         hard_dc: bool = False,
         checkpoint_activations: bool = False,
@@ -49,6 +51,8 @@ class CLGVarNetModule(KspaceModule):
             num_groups: Residual groups in each branch.
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
+            spectrum: What follows the convolution in the spectrum: norm_relu (instance
+                normalisation, ReLU), relu, or linear (nothing: eq. 7 of the paper to the letter).
             share_weights: Whether all cascades share their weights.
             hard_dc: Whether the measured samples replace the estimate's at the end.
             checkpoint_activations: Whether to compute each cascade again in the backward pass
@@ -76,6 +80,7 @@ class CLGVarNetModule(KspaceModule):
             num_groups=num_groups,
             num_blocks=num_blocks,
             wavelet=wavelet,
+            spectrum=spectrum,
             share_weights=share_weights,
             hard_dc=hard_dc,
             checkpoint_activations=checkpoint_activations,
@@ -122,6 +127,7 @@ class CLGNetDCModule(KspaceModule):
         num_groups: int = 4,
         num_blocks: int = 3,
         wavelet: str = "haar",
+        spectrum: Spectrum = "norm_relu",
         lr: float = 1e-4,
         lr_step_size: int | None = None,
         lr_gamma: float = 0.1,
@@ -135,6 +141,8 @@ class CLGNetDCModule(KspaceModule):
             num_groups: Residual groups in each branch.
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
+            spectrum: What follows the convolution in the spectrum: norm_relu (instance
+                normalisation, ReLU), relu, or linear (nothing: eq. 7 of the paper to the letter).
             lr: Adam's learning rate.
             lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
                 again; null keeps it constant.
@@ -145,7 +153,7 @@ class CLGNetDCModule(KspaceModule):
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
         self.optimizer_settings = (lr, lr_step_size, lr_gamma, weight_decay)
-        self.network = CLGNetDC(chans, num_groups, num_blocks, wavelet)
+        self.network = CLGNetDC(chans, num_groups, num_blocks, wavelet, spectrum)
 
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Reconstruct; see `CLGNetDC`."""

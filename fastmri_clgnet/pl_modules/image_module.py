@@ -51,6 +51,27 @@ class ZeroFilledModule(ImageModule):
         return image
 
 
+def with_channel(image: torch.Tensor) -> torch.Tensor:
+    """Make what the networks take, (batch, 1, height, width), of what the modules take.
+
+    Args:
+        image: (batch, height, width), or one slice, (height, width).
+
+    Returns:
+        A view of it.
+
+    Raises:
+        ValueError: If the shape is another one.
+    """
+    if image.ndim not in (2, 3):
+        raise ValueError(
+            "expected normalised magnitude images (batch, height, width), or one slice (height, "
+            f"width), got {tuple(image.shape)}; the module's network itself (its attribute clgnet "
+            "or unet) takes (batch, 1, height, width)"
+        )
+    return image.reshape(-1, 1, *image.shape[-2:])
+
+
 def denormalise(image: torch.Tensor, batch: UnetSample) -> torch.Tensor:
     """Undo `UnetDataTransform`'s normalisation.
 

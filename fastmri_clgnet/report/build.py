@@ -2,177 +2,223 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastmri_clgnet.data.fastmri_file import atomic_path
-from fastmri_clgnet.data.volumes import challenge_of
+from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.evaluation.metrics import VolumeMetrics, evaluate_folders, find_targets
-from fastmri_clgnet.evaluation.statistics import (
-    Bootstrap,
-    paired_differences,
-    summarise_methods,
-)
-from fastmri_clgnet.figures import Box, largest_errors, save_comparison
-from fastmri_clgnet.report.curves import draw_curves, read_curves
-from fastmri_clgnet.report.page import Contents, render
-from fastmri_clgnet.report.panels import Frames, make_frames
-from fastmri_clgnet.report.predictions import find_predictions
-from fastmri_clgnet.report.slices import Choice, Volume, choose_slices, read_volume
-from fastmri_clgnet.report.sources import Source, find_sources, find_target_path
-from fastmri_clgnet.training.run import TENSORBOARD
+from fastmri_clgnet.files import atomic_path
+
+if TYPE_CHECKING:
+    from fastmri_clgnet.evaluate import Evaluation
+    from fastmri_clgnet.report.slices import Choice, Volume
+    from fastmri_clgnet.report.sources import Source
 
 LIMIT_BYTES = 10_000_000
 _TEXT_BYTES = 1_000_000  # kept free for everything but the slices
 
 
-class Evaluated(NamedTuple):
-    """What was computed from images.
+@dataclass(frozen=True)
+class Report:
+    """A page that was written; `str()` says where.
 
     Args:
-        volumes: Metrics of every volume and method, zero-filled images first.
-        panels: Chosen slices.
-        frames: Images for the sliders.
-        notes: What is left out, and why.
-        failures: What could not be evaluated, file by file.
+        path: The page.
+        n_bytes: Its size.
+        figure: The figure, if one was asked for.
+        failures: What could not be evaluated, one text for each file; the page says it, too.
     """
 
-    volumes: list[VolumeMetrics]
-    panels: list[dict[str, Any]]
-    frames: Frames
-    notes: list[str]
+    path: Path
+    n_bytes: int
+    figure: Path | None
     failures: list[str]
 
+    def __str__(self) -> str:
+        """Say where page and figure are."""
+        lines = [] if self.figure is None else [f"Figure: {self.figure}"]
+        lines.append(f"Report: {self.path} ({self.n_bytes / 1e6:.1f} MB)")
+        if self.n_bytes > LIMIT_BYTES:
+            limit = f"{LIMIT_BYTES / 1e6:g} MB"
+            lines.append(f"It is larger than {limit}: ask for fewer --slices or methods")
+        return "\n".join(lines)
 
-def build_report(args: argparse.Namespace, arguments: Sequence[str]) -> list[str]:
-    """Make the page, and the figure if one is asked for; print where they are.
+
+def report(
+    paths: list[Path],
+    output: Path = Path("report.html"),
+    *,
+    target_path: Path | None = None,
+    challenge: Challenge | None = None,
+    labels: list[str] | None = None,
+    slices: list[str] | None = None,
+    figure: Path | None = None,
+    zoom: tuple[int, int, int] | None = None,
+    title: str = "Reconstruction report",
+    zero_filled: bool = True,
+    device: str = "auto",
+    num_processes: int = 1,
+) -> Report:
+    """Write one self-contained HTML page about runs of train_clgnet and reconstructions.
+
+    It shows data, settings and commands, training curves, metrics with confidence intervals, and
+    slices with error maps, a slider and a wipe. The validation volumes of a run are reconstructed
+    where it has not done so yet.
 
     Args:
-        args: Of `fastmri_clgnet.report.__main__`.
-        arguments: The command line, which the page quotes.
+        paths: Run folders of train_clgnet, and folders of reconstructions; the others are compared
+            with the first.
+        output: The page.
+        target_path: Folder of fully sampled files; by default the validation files of the first
+            run.
+        challenge: Kind of data; by default what the first file holds.
+        labels: Names of the runs and folders.
+        slices: Slices to show beside the worst, median and best by SSIM, as FILE:INDEX, counted
+            from 0.
+        figure: A figure to write, too (.png or .pdf): the first of slices, else the median one,
+            methods in columns, errors below, a part enlarged.
+        zoom: Row, column and size of the part of the figure to enlarge, in pixels from the upper
+            left; by default a quarter of the width where the errors are largest.
+        title: Heading of the page.
+        zero_filled: Whether to add the zero-filled images.
+        device: Where to reconstruct: auto, cpu, cuda, cuda:1, ...
+        num_processes: Processes that share the evaluation.
 
     Returns:
-        What could not be evaluated, file by file; the page says it, too.
+        Where the page is, and what could not be evaluated.
 
     Raises:
-        InputError: If there is nothing to report about.
+        InputError: If there is nothing to report about, or an argument does not fit.
     """
-    sources = find_sources(args.paths, args.labels)
-    target_path = find_target_path(sources, args.target_path)
-    if target_path is not None:
-        evaluated = _evaluate(args, sources, target_path)
-    elif args.figure is not None or args.slices:
+    given = locals()
+    from fastmri_clgnet.report.curves import draw_curves, read_curves
+    from fastmri_clgnet.report.page import render
+    from fastmri_clgnet.report.slices import make_frames
+    from fastmri_clgnet.report.sources import command_line, find_sources, find_target_path
+    from fastmri_clgnet.training.run import TENSORBOARD
+
+    if figure is not None and figure.suffix not in (".png", ".pdf"):
+        raise InputError(f"--figure {figure}: expected a name ending in .png or .pdf")
+    sources = find_sources(paths, labels)
+    references = find_target_path(sources, target_path)
+    shown = Shown(["The data of the first run is not where its settings say: no images are shown."])
+    if references is not None:
+        shown = _evaluate(
+            sources, references, challenge, slices or [], zero_filled, device, num_processes
+        )
+        if figure is not None:
+            choice = shown.choices[0] if slices else shown.choices[1]
+            _save_figure(figure, shown.volumes[choice.file], choice, zoom)
+    elif figure is not None or slices:
         raise InputError(
             "--figure, --slices: the data of the first run is not where its settings say; give "
             "--target-path, the folder of its fully sampled files"
         )
-    else:
-        note = "The data of the first run is not where its settings say: no images are shown."
-        evaluated = Evaluated([], [], {}, [note], [])
     curves = {
         source.label: read_curves(source.path / TENSORBOARD) for source in sources if source.is_run
     }
-    # the table begins with the zero-filled images, the differences are from the first source
-    bootstrap = Bootstrap()
-    names = [source.label for source in sources]
-    shown = list(dict.fromkeys(volume.method for volume in evaluated.volumes))
-    compared = [*names, *(name for name in shown if name not in names)]
     page = render(
-        Contents(
-            title=args.title,
-            command=f"python -m fastmri_clgnet.report {shlex.join(arguments)}",
-            sources=sources,
-            target_path=target_path,
-            notes=[*evaluated.notes, *evaluated.failures],
-            curves=draw_curves(curves),
-            volumes=evaluated.volumes,
-            summaries=summarise_methods(evaluated.volumes, shown, bootstrap),
-            differences=paired_differences(evaluated.volumes, compared, bootstrap),
-            logged={} if evaluated.volumes else _logged(sources),
-            panels=evaluated.panels,
-            frames=evaluated.frames,
-            confidence=bootstrap.confidence,
-        )
-    )
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(args.output) as path:
-        path.write_text(page, encoding="utf-8")
-    megabytes = len(page.encode()) / 1e6
-    print(f"Report: {args.output} ({megabytes:.1f} MB)")
-    if megabytes * 1e6 > LIMIT_BYTES:
-        print(f"It is larger than {LIMIT_BYTES / 1e6:g} MB: ask for fewer --slices or methods")
-    return evaluated.failures
+        title,
+        command_line(report, given, ["paths"]),
+        sources,
+        references,
+        draw_curves(curves),
+        shown,
+        make_frames(shown.choices, shown.volumes, LIMIT_BYTES - _TEXT_BYTES),
+    ).encode()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(output) as path:
+        path.write_bytes(page)
+    failures = [] if shown.evaluation is None else shown.evaluation.failures
+    return Report(output, len(page), figure, failures)
 
 
-def _evaluate(args: argparse.Namespace, sources: Sequence[Source], target_path: Path) -> Evaluated:
-    """Evaluate all sources and choose and encode slices."""
-    targets, unreadable = find_targets(target_path)
-    challenge = args.challenge or challenge_of(target_path)
+class Shown(NamedTuple):
+    """What a report computes from images.
+
+    Args:
+        notes: What is left out, and why.
+        evaluation: Metrics, zero-filled images first.
+        choices: Slices.
+        volumes: Their volumes by file.
+    """
+
+    notes: list[str]
+    evaluation: Evaluation | None = None
+    choices: Sequence[Choice] = ()
+    volumes: Mapping[str, Volume] = MappingProxyType({})
+
+
+def _evaluate(
+    sources: list[Source],
+    target_path: Path,
+    challenge: Challenge | None,
+    slices: list[str],
+    zero_filled: bool,
+    device: str,
+    num_processes: int,
+) -> Shown:
+    """Reconstruct what is missing, evaluate all, choose slices and read them."""
+    from fastmri_clgnet.data.volumes import challenge_of
+    from fastmri_clgnet.evaluate import evaluate
+    from fastmri_clgnet.report.slices import choose_slices, read_volume
+    from fastmri_clgnet.report.sources import find_predictions
+
+    challenge = challenge or challenge_of(target_path)
+    labels = [source.label for source in sources]
     with tempfile.TemporaryDirectory() as temporary:
-        predictions, notes = find_predictions(
-            sources,
-            targets,
-            challenge,
-            None if args.no_zero_filled else Path(temporary) / "zero_filled",
-            args.device,
+        made = Path(temporary) / "zero_filled" if zero_filled else None
+        predictions, notes = find_predictions(sources, target_path, challenge, made, device)
+        # zero-filled images are shown first, but the first source is what all are compared with
+        names = sorted(predictions, key=lambda name: name not in labels)
+        folders = [predictions[name] for name in names]
+        evaluation = evaluate(
+            target_path, folders, challenge, labels=names, num_processes=num_processes
         )
-        volumes, failures = evaluate_folders(targets, predictions, challenge, args.num_processes)
-        failures = [*unreadable, *failures]
-        first = sources[0].label
-        if not any(volume.method == first for volume in volumes):
-            raise InputError(f"nothing of {first} could be evaluated: {'; '.join(failures[:3])}")
-        choices = choose_slices(volumes, first, args.slices)
+        order = list(predictions)
+        volumes = sorted(evaluation.volumes, key=lambda volume: order.index(volume.method))
+        summaries = {
+            group: {name: methods[name] for name in order if name in methods}
+            for group, methods in evaluation.summaries.items()
+        }
+        if not any(volume.method == labels[0] for volume in volumes):
+            reasons = "; ".join(evaluation.failures[:3])
+            raise InputError(f"nothing of {labels[0]} could be evaluated: {reasons}")
+        choices = choose_slices(volumes, labels[0], slices)
         images = {
-            choice.file: read_volume(target_path, predictions, choice.file, challenge)
+            choice.file: read_volume(target_path, predictions, choice.file, challenge, volumes)
             for choice in choices
         }
-    if args.figure is not None:
-        choice = choices[0] if args.slices else choices[1]
-        _save_figure(args.figure, images[choice.file], choice, args.zoom)
-        print(f"Figure: {args.figure}")
-    frames, panels = make_frames(choices, images, LIMIT_BYTES - _TEXT_BYTES)
-    return Evaluated(volumes, panels, frames, notes, failures)
+    evaluation = replace(evaluation, volumes=volumes, summaries=summaries)
+    return Shown([*notes, *evaluation.failures], evaluation, choices, images)
 
 
-def _save_figure(path: Path, volume: Volume, choice: Choice, zoom: Box | None) -> None:
+def _save_figure(
+    path: Path, volume: Volume, choice: Choice, zoom: tuple[int, int, int] | None
+) -> None:
     """Save one slice of all methods, with error maps below and a part enlarged."""
+    from fastmri_clgnet.figures import Box, largest_errors, save_comparison
+
     target = volume.target[choice.slice_index]
     images = {name: every[choice.slice_index] for name, every in volume.reconstructions.items()}
     height, width = target.shape
     if zoom is None:
         errors = {name: np.abs(image - target) for name, image in images.items()}
-        zoom = largest_errors(errors, max(1, width // 4))
-    elif (
-        min(zoom) < 0
-        or zoom.size < 1
-        or zoom.row + zoom.size > height
-        or zoom.column + zoom.size > width
-    ):
-        raise InputError(
-            f"--zoom {zoom.row} {zoom.column} {zoom.size}: not within the image of {height} x "
-            f"{width} pixels"
-        )
+        box = largest_errors(errors, max(1, width // 4))
+    else:
+        box = Box(*zoom)
+        inside = box.row + box.size <= height and box.column + box.size <= width
+        if min(zoom) < 0 or box.size < 1 or not inside:
+            raise InputError(
+                f"--zoom {box.row} {box.column} {box.size}: not within the image of {height} x "
+                f"{width} pixels"
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     title = f"{choice.file}, slice {choice.slice_index}"
-    save_comparison(path, images, target, float(volume.target.max()), title, zoom)
-
-
-def _logged(sources: Sequence[Source]) -> dict[str, Any]:
-    """metrics.json of each run that has one."""
-    found = {}
-    for source in sources:
-        path = source.path / "metrics.json"
-        if source.is_run and path.is_file():
-            try:
-                found[source.label] = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise InputError(f"{path}: not JSON ({error})") from error
-    return found
+    save_comparison(path, images, target, float(volume.target.max()), title, box)

@@ -26,14 +26,7 @@ Curves = dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 
 
 def read_curves(folder: Path) -> Curves:
-    """Read all scalars of a run.
-
-    Args:
-        folder: Holds TensorBoard's event files.
-
-    Returns:
-        Steps of the optimizer and values by tag; empty without such files.
-    """
+    """Steps of the optimizer and values of all scalars in a folder of TensorBoard's, by tag."""
     if not folder.is_dir():
         return {}
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1})
@@ -57,14 +50,7 @@ def _chosen(curves: Curves, patterns: tuple[str, ...]) -> Curves:
 
 
 def draw_curves(runs: Mapping[str, Curves]) -> str | None:
-    """Draw the curves of all runs, a panel for each kind of quantity.
-
-    Args:
-        runs: Scalars by the run's label.
-
-    Returns:
-        An SVG; None if there is nothing to draw.
-    """
+    """Draw the curves of all runs as SVG, a panel for each kind of quantity; None without any."""
     panels = {
         title: {
             (label, tag): curve

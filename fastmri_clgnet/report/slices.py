@@ -1,17 +1,33 @@
-"""Which slices a report shows, and what it shows of them."""
+"""Which slices a report shows, and their images: as much of the chosen volumes as fits."""
 
 from __future__ import annotations
 
+import base64
+import functools
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from fastmri import evaluate
+from fastmri.evaluate import psnr
+from PIL import Image
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import VolumeMetrics, read_pair
+
+ERROR_COLOURS = "inferno"
+# from best to smallest: WebP's quality, and slices of a volume that the slider goes through
+_ATTEMPTS = [
+    *((85, n) for n in (200, 60, 30, 16, 8)),
+    *((60, n) for n in (16, 8, 4, 1)),
+    (30, 1),
+]
+
+Frame = list[dict[str, str]]  # name, caption, image and error map of each method, and the target
+Frames = dict[str, dict[int, Frame]]  # by file and slice
 
 
 class Choice(NamedTuple):
@@ -34,41 +50,46 @@ class Volume(NamedTuple):
     Args:
         target: The reference, (slices, width, width).
         reconstructions: Of the same shape, by method.
+        slice_ssim: SSIM of every slice, by method.
         white: The grey scale's upper end: the reference's 99.5th percentile.
         error_scale: The error maps' upper end: the largest 99.5th percentile of an error.
     """
 
     target: npt.NDArray[np.float32]
     reconstructions: dict[str, npt.NDArray[np.float32]]
+    slice_ssim: dict[str, list[float]]
     white: float
     error_scale: float
 
     def caption(self, method: str, index: int) -> str:
         """PSNR and SSIM of a slice, relative to the volume's largest value."""
-        target, image = self.target[index], self.reconstructions[method][index]
-        maximum = float(self.target.max())
+        image, maximum = self.reconstructions[method][index], float(self.target.max())
         with np.errstate(divide="ignore"):  # a perfect image has infinite PSNR
-            psnr = float(evaluate.psnr(target, image, maxval=maximum))
-        ssim = float(evaluate.ssim(target[None], image[None], maxval=maximum)[0])
-        return f"{psnr:.2f} dB, SSIM {ssim:.3f}"
+            value = float(psnr(self.target[index], image, maxval=maximum))
+        return f"{value:.2f} dB, SSIM {self.slice_ssim[method][index]:.3f}"
+
+    def frame(self, index: int, quality: int) -> Frame:
+        """All images of one slice: every method's with its error map, and the target."""
+        target = self.target[index]
+        frame = [
+            {
+                "name": method,
+                "caption": self.caption(method, index),
+                "image": encode(images[index], self.white, quality),
+                "error": encode(
+                    np.abs(images[index] - target), self.error_scale, quality, colours=True
+                ),
+            }
+            for method, images in self.reconstructions.items()
+        ]
+        shown = encode(target, self.white, quality)
+        return [*frame, {"name": "target", "caption": "", "image": shown}]
 
 
 def choose_slices(
     volumes: Sequence[VolumeMetrics], method: str, asked: Sequence[str]
 ) -> list[Choice]:
-    """Choose what is asked for, and the worst, median and best slice by SSIM.
-
-    Args:
-        volumes: Metrics of all methods.
-        method: Whose SSIM decides.
-        asked: FILE:INDEX, as "file1000.h5:17".
-
-    Returns:
-        What is asked for first, then worst, median, best.
-
-    Raises:
-        InputError: If there is no such slice.
-    """
+    """What is asked for, as FILE:INDEX, then worst, median and best slice by a method's SSIM."""
     lengths = {volume.file: len(volume.slice_ssim) for volume in volumes}
     choices = []
     for text in asked:
@@ -86,33 +107,98 @@ def choose_slices(
         for index, ssim in enumerate(volume.slice_ssim)
     )
     for reason, position in (("worst", 0), ("median", len(ranked) // 2), ("best", -1)):
-        _, file, slice_index = ranked[position]
-        choices.append(Choice(reason, file, slice_index))
+        choices.append(Choice(reason, *ranked[position][1:]))
     return choices
 
 
 def read_volume(
-    target_path: Path, predictions: Mapping[str, Path], file: str, challenge: str
+    target_path: Path,
+    predictions: Mapping[str, Path],
+    file: str,
+    challenge: str,
+    volumes: Sequence[VolumeMetrics],
 ) -> Volume:
-    """Read a volume of every method that has it.
-
-    Args:
-        target_path: Folder of the references.
-        predictions: Folders of submission files by method.
-        file: The file's name.
-        challenge: "singlecoil" or "multicoil".
-
-    Returns:
-        Its images.
-    """
+    """Read a volume of every method that it was evaluated of."""
+    slice_ssim = {volume.method: volume.slice_ssim for volume in volumes if volume.file == file}
     reconstructions = {}
-    for method, folder in predictions.items():
-        try:
-            target, reconstructions[method] = read_pair(
-                target_path / file, folder / file, challenge
-            )
-        except InputError:  # the evaluation has named it
-            continue
+    for method in slice_ssim:
+        paths = (target_path / file, predictions[method] / file)
+        target, reconstructions[method] = read_pair(*paths, challenge)
     errors = [np.abs(image - target) for image in reconstructions.values()]
     scale = max(float(np.percentile(error, 99.5)) for error in errors)
-    return Volume(target, reconstructions, float(np.percentile(target, 99.5)) or 1.0, scale or 1.0)
+    white = float(np.percentile(target, 99.5))
+    return Volume(target, reconstructions, slice_ssim, white or 1.0, scale or 1.0)
+
+
+def make_frames(choices: Sequence[Choice], volumes: Mapping[str, Volume], limit: int) -> Frames:
+    """Encode slices: all of the chosen volumes', or fewer, or in lower quality, as fits.
+
+    Args:
+        choices: What is shown; these slices are always among the images.
+        volumes: Their volumes by file.
+        limit: Bytes that all images may take, as they are in the page.
+    """
+    shown = [(choice.file, choice.slice_index) for choice in choices]
+    for quality, n_slices in _ATTEMPTS:
+        frames: Frames = {file: {} for file in volumes}
+        size = 0
+        for file, index in _places(volumes, n_slices, shown):
+            frames[file][index] = frame = volumes[file].frame(index, quality)
+            length = sum(len(text) for part in frame for text in part.values())
+            size += length * (1 + shown.count((file, index)))
+            if size > limit:
+                break
+        if size <= limit:
+            break
+    for file, index in shown:  # what did not fit at the lowest quality either is shown all the same
+        if index not in frames[file]:
+            frames[file][index] = volumes[file].frame(index, quality)
+    return frames
+
+
+def _places(
+    volumes: Mapping[str, Volume], n_slices: int, shown: Sequence[tuple[str, int]]
+) -> list[tuple[str, int]]:
+    """About n_slices of each volume, evenly spread, and those that must be among them."""
+    places = []
+    for file, volume in volumes.items():
+        n_all = len(volume.target)
+        even = np.linspace(0, n_all - 1, min(n_slices, n_all)).round().astype(int).tolist()
+        always = [index for name, index in shown if name == file]
+        places += [(file, i) for i in sorted({*(even if n_slices > 1 else []), *always})]
+    return places
+
+
+@functools.cache
+def colour_table() -> npt.NDArray[np.uint8]:
+    """The error maps' 256 colours, (256, 3)."""
+    return mpl.colormaps[ERROR_COLOURS](np.arange(256), bytes=True)[:, :3]
+
+
+def colour_bar() -> str:
+    """The error maps' colours as a CSS gradient."""
+    stops = ", ".join("#{:02x}{:02x}{:02x}".format(*colour_table()[i]) for i in range(0, 256, 15))
+    return f"linear-gradient(to right, {stops})"
+
+
+def data_address(values: bytes, kind: str) -> str:
+    """A file's contents as an address, such as for `kind` "image/webp"."""
+    return f"data:{kind};base64,{base64.b64encode(values).decode('ascii')}"
+
+
+def encode(
+    image: npt.NDArray[np.float32], upper: float, quality: int, colours: bool = False
+) -> str:
+    """Encode an image (height, width), shown from 0 to `upper`, as WebP in a data address.
+
+    Args:
+        image: The image.
+        upper: The value that is white, or the brightest colour.
+        quality: 0 to 100.
+        colours: Whether to use the error maps' colours, or grey.
+    """
+    levels = np.clip(np.rint(image * (255 / upper)), 0, 255).astype(np.uint8)
+    picture = Image.fromarray(colour_table()[levels] if colours else levels)
+    stream = io.BytesIO()
+    picture.save(stream, format="WEBP", quality=quality)
+    return data_address(stream.getvalue(), "image/webp")

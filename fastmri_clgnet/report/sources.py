@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import shlex
-from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-import yaml
-
-from fastmri_clgnet.data import make_demo_dataset
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.cli import read_yaml
+from fastmri_clgnet.data.mask import Mask, MaskType
+from fastmri_clgnet.data.mri_data import Challenge, Data
+from fastmri_clgnet.data.volumes import list_files
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.evaluation.labels import labels
-from fastmri_clgnet.reconstruct import read_settings
+from fastmri_clgnet.evaluation.labels import folder_labels
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
+from fastmri_clgnet.reconstruct import read_settings, reconstruct
 from fastmri_clgnet.training.checkpoint import BEST, LAST, checkpoint_dir
-from fastmri_clgnet.training.masks import MASK_FLAGS, val_mask
 
 CONFIG = "config.yaml"
 MADE = "validation_reconstructions"  # under a run's folder: what the report reconstructed
+MASK_FLAGS = [field.name for field in fields(Mask)]
 
 
 class Source(NamedTuple):
@@ -31,29 +33,14 @@ class Source(NamedTuple):
         path: The run's folder, or the folder of reconstructions.
         is_run: Which of them it is.
         settings: config.yaml of the run, or what the first submission file says of itself.
+        mask: Of validation, or of the reconstructions; None if it is not known.
     """
 
     label: str
     path: Path
     is_run: bool
     settings: dict[str, Any]
-
-    @property
-    def mask(self) -> dict[str, Any] | None:
-        """Mask type, accelerations and centre fractions of validation, if they are known."""
-        if self.is_run:
-            # flags that were not given are not in config.yaml
-            flags = {**{f"val_{name}": None for name in MASK_FLAGS}, **self.settings}
-            settings = val_mask(Namespace(**flags))._asdict()
-            return {name: settings[name] for name in MASK_FLAGS}
-        mask = self.settings.get("mask")
-        return mask if isinstance(mask, dict) else None
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """The run's best checkpoint, else its last."""
-        paths = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (BEST, LAST)]
-        return next((path for path in paths if path.is_file()), None)
+    mask: Mask | None
 
     def command(self, target_path: Path | None) -> str | None:
         """The command that makes it again, if it is known."""
@@ -62,35 +49,89 @@ class Source(NamedTuple):
             return f"python -m fastmri_clgnet.train_clgnet --config {config}"
         if "model" not in self.settings or target_path is None:
             return None
-        flags = ["--data_path", str(target_path), "--output_path", str(self.path)]
-        if self.settings["model"] == ZERO_FILLED:
-            flags += ["--model", ZERO_FILLED]
-        else:
-            flags += ["--checkpoint", str(self.settings.get("checkpoint"))]
-        for name, value in (self.mask or {}).items():
-            flags += [f"--{name}", *words(value if isinstance(value, list) else [value]).split()]
-        if "precision" in self.settings:
-            flags += ["--precision", str(self.settings["precision"])]
-        return f"python -m fastmri_clgnet.reconstruct {shlex.join(flags)}"
+        given = {name: self.settings.get(name) for name in ("model", "checkpoint", "precision")}
+        del given["checkpoint" if given["model"] == ZERO_FILLED else "model"]
+        given |= {"data_path": target_path, "output_path": self.path, "mask": self.mask}
+        return command_line(reconstruct, given)
+
+    def logged(self) -> dict[str, dict[str, float]]:
+        """Metrics of the validation volumes by method, as the training left them, if it has."""
+        path = self.path / "metrics.json"
+        if not self.is_run or not path.is_file():
+            return {}
+        try:
+            found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error})") from error
+        return found
+
+    def reconstructions(self, target_path: Path, challenge: Challenge, device: str) -> Path:
+        """The folder of its reconstructions of the references.
+
+        A run's best checkpoint makes them with the run's mask, where it has not yet; a run without
+        a checkpoint has its own reconstructions/ taken, and is an error if there are none.
+        """
+        if not self.is_run:
+            return self.path
+        places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (BEST, LAST)]
+        checkpoint = next((place for place in places if place.is_file()), None)
+        model = self.settings.get("model")
+        if checkpoint is None and model != ZERO_FILLED:
+            own = self.path / "reconstructions"
+            if all((own / path.name).is_file() for path in list_files(target_path)):
+                return own
+            raise InputError(
+                f"{self.path}: neither reconstructions of {target_path} nor a checkpoint to make "
+                "them with"
+            )
+        folder = self.path / MADE
+        # the folder is the report's own: what a checkpoint of earlier epochs made is outdated
+        reconstruct(
+            target_path, folder, checkpoint, model=model, challenge=challenge, mask=self.mask,
+            device=device, overwrite="different",
+        )  # fmt: skip
+        return folder
+
+
+def command_line(
+    function: Callable[..., object], given: Mapping[str, Any], positional: Collection[str] = ()
+) -> str:
+    """The command that calls a function so; arguments that are None or the default are omitted."""
+    first, flags = [], []
+    for name, parameter in inspect.signature(function).parameters.items():
+        value = given.get(name)
+        items = {f"--{name}": value}
+        if isinstance(value, Mask):
+            items = {f"--{flag}": part for flag, part in asdict(value).items()}
+        for flag, part in items.items():
+            words_of_it = [*map(str, part if isinstance(part, list | tuple) else [part])]
+            if name in positional:
+                first += words_of_it
+            elif part is False:
+                flags.append(f"--no_{name}")
+            elif part not in (None, parameter.default):
+                flags += [flag, *words_of_it]
+    return f"python -m fastmri_clgnet.{function.__name__} {shlex.join([*first, *flags])}"
+
+
+def _mask(values: Mapping[str, Any]) -> Mask | None:
+    """The mask that a file describes; None if it does not."""
+    try:
+        mask = Mask(
+            values["mask_type"],
+            tuple(map(int, values["accelerations"])),
+            tuple(map(float, values["center_fractions"])),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return mask if mask.mask_type in get_args(MaskType) else None
 
 
 def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Source]:
-    """Look at what was given.
-
-    Args:
-        paths: Run folders of train_clgnet and folders of reconstructions.
-        names: Labels; by default the model's name where it is known and unique, else what tells
-            the paths apart.
-
-    Returns:
-        The sources, in that order.
-
-    Raises:
-        InputError: If one is neither, or the names do not fit.
-    """
-    distinct = labels(paths)
+    """Look at what was given; names are by default what tells models, else paths, apart."""
+    distinct = folder_labels(paths)
     found = [_look_at(path) for path in paths]
-    models = [str(settings.get("model")) for _, settings in found]
+    models = [str(settings.get("model")) for _, settings, _ in found]
     if names is None:
         names = [
             MODELS[model].label if model in MODELS and models.count(model) == 1 else other
@@ -98,62 +139,82 @@ def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Sou
         ]
     if len(names) != len(paths) or len(set(names)) < len(names):
         raise InputError("--labels: expected a name of its own for each run or folder")
-    return [
-        Source(name, path, is_run, settings)
-        for name, path, (is_run, settings) in zip(names, paths, found, strict=True)
-    ]
+    return [Source(name, path, *one) for name, path, one in zip(names, paths, found, strict=True)]
 
 
-def _look_at(path: Path) -> tuple[bool, dict[str, Any]]:
+def _look_at(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
+    """Whether it is a run, its settings and its mask."""
     config = path / CONFIG
     if config.is_file():
-        try:
-            settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{config}: not a YAML file of flags ({error})") from error
-        if not isinstance(settings, dict) or not {"challenge", *MASK_FLAGS} <= settings.keys():
+        settings = read_yaml(config, "the settings that train_clgnet wrote there")
+        # flags of the validation that were not given are those of the training
+        mask = {name: settings.get(f"val_{name}") or settings.get(name) for name in MASK_FLAGS}
+        if "challenge" not in settings or _mask(mask) is None:
             raise InputError(f"{config}: expected the settings that train_clgnet wrote there")
-        if settings["challenge"] not in TARGET_KEYS:
-            raise InputError(
-                f"{config}: challenge {settings['challenge']!r}; expected one of "
-                f"{words(TARGET_KEYS)}"
-            )
-        return True, settings
+        challenge, known = settings["challenge"], get_args(Challenge)
+        if challenge not in known:
+            raise InputError(f"{config}: challenge {challenge!r}; expected one of {words(known)}")
+        return True, settings, _mask(mask)
     files = sorted(path.glob("*.h5")) if path.is_dir() else []
     if not files:
         raise InputError(
             f"{path}: expected a run folder of train_clgnet (with {CONFIG}) or a folder of "
             "reconstructions (*.h5)"
         )
-    return False, read_settings(files[0]) or {}
+    made = read_settings(files[0]) or {}
+    described = made.get("mask")
+    return False, made, _mask(described) if isinstance(described, dict) else None
 
 
 def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Path | None:
     """Where the references are: as asked, else the validation volumes of the first run.
 
-    Args:
-        sources: Of the report.
-        target_path: The flag.
-
-    Returns:
-        The folder; None if a run's data is not where its configuration says.
-
-    Raises:
-        InputError: If the folder that was asked for is not there, or there is no run to ask.
+    None if that run's data is not where its configuration says.
     """
     if target_path is not None:
         if not target_path.is_dir():
             raise InputError(f"--target-path {target_path}: no such folder")
         return target_path
-    runs = [source for source in sources if source.is_run]
-    if not runs:
+    settings = next((source.settings for source in sources if source.is_run), None)
+    if settings is None:
         raise InputError("folders of reconstructions need --target-path, the fully sampled files")
-    settings = runs[0].settings
-    challenge = settings["challenge"]
-    if settings.get("data_path") is not None:
-        root = Path(settings["data_path"])
-    else:
-        demo_dir = settings.get("demo_dir")
-        root = make_demo_dataset(challenge, None if demo_dir is None else Path(demo_dir))
-    folder = root / f"{challenge}_val"
+    data_path, demo_dir = (
+        None if settings.get(name) is None else Path(settings[name])
+        for name in ("data_path", "demo_dir")
+    )
+    folder = Data(data_path, settings["challenge"], demo_dir=demo_dir).folder("val")
     return folder if folder.is_dir() else None
+
+
+def find_predictions(
+    sources: Sequence[Source],
+    target_path: Path,
+    challenge: Challenge,
+    zero_filled: Path | None,
+    device: str,
+) -> tuple[dict[str, Path], list[str]]:
+    """The folders to compare by label, zero-filled images first, and notes on what is left out.
+
+    Zero-filled images are made in the folder `zero_filled`, if there is one, with the first mask
+    that is known.
+    """
+    found = {
+        source.label: source.reconstructions(target_path, challenge, device) for source in sources
+    }
+    label = MODELS[ZERO_FILLED].label
+    if zero_filled is None or label in found:
+        return found, []
+    mask = next((source.mask for source in sources if source.mask is not None), None)
+    if mask is None:
+        return found, [
+            "No zero-filled images: the reconstructions do not say their mask (those of "
+            "fastmri_clgnet.reconstruct do)."
+        ]
+    try:
+        reconstruct(
+            target_path, zero_filled, model=ZERO_FILLED, challenge=challenge, mask=mask,
+            device=device,
+        )  # fmt: skip
+    except InputError as error:
+        return found, [f"No zero-filled images: {error}"]
+    return {label: zero_filled, **found}, []

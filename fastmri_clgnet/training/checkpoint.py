@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,20 @@ def forget_requeued(root: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def completed(arguments: Mapping[str, Any], module: type) -> dict[str, Any]:
+    """Add the constructor's arguments that files of earlier versions leave out.
+
+    Args:
+        arguments: As they were stored.
+        module: The class of the stored module.
+
+    Returns:
+        All arguments. A model without `spectrum` was trained with the linear layer.
+    """
+    missing = {"spectrum": "linear"} if "spectrum" in signature(module).parameters else {}
+    return {**missing, **arguments}
+
+
 def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     """Load a checkpoint without running any code it may hold, and compare it with the model.
 
@@ -152,8 +167,8 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     same_shapes = {k: v.shape for k, v in state.items()} == {
         k: v.shape for k, v in expected.items()
     }
-    theirs = checkpoint.get("hyper_parameters") or {}
-    of_the_network = set(inspect.signature(type(module)).parameters) - _OF_THE_TRAINING
+    theirs = completed(checkpoint.get("hyper_parameters") or {}, type(module))
+    of_the_network = set(signature(type(module)).parameters) - _OF_THE_TRAINING
     compared = _WITHOUT_PARAMETERS if same_shapes else of_the_network
     differences = [
         f"--{name} {theirs[name]}"

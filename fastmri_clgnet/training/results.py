@@ -11,27 +11,20 @@ from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
 
 from fastmri_clgnet.figures import save_comparison
+from fastmri_clgnet.tables import format_table, make_cells
 
 Methods = Mapping[str, tuple[MriModule, FastMriDataModule]]  # by what tables call them
 Metrics = Mapping[str, Mapping[str, float]]
 
 
-def format_table(metrics: Metrics) -> str:
-    """Lay out NMSE, PSNR and SSIM.
-
-    Args:
-        metrics: Values by method, each with "nmse", "psnr" (in dB) and "ssim".
-
-    Returns:
-        A table of one line for each method.
-    """
-    width = max(len(name) for name in metrics)
-    lines = [f"{'':{width}}  {'NMSE':>8}  {'PSNR (dB)':>9}  {'SSIM':>7}"]
-    lines += [
-        f"{name:{width}}  {m['nmse']:8.4f}  {m['psnr']:9.2f}  {m['ssim']:7.4f}"
-        for name, m in metrics.items()
-    ]
-    return "\n".join(lines)
+def format_metrics(metrics: Metrics) -> str:
+    """Lay out NMSE, PSNR and SSIM, a line for each method, from "nmse", "psnr" (dB) and "ssim"."""
+    columns = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+    rows = {
+        method: {column: float(values[name]) for name, column in columns.items()}
+        for method, values in metrics.items()
+    }
+    return format_table(make_cells(rows))
 
 
 def save_validation_picture(path: Path, methods: Methods) -> None:

@@ -25,7 +25,6 @@ from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.data.volumes import check_one_size, check_split
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, write_json
-from fastmri_clgnet.loading import weights_digest
 from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import (
     DEFAULT_MODEL,
@@ -34,7 +33,7 @@ from fastmri_clgnet.pl_modules.registry import (
     name_of,
     takes_kspace,
 )
-from fastmri_clgnet.reconstruct import data_digest
+from fastmri_clgnet.reconstruct import data_digest, describe
 from fastmri_clgnet.training.checkpoint import (
     BEST,
     LAST,
@@ -48,7 +47,7 @@ from fastmri_clgnet.training.checkpoint import (
 )
 from fastmri_clgnet.training.distributed import say, wait_for_all
 from fastmri_clgnet.training.on_nan import OnNan
-from fastmri_clgnet.training.results import Methods, format_table, save_validation_picture
+from fastmri_clgnet.training.results import Methods, format_metrics, save_validation_picture
 from fastmri_clgnet.training.run import MAX_EPOCHS, TENSORBOARD, NanAction, Run
 from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
 
@@ -366,7 +365,7 @@ class Session:
             "TensorBoard logs": self.root / TENSORBOARD if log else "(off)",
             "configuration": self.root / "config.yaml",
         }
-        table = f"Validation volumes, {self.data.fixed_mask}:\n\n{format_table(metrics)}\n"
+        table = f"Validation volumes, {self.data.fixed_mask}:\n\n{format_metrics(metrics)}\n"
         lines = [f"{name + ':':18}{place}" for name, place in places.items()]
         if not self.evaluator.is_global_zero:
             return Run(self.root, best, metrics)
@@ -377,14 +376,8 @@ class Session:
     def _test(self, data: CheckedDataModule, path: Path | None, verbose: bool = True) -> None:
         """Write submission files that say how they were made, as those of `reconstruct`."""
         mask = self.data.fixed_mask if self.data.test_split == "val" else None
-        settings = {
-            "model": self.name,
-            "checkpoint": str(path),
-            "weights": weights_digest(self.module.state_dict()),
-            "challenge": self.data.challenge,
-            "mask": None if mask is None else {k: _plain(v) for k, v in vars(mask).items()},
-            "precision": str(self.settings.get("precision") or "32-true"),
-        }
+        precision = str(self.settings.get("precision") or "32-true")
+        settings = describe(self.module, path, self.data.challenge, mask, precision)
         self.module.submission = partial(_of_volume, settings, self.data.folder("test"))
         self.evaluator.test(self.module, data, verbose=verbose)
 

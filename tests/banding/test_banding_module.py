@@ -228,3 +228,15 @@ def test_imports_run_one_way() -> None:
         "name.split('.')[0] == 'banding' for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def test_the_loss_is_the_same_under_autocast() -> None:
+    """SSIM's variances are differences of nearly equal numbers: bfloat16 would lose them."""
+    module = make_module()
+    generator = torch.Generator().manual_seed(0)
+    target = 1e-4 * torch.rand(2, 32, 32, generator=generator)
+    output = target + 1e-6 * torch.randn(2, 32, 32, generator=generator)
+    maximum = target.amax(dim=(1, 2))
+    reference = module._ssim_and_l1(output, target, maximum)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(module._ssim_and_l1(output, target, maximum), reference)

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -74,6 +75,7 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     events.Reload()
     scalars = set(events.Tags()["scalars"])
     assert {"banding_score", "adversary_accuracy", "val_metrics/ssim"} <= scalars
+    assert {"lr-Adam", "lr-Adam-1"} <= scalars
 
     # the plain model: all that the source says of it, with other weights
     written = root / "checkpoints" / "plain.ckpt"
@@ -123,6 +125,21 @@ def test_config_repeats_the_run_and_max_steps_counts_batches(
     assert again["global_step"] == last["global_step"]
     for name, value in last["state_dict"].items():
         torch.testing.assert_close(again["state_dict"][name], value, rtol=1e-4, atol=1e-6)
+    # what SLURM requeued is forgotten where the run starts over, and last.ckpt kept by the clock
+    requeued = Path("b/hpc_ckpt_1.ckpt")
+    requeued.write_bytes(Path("a/checkpoints/last.ckpt").read_bytes())
+    saved: list[int] = []
+    save = pl.Trainer.save_checkpoint
+
+    def noted(self: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        saved.append(self.global_step)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", noted)
+    over = ["--default_root_dir", "b", "--ckpt_path", "none", "--checkpoint_minutes", "0"]
+    assert train_banding.main(["--config", "a/config.yaml", *over]) == 0
+    assert not requeued.exists()
+    assert 2 in saved  # after the first batch of an epoch of two
     # one more batch, from where it stopped
     assert train_banding.main([*repeat, "--default_root_dir", "a", "--max_steps", "4"]) == 0
     assert read(Path("a/checkpoints/last.ckpt"))["global_step"] == 2 * 4
@@ -141,9 +158,9 @@ def test_bad_input_is_one_error(
     for name, more, message in (
         ("nowhere.ckpt", [], "nowhere.ckpt: no such file"),
         ("other.ckpt", [], "other.ckpt: holds no weights"),
-        (source, ["--challenge", "multicoil"], "dccnn takes single-coil data alone"),
+        (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
-        (source, ["--limit_val_batches", "0"], "--limit_val_batches 0: the validation says"),
+        (source, ["--limit_val_batches", "0"], "limit_val_batches 0: the validation says"),
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")

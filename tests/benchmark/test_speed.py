@@ -23,7 +23,7 @@ def small() -> CLGNet:
     return CLGNet(chans=2, num_groups=1, num_blocks=1)
 
 
-def test_plain_network_has_no_folded_layer_and_the_same_parameters() -> None:
+def test_plain_network_has_plain_layers_and_the_same_parameters() -> None:
     plain, own = plain_clgnet(), CLGNet()
     layers = [m for m in plain.modules() if isinstance(m, PlainSpatialFourierLayer)]
     assert len(layers) == 48

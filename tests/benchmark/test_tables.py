@@ -11,13 +11,16 @@ import torch
 from fastmri_clgnet.benchmark import costs, table2
 from fastmri_clgnet.benchmark.__main__ import main
 from fastmri_clgnet.benchmark.inputs import example_inputs
-from fastmri_clgnet.benchmark.tables import Row, Table, format_markdown, format_text, publish
+from fastmri_clgnet.benchmark.tables import Row, publish
 from fastmri_clgnet.models.comparison import CDDN
+from fastmri_clgnet.tables import Table
 
 
 def test_markdown() -> None:
     rows: dict[str, Row] = {"a": {"x": 1.23456, "y": None}, "b": {"z": "yes", "x": 0.0}}
-    assert format_markdown(rows, {"a": "first"}).splitlines() == [
+    assert Table("What it is", rows, {"a": "first"}).markdown().splitlines() == [
+        "What it is",
+        "",
         "|       | x     | y | z   |",
         "| ----- | ----- | - | --- |",
         "| first | 1.235 | - | -   |",
@@ -27,7 +30,9 @@ def test_markdown() -> None:
 
 def test_text() -> None:
     rows: dict[str, Row] = {"a": {"NMSE": 1.23456, "steps": 20}, "long name": {"NMSE": None}}
-    assert format_text(rows, {"a": "first"}).splitlines() == [
+    assert str(Table("What it is", rows, {"a": "first"})).splitlines() == [
+        "What it is",
+        "",
         "             NMSE  steps",
         "first      1.2346     20",
         "long name       -      -",

@@ -11,7 +11,7 @@ from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform, UnetSample
 from torch.utils.data import DistributedSampler
 
-from fastmri_clgnet.data import CheckedDataModule, CheckedTransform
+from fastmri_clgnet.data import CheckedDataModule, CheckedTransform, Data
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed
 
 
@@ -47,6 +47,17 @@ def test_workers_change_neither_order_nor_samples(small_dataset: Path, num_worke
     assert len(expected) == 6
     assert list(images) == list(expected)
     assert all(torch.equal(images[key], expected[key]) for key in expected)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_may_be_started_in_any_way(small_dataset: Path, method: str) -> None:
+    """All three loaders: what they hold can be sent to another process."""
+    data = Data(small_dataset, batch_size=2, num_workers=1).module(on_kspace=True)
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        expected = [batch.fname for batch in loader]
+        loader.multiprocessing_context = method
+        assert [batch.fname for batch in loader] == expected
 
 
 def test_epochs_and_seeds_differ(small_dataset: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import fastmri.models
 import pytest
 import torch
 
 from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.benchmark.plain import PlainSpatialFourierLayer
-from fastmri_clgnet.models import CLGNet, SpatialFourierLayer
+from fastmri_clgnet.benchmark.plain import plain_clgnet
+from fastmri_clgnet.models import SPECTRA, CLGNet, Spectrum
 from tests.helpers import (
     assert_batch_equals_single,
     assert_gradients_reach_all,
@@ -53,12 +54,12 @@ def test_any_size(size: tuple[int, int], wavelet: str) -> None:
     assert torch.isfinite(output).all()
 
 
-def test_whole_network_equals_plain_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small_clgnet().double()
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_whole_network_equals_plain_evaluation(spectrum: Spectrum) -> None:
+    model = CLGNet(chans=8, num_groups=1, num_blocks=2, spectrum=spectrum).double()
     image = torch.randn(1, 1, 33, 40, dtype=torch.float64)
-    folded = model(image)
-    monkeypatch.setattr(SpatialFourierLayer, "forward", PlainSpatialFourierLayer.forward)
-    torch.testing.assert_close(folded, model(image), rtol=1e-10, atol=1e-10)
+    output = model(image)
+    torch.testing.assert_close(output, plain_clgnet(model)(image), rtol=1e-10, atol=1e-10)
 
 
 def test_batch_equals_one_by_one() -> None:
@@ -75,11 +76,45 @@ def test_bfloat16_autocast() -> None:
     assert (output.float() - reference).norm() < 0.02 * reference.norm()
 
 
-def test_export_gives_the_same_output() -> None:
+@pytest.mark.parametrize("size", [(32, 36), (17, 23)])
+def test_export_gives_the_same_output(size: tuple[int, int]) -> None:
     model = small_clgnet().eval()
-    image = torch.randn(1, 1, 32, 36)
+    image = torch.randn(1, 1, *size)
     exported = torch.export.export(model, (torch.zeros_like(image),)).module()
     torch.testing.assert_close(exported(image), model(image))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the exporter's own
+def test_onnx_gives_the_same_output(tmp_path: Path) -> None:
+    """By torch's own exporter, as the README shows it; the size is fixed, odd ones work too."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    for spectrum in SPECTRA:
+        model = CLGNet(chans=8, num_groups=1, num_blocks=1, spectrum=spectrum).eval()
+        image = torch.randn(1, 1, 31, 36)
+        path = tmp_path / f"{spectrum}.onnx"
+        torch.onnx.export(model, (torch.zeros_like(image),), path, dynamo=True)
+        session = onnxruntime.InferenceSession(path)
+        (output,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        torch.testing.assert_close(torch.from_numpy(output), model(image), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler's own
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_compiled_equals_eager(spectrum: Spectrum) -> None:
+    """One graph without breaks; output and gradients, in training."""
+    model = CLGNet(chans=8, num_groups=1, num_blocks=1, spectrum=spectrum)
+    compiled = torch.compile(model, fullgraph=True)
+    image = torch.randn(2, 1, 24, 30)
+    results = []
+    for each in (model, compiled):
+        model.zero_grad()
+        output = each(image)
+        output.square().mean().backward()
+        results.append((output, [parameter.grad for parameter in model.parameters()]))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-3, atol=1e-5)
 
 
 def test_gradients_reach_every_parameter() -> None:

@@ -1,78 +1,171 @@
-"""The folded spatial-Fourier layer against eq. 6 to 8 evaluated plainly."""
+"""The spatial-Fourier layer against its equations evaluated plainly; derivatives; precisions."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from fastmri_clgnet.benchmark.plain import PlainSpatialFourierLayer
 from fastmri_clgnet.models import (
+    SPECTRA,
     SpatialFourierLayer,
     SpatialFourierResidualBlock,
     SpatialFourierResidualGroup,
+    Spectrum,
 )
-from fastmri_clgnet.models.spatial_fourier_op import (
-    hilbert,
-    hilbert_matrix,
-    mirror,
-    spatial_fourier,
-)
-from tests.helpers import assert_gradients_reach_all
+from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all
 
-SIZES = [(16, 16), (17, 20), (20, 17), (21, 33), (3, 2)]
+every_spectrum = pytest.mark.parametrize("spectrum", SPECTRA)
+# torch compiles its own forward-mode rules with torch.jit, which it deprecates
+of_torch = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=str
-)
-def test_folded_equals_plain(
-    size: tuple[int, int], dtype: torch.dtype, tolerance: float, generator: torch.Generator
+def make_layer(chans: int, spectrum: Spectrum) -> SpatialFourierLayer:
+    torch.manual_seed(0)
+    return SpatialFourierLayer(chans, spectrum).double()
+
+
+@every_spectrum
+@pytest.mark.parametrize("size", [(16, 16), (17, 22), (24, 31), (33, 35)])
+def test_equals_its_formula(
+    spectrum: Spectrum, size: tuple[int, int], generator: torch.Generator
 ) -> None:
-    layer = SpatialFourierLayer(6).to(dtype)
-    plain_layer = PlainSpatialFourierLayer(6).to(dtype)
-    plain_layer.load_state_dict(layer.state_dict())
-    features = torch.randn(2, 6, *size, dtype=dtype, generator=generator, requires_grad=True)
-    weights = torch.randn(2, 6, *size, dtype=dtype, generator=generator)
-
-    plain = plain_layer(features)
-    expected = torch.autograd.grad((plain * weights).sum(), [features, *plain_layer.parameters()])
-    folded = layer(features)
-    gradients = torch.autograd.grad((folded * weights).sum(), [features, *layer.parameters()])
-
-    torch.testing.assert_close(folded, plain, rtol=tolerance, atol=tolerance)
-    for gradient, reference in zip(gradients, expected, strict=True):
-        scale = float(reference.abs().max()) + 1e-30
-        torch.testing.assert_close(gradient / scale, reference / scale, rtol=0, atol=tolerance)
+    """Values and gradients of input and parameters, float64, to 1e-10."""
+    layer, plain = make_layer(5, spectrum), PlainSpatialFourierLayer(5, spectrum).double()
+    plain.load_state_dict(layer.state_dict())
+    shape = (2, 5, *size)
+    features = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(shape, dtype=torch.float64, generator=generator)
+    output, expected = layer(features), plain(features)
+    torch.testing.assert_close(output, expected, rtol=0, atol=1e-10)
+    gradients = torch.autograd.grad((output * weights).sum(), [features, *layer.parameters()])
+    references = torch.autograd.grad((expected * weights).sum(), [features, *plain.parameters()])
+    torch.testing.assert_close(gradients, references, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("width", [1, 2, 7, 16])
-def test_hilbert_matrix_equals_its_definition(width: int) -> None:
-    rows = torch.randn(5, width, dtype=torch.float64)
-    spectrum = 1j * torch.fft.rfft(rows)
-    # what a complex-to-real transform drops: imaginary parts at frequency zero and Nyquist
-    expected = torch.fft.irfft(spectrum, n=width)
-    matrix = hilbert_matrix(width, torch.float64, torch.device("cpu"))
-    torch.testing.assert_close(rows @ matrix.T, expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(matrix, -matrix.T, rtol=0, atol=1e-12)
+@every_spectrum
+@of_torch
+def test_derivatives_of_any_kind(spectrum: Spectrum, generator: torch.Generator) -> None:
+    layer = make_layer(2, spectrum)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def function(features: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
+        values = dict(zip(names, parameters, strict=True))
+        output: torch.Tensor = torch.func.functional_call(layer, values, (features,))
+        return output
+
+    shape = (2, 2, 3, 4)
+    features = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    arguments = (features, *layer.parameters())
+    assert torch.autograd.gradcheck(function, arguments, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(function, arguments, fast_mode=True)
 
 
-@pytest.mark.parametrize("width", [1, 2, 7, 16])
-def test_hilbert_transform_is_the_product_with_its_matrix(width: int) -> None:
-    pixels = torch.randn(2, 3, width, 4, dtype=torch.float64)
-    expected = torch.einsum(
-        "xv,byvc->byxc", hilbert_matrix(width, pixels.dtype, pixels.device), pixels
-    )
-    work, out = torch.empty_like(pixels), torch.empty_like(pixels)
-    torch.testing.assert_close(hilbert(pixels, work, out), expected, rtol=0, atol=1e-12)
+@every_spectrum
+@of_torch
+def test_function_transforms_agree_with_autograd(
+    spectrum: Spectrum, generator: torch.Generator
+) -> None:
+    layer = make_layer(3, spectrum)
+    parameters = dict(layer.named_parameters())
+    shape = (4, 2, 3, 7, 6)
+    batches = torch.randn(shape, dtype=torch.float64, generator=generator)
+
+    def loss(values: dict[str, torch.Tensor], features: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = torch.func.functional_call(layer, values, (features,))
+        return output.square().sum()
+
+    outputs = torch.stack([layer(each) for each in batches])
+    torch.testing.assert_close(torch.func.vmap(layer)(batches), outputs)
+    each_gradient = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, batches)
+    for index, features in enumerate(batches):
+        expected = torch.autograd.grad(loss(parameters, features), list(parameters.values()))
+        for name, gradient in zip(parameters, expected, strict=True):
+            torch.testing.assert_close(each_gradient[name][index], gradient, atol=1e-9, rtol=1e-9)
+    direction = torch.randn(shape[1:], dtype=torch.float64, generator=generator)
+    _, tangent = torch.func.jvp(layer, (batches[0],), (direction,))
+    step = 1e-6
+    difference = layer(batches[0] + step * direction) - layer(batches[0] - step * direction)
+    torch.testing.assert_close(tangent, difference / (2 * step), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_mirror_conjugates_the_spectrum(size: tuple[int, int]) -> None:
-    pixels = torch.randn(1, *size, 3, dtype=torch.float64)
-    spectrum = torch.fft.fft2(pixels, dim=(1, 2))
-    mirrored = torch.fft.fft2(mirror(pixels, torch.empty_like(pixels)), dim=(1, 2))
-    torch.testing.assert_close(mirrored, spectrum.conj(), rtol=0, atol=1e-10)
+def seen_by_one_output_pixel(module: torch.nn.Module) -> torch.Tensor:
+    """Which pixels of an 18 x 17 image have a gradient from the output's pixel (5, 6)."""
+    module = module.double()
+    features = torch.randn(1, 4, 18, 17, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(module(features)[0, 0, 5, 6], features)
+    return gradient.abs().amax(dim=1)[0] > 1e-12
+
+
+def test_what_one_output_pixel_sees() -> None:
+    """Every input pixel, with a non-linearity in the spectrum."""
+    assert seen_by_one_output_pixel(SpatialFourierLayer(4, "relu")).all()
+    # what an impulse at the origin adds to the spectrum is constant: normalisation takes it out
+    seen = seen_by_one_output_pixel(SpatialFourierLayer(4))
+    assert seen.flatten()[1:].all()
+    assert not seen[0, 0]
+    assert seen_by_one_output_pixel(SpatialFourierResidualBlock(4)).all()
+    # without a non-linearity: its neighbourhood, its row, its mirrored row
+    seen = seen_by_one_output_pixel(SpatialFourierLayer(4, "linear"))
+    assert seen[[5, 18 - 5]].all()
+    assert seen.double().mean() < 0.2
+
+
+@every_spectrum
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_images_without_structure_are_finite(
+    spectrum: Spectrum, value: float, dtype: torch.dtype
+) -> None:
+    layer = make_layer(3, spectrum).to(dtype)
+    features = torch.full((2, 3, 16, 18), value, dtype=dtype, requires_grad=True)
+    output = layer(features)
+    output.square().sum().backward()
+    assert torch.isfinite(output).all()
+    assert features.grad is not None
+    assert torch.isfinite(features.grad).all()
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+@every_spectrum
+def test_batch_equals_one_by_one(spectrum: Spectrum, generator: torch.Generator) -> None:
+    features = torch.randn(3, 4, 17, 20, dtype=torch.float64, generator=generator)
+    assert_batch_equals_single(make_layer(4, spectrum), features)
+
+
+@every_spectrum
+def test_autocast_leaves_the_spectrum_in_float32(spectrum: Spectrum) -> None:
+    torch.manual_seed(0)
+    layer = SpatialFourierLayer(8, spectrum)
+    # a mean of 100 would leave nothing of the rest in bfloat16's 8 bits
+    features = 100 + torch.randn(1, 8, 24, 20)
+    dtypes = set()
+    for parameter in layer.parameters():
+        parameter.register_hook(lambda gradient: dtypes.add(gradient.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = layer(features)
+    reference = layer(features)
+    assert output.dtype is torch.bfloat16
+    assert (output.float() - reference).norm() < 0.02 * reference.norm()
+    output.float().square().mean().backward()
+    assert_gradients_reach_all(layer)
+    assert dtypes == {torch.float32}
+
+
+def test_flop_counter_sees_every_convolution() -> None:
+    """2 operations a multiply-add: 3x3 kernel, the product in the spectrum, its fusion, weights."""
+    chans, height, width = 6, 16, 18
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        SpatialFourierLayer(chans)(torch.zeros(1, chans, height, width))
+    local = 2 * height * width * 9 * chans**2
+    spectral = 2 * height * (width // 2 + 1) * (2 * chans) ** 2
+    fuse = 2 * height * width * chans**2
+    weights = 2 * 9 * chans**3 + 2 * chans**2
+    counted = counter.get_total_flops()
+    assert local + spectral + fuse <= counted <= local + spectral + fuse + weights
 
 
 @pytest.mark.parametrize("block", [SpatialFourierResidualBlock, SpatialFourierResidualGroup])
@@ -87,30 +180,10 @@ def test_blocks_are_residual_and_learn(block: type[torch.nn.Module]) -> None:
     torch.testing.assert_close(module(features), features)
 
 
-def test_layer_without_bias_is_refused() -> None:
+def test_errors() -> None:
+    with pytest.raises(ValueError, match="spectrum='fourier': expected one of norm_relu, relu"):
+        SpatialFourierLayer(2, "fourier")  # type: ignore[arg-type]
     layer = SpatialFourierLayer(2)
     layer.local.bias = None
     with pytest.raises(ValueError, match="need their biases"):
         layer(torch.zeros(1, 2, 8, 8))
-
-
-# torch's own checks look at tensors that are no leaves, and silence this outside pytest
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
-def test_operator_is_registered_as_torch_asks(generator: torch.Generator) -> None:
-    def random(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, requires_grad=True)
-
-    inputs = (random(2, 3, 6, 8), random(3, 3, 3, 3), random(3), random(3, 3, 3), random(2, 3))
-    torch.library.opcheck(spatial_fourier, inputs)
-
-
-def test_layer_under_autocast_is_close_and_keeps_float32_gradients() -> None:
-    layer = SpatialFourierLayer(8)
-    features = torch.randn(1, 8, 12, 16)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = layer(features)
-    assert output.dtype is torch.bfloat16
-    torch.testing.assert_close(output.float(), layer(features), rtol=0.05, atol=0.05)
-    output.float().square().mean().backward()
-    assert_gradients_reach_all(layer)
-    assert {p.grad.dtype for p in layer.parameters() if p.grad is not None} == {torch.float32}

@@ -157,16 +157,16 @@ def test_interrupted_writing_keeps_the_previous_reconstructions(
     path = tmp_path / "reconstructions" / "e.h5"
     before = path.read_bytes()
 
-    def fail(outputs: object, folder: Path) -> None:
-        folder.mkdir()
-        (folder / "e.h5").write_bytes(b"half")
+    def fail(outputs: dict[str, object], folder: Path) -> None:
+        for name in outputs:
+            (folder / name).write_bytes(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(fastmri, "save_reconstructions", fail)
     with pytest.raises(InputError, match="No space left"):
         trainer(tmp_path).test(ZeroFilledModule(), data, verbose=False)
     assert path.read_bytes() == before
-    assert [each.name for each in tmp_path.iterdir()] == ["reconstructions"]
+    assert [each.name for each in tmp_path.rglob("*")] == ["reconstructions", "e.h5"]
 
 
 def test_wrong_order_of_bases_is_refused() -> None:

@@ -17,6 +17,7 @@ import gc, json, os, sys
 from pathlib import Path
 import pytorch_lightning as pl
 from fastmri_clgnet import train_clgnet
+from fastmri_clgnet.training.session import Session
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 measured = []
@@ -32,10 +33,10 @@ class Measure(pl.Callback):
             measure()
 
 EVERY = int(sys.argv[1])
-make = train_clgnet.make_trainer
+make = Session.make_trainer
 if EVERY:
-    train_clgnet.make_trainer = lambda args, callbacks=None, logger=None: make(
-        args, None if callbacks is None else [*callbacks, Measure()], logger
+    Session.make_trainer = lambda self, callbacks=None, *more: make(
+        self, None if callbacks is None else [*callbacks, Measure()], *more
     )
     assert train_clgnet.main(sys.argv[2:]) == 0
 else:

@@ -1,9 +1,10 @@
-"""The report command: what stands in the page, for runs and folders; errors."""
+"""The report, as a function and as a command: what the page holds, for runs and folders."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -18,14 +19,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from fastmri import evaluate as host
 
-from fastmri_clgnet.reconstruct import main as reconstruct
-from fastmri_clgnet.reconstruct import read_settings
+from fastmri_clgnet.data import Mask
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.reconstruct import read_settings, reconstruct
+from fastmri_clgnet.report import report
 from fastmri_clgnet.report.__main__ import main
 from fastmri_clgnet.report.curves import read_curves
-from fastmri_clgnet.report.panels import make_frames
-from fastmri_clgnet.report.slices import Choice, Volume
-from tests.helpers import MASK
+from fastmri_clgnet.report.slices import Choice, Volume, make_frames
 from tests.report.conftest import HOSTILE, Folders
 
 CPU = ["--device", "cpu"]
@@ -62,6 +64,8 @@ def test_report_of_a_run_in_an_empty_folder(
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     assert main([str(run), "--figure", "figures/f.pdf", *CPU]) == 0
+    printed = capsys.readouterr().out
+    assert re.fullmatch(r"Figure: figures/f.pdf\nReport: report.html \(\d\.\d MB\)\n", printed)
     assert {path.name for path in tmp_path.iterdir()} == {"run", "report.html", "figures"}
     assert Path("figures/f.pdf").read_bytes().startswith(b"%PDF")
     page = Texts(Path("report.html").read_text(encoding="utf-8"))
@@ -69,7 +73,7 @@ def test_report_of_a_run_in_an_empty_folder(
     for heading in ("Training curves", "Metrics", "Worst: ", "Median: ", "Best: "):
         assert heading in page.text
     assert f"python -m fastmri_clgnet.train_clgnet --config {run}/config.yaml" in page.text
-    assert f"python -m fastmri_clgnet.report {run} --figure" in page.text
+    assert f"fastmri_clgnet.report {run} --figure figures/f.pdf --device cpu\n" in page.text
     # the numbers are the run's own validation
     logged = json.loads((run / "metrics.json").read_text())
     for method in ("zero-filled", "CLGNet"):
@@ -77,9 +81,12 @@ def test_report_of_a_run_in_an_empty_folder(
     # the second report makes nothing again
     made = run / "validation_reconstructions" / "c.h5"
     time = made.stat().st_mtime_ns
-    assert main([str(run), *CPU]) == 0
+    written = report([run], device="cpu", zero_filled=False)
     assert made.stat().st_mtime_ns == time
-    assert "Report: report.html" in capsys.readouterr().out
+    assert (written.path, written.failures) == (Path("report.html"), [])
+    text = written.path.read_text(encoding="utf-8")
+    assert written.n_bytes == len(text.encode())
+    assert f"fastmri_clgnet.report {run} --no_zero_filled --device cpu\n" in text
 
 
 def test_a_run_shows_its_checkpoint_and_not_other_files(
@@ -91,8 +98,7 @@ def test_a_run_shows_its_checkpoint_and_not_other_files(
     shutil.copytree(small_run, run)
     for name in ("c.h5", "d.h5"):
         shutil.copy(run / "reconstructions" / "e.h5", run / "reconstructions" / name)
-    command = [str(run), "--no-zero-filled", *CPU]
-    assert main(command) == 0
+    report([run], zero_filled=False, device="cpu")
     ssim = json.loads((run / "metrics.json").read_text())["CLGNet"]["ssim"]
     assert f"{ssim:.4f} [" in Path("report.html").read_text(encoding="utf-8")
     # the training goes on
@@ -104,7 +110,7 @@ def test_a_run_shows_its_checkpoint_and_not_other_files(
     torch.save(checkpoint, best)
     made = run / "validation_reconstructions" / "c.h5"
     before = read_settings(made)
-    assert main(command) == 0
+    report([run], zero_filled=False, device="cpu")
     after = read_settings(made)
     assert before is not None
     assert after is not None
@@ -113,21 +119,21 @@ def test_a_run_shows_its_checkpoint_and_not_other_files(
 
 
 def test_a_run_without_a_checkpoint_shows_its_reconstructions(
-    small_run: Path, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_run: Path, small_dataset: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     shutil.rmtree(run / "checkpoints")
-    command = [str(run), "--output", str(tmp_path / "page.html"), "--no-zero-filled", *CPU]
-    assert main(command) == 1
-    assert "nor a checkpoint" in capsys.readouterr().err
+    output = tmp_path / "page.html"
+    with pytest.raises(InputError, match="nor a checkpoint"):
+        report([run], output, zero_filled=False)
     for name in ("c.h5", "d.h5"):
         with (
             h5py.File(small_dataset / "singlecoil_val" / name) as file,
             h5py.File(run / "reconstructions" / name, "w") as out,
         ):
             out["reconstruction"] = file["reconstruction_esc"][()] * 1.1
-    assert main(command) == 0
+    report([run], output, zero_filled=False)
     assert not (run / "validation_reconstructions").exists()
 
 
@@ -141,8 +147,7 @@ def test_report_of_folders_names_what_is_wrong(
         with h5py.File(targets / name) as file, h5py.File(noisy / name, "w") as out:
             out["reconstruction"] = file["reconstruction_rss"][()] * 1.1
     own = tmp_path / "own"
-    command = ["--model", "zero_filled", "--data_path", str(targets), "--output_path", str(own)]
-    assert reconstruct([*command, *MASK, "--precision", "bf16-mixed"]) == 0
+    reconstruct(targets, own, model="zero_filled", mask=Mask(), precision="bf16-mixed")
     (noisy / "d.h5").unlink()
     output = tmp_path / "a" / "page.html"
     flags = ["--target-path", str(targets), "--output", str(output), *CPU]
@@ -157,34 +162,37 @@ def test_report_of_folders_names_what_is_wrong(
 
 def test_names_are_text_and_not_markup(folders: Folders, tmp_path: Path) -> None:
     output = tmp_path / "page.html"
-    flags = ["--target-path", str(folders.targets), "--output", str(output), "--title", HOSTILE]
-    assert main([str(folders.good), *flags, "--labels", HOSTILE]) == 0
+    report([folders.good], output, target_path=folders.targets, title=HOSTILE, labels=[HOSTILE])
     text = output.read_text(encoding="utf-8")
     page = Texts(text)
     assert page.tags.count("script") == 2
+    # the script is the one that the policy allows
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
     assert "<img src=x" not in text
     assert "throw 1" in page.text
     assert f"{HOSTILE}.h5" in page.text
     assert "do not say their mask" in page.text
 
 
-def test_a_run_without_its_data_shows_curves_and_settings(
-    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data_path"] = "nowhere"
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     output = tmp_path / "page.html"
-    for flag in (["--figure", str(tmp_path / "f.png")], ["--slices", "c.h5:0"]):
-        assert main([str(run), "--output", str(output), *flag, *CPU]) == 1
-        assert "give --target-path, the folder of its fully" in capsys.readouterr().err
+    for asked in ({"figure": tmp_path / "f.png"}, {"slices": ["c.h5:0"]}):
+        with pytest.raises(InputError, match="give --target-path, the folder of its fully"):
+            report([run], output, **asked)
         assert not output.exists()
-    assert main([str(run), "--output", str(output), *CPU]) == 0
+    report([run], output)
     page = Texts(output.read_text(encoding="utf-8"))
     assert "is not where its settings say" in page.text
     assert "validation at the end of the training" in page.text
+    logged = json.loads((run / "metrics.json").read_text())
+    assert f"{logged['CLGNet']['psnr']:.4g}" in page.text
     assert "Training curves" in page.text
 
 
@@ -199,20 +207,40 @@ def test_names_in_tensorboard_are_stable(small_run: Path) -> None:
     assert np.isfinite(values).all()
 
 
+def test_captions_are_fastmris_metrics_of_the_slice(folders: Folders, tmp_path: Path) -> None:
+    output = tmp_path / "page.html"
+    paths = [folders.good, folders.bad]
+    report(paths, output, target_path=folders.targets, slices=["plain.h5:3"])
+    text = output.read_text(encoding="utf-8")
+    (frames,) = re.findall(r'id="frames">(.*?)</script>', text, re.DOTALL)
+    shown = json.loads(html.unescape(frames))["plain.h5"]
+    with h5py.File(folders.targets / "plain.h5") as file:
+        target = file["reconstruction_esc"][()]
+    for index, (good, bad, _) in shown.items():
+        for part, folder in ((good, folders.good), (bad, folders.bad)):
+            with h5py.File(folder / "plain.h5") as file:
+                image = file["reconstruction"][int(index)]
+            one = target[int(index)]
+            psnr = host.psnr(one, image, maxval=target.max())
+            ssim = float(host.ssim(one[None], image[None], maxval=target.max())[0])
+            assert part["name"] == folder.name
+            assert part["caption"] == f"{psnr:.2f} dB, SSIM {ssim:.3f}"
+
+
 def test_pages_stay_small(tmp_path: Path) -> None:
     """Volumes that are too large for the page are thinned out, the chosen slices are kept."""
     rng = np.random.default_rng(0)
     target = rng.random((40, 64, 64), dtype=np.float32)
     noisy = target + 0.1 * rng.standard_normal(target.shape).astype(np.float32)
-    volume = Volume(target, {"a": noisy, "b": noisy}, 1.0, 0.3)
+    ssim = [0.5] * 40
+    volume = Volume(target, {"a": noisy, "b": noisy}, {"a": ssim, "b": ssim}, 1.0, 0.3)
     choices = [Choice("worst", "v.h5", 7), Choice("best", "v.h5", 39)]
     sizes, counts = [], []
     for limit in (10**7, 3 * 10**5, 5 * 10**4):
-        frames, panels = make_frames(choices, {"v.h5": volume}, limit)
+        frames = make_frames(choices, {"v.h5": volume}, limit)
         assert {7, 39} <= frames["v.h5"].keys()
-        assert [panel["choice"] for panel in panels] == choices
         counts.append(len(frames["v.h5"]))
-        sizes.append(len(json.dumps([frames, [panel["frame"] for panel in panels]])))
+        sizes.append(len(json.dumps([frames, frames["v.h5"][7], frames["v.h5"][39]])))
         assert sizes[-1] < 1.05 * limit
     assert counts[0] == 40 > counts[1] > counts[2] == 2
 
@@ -266,13 +294,3 @@ def test_the_wheel_holds_the_pages_parts(tmp_path: Path) -> None:
     assert {"template.html", "style.css", "viewer.js"} <= parts
     for part in ("template.html", "style.css", "viewer.js"):
         assert f"fastmri_clgnet/report/{part}" in zipfile.ZipFile(wheel).namelist()
-
-
-def test_script_is_the_one_that_the_policy_allows(folders: Folders, tmp_path: Path) -> None:
-    output = tmp_path / "page.html"
-    flags = ["--target-path", str(folders.targets), "--output", str(output)]
-    assert main([str(folders.good), *flags]) == 0
-    text = output.read_text(encoding="utf-8")
-    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in text

@@ -208,6 +208,7 @@ def test_launchers_and_the_demo_data_set(launcher: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_a_checkpoint(data_path: Path, tmp_path: Path) -> None:
     flags = [*COMMAND, "--data_path", str(data_path), "--check_val_every_n_epoch", "1000000"]
+    flags += ["--checkpoint_minutes", "0.02"]  # the last file stands
     root = tmp_path / "run"
     command = [sys.executable, "-m", MODULE, *flags, *TWO, "--default_root_dir", str(root)]
     log = tmp_path / "log"

@@ -54,15 +54,25 @@ class KspaceNetwork(nn.Module, ABC):
 
 
 def to_image(kspace: torch.Tensor) -> torch.Tensor:
-    """Centred orthonormal inverse FFT, (batch, height, width, 2) to the same: the host's."""
-    image: torch.Tensor = fastmri.ifft2c(kspace)
+    """Centred orthonormal inverse FFT, (batch, height, width, 2) to the same: the host's.
+
+    Half precision becomes float32, since no FFT takes it on every device.
+    """
+    image: torch.Tensor = fastmri.ifft2c(_at_least_float32(kspace))
     return image
 
 
 def to_kspace(image: torch.Tensor) -> torch.Tensor:
-    """Centred orthonormal FFT, (batch, height, width, 2) to the same: the host's."""
-    kspace: torch.Tensor = fastmri.fft2c(image)
+    """Centred orthonormal FFT, (batch, height, width, 2) to the same: the host's.
+
+    Half precision becomes float32, as in `to_image`.
+    """
+    kspace: torch.Tensor = fastmri.fft2c(_at_least_float32(image))
     return kspace
+
+
+def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def to_channels(values: torch.Tensor) -> torch.Tensor:

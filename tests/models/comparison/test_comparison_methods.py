@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.benchmark import count_macs
+from fastmri_clgnet.benchmark.inputs import example_inputs
 from fastmri_clgnet.models.comparison import (
     CDDN,
     COMPARISON_METHODS,
@@ -214,3 +215,25 @@ def test_state_dict_round_trip(name: str) -> None:
     mask = column_mask(16).float()
     measured = mask * complex_randn(1, 16, 16).float()
     assert torch.equal(other(measured, mask).image, network(measured, mask).image)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_fourier_operators_take_half_precision(dtype: torch.dtype) -> None:
+    """What a convolution gives under autocast: the FFT is computed in float32."""
+    values = torch.randn(1, 8, 9, 2).to(dtype)
+    for function in (to_image, to_kspace):
+        assert function(values).dtype is torch.float32
+        torch.testing.assert_close(function(values), function(values.float()))
+
+
+@pytest.mark.parametrize("name", COMPARISON_METHODS)
+def test_autocast_is_near_full_precision(name: str) -> None:
+    torch.manual_seed(0)
+    network = COMPARISON_METHODS[name]().eval()
+    kspace, mask = example_inputs(network, (24, 20), torch.device("cpu"))
+    with torch.no_grad():
+        reference = network(kspace, mask).image
+        with torch.autocast("cpu", torch.bfloat16):
+            image = network(kspace, mask).image
+    assert torch.isfinite(image).all()
+    assert (image.float() - reference).norm() < 0.05 * reference.norm()
