@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.checkpoint import MODEL_KEY, completed
+from fastmri_clgnet.training.checkpoint import MODEL_KEY, TRAINED_ON_KEY, completed
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
@@ -33,12 +33,15 @@ class StoredModel(NamedTuple):
         model: Which one: a choice of train_clgnet's --model.
         arguments: Of its Lightning module's constructor.
         state: Its parameters and buffers by name, on the CPU.
+        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of the training
+            data; empty where the file does not say it.
     """
 
     path: Path
     model: str
     arguments: dict[str, Any]
     state: dict[str, torch.Tensor]
+    trained_on: dict[str, Any] = {}  # noqa: RUF012
 
 
 def load(
@@ -80,10 +83,12 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
     if path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
         contents = _read_json(path.with_suffix(ARGUMENTS_SUFFIX))
         name, arguments = contents.get("model"), contents.get("arguments")
+        trained_on = contents.get("trained_on")
         state: Any = _read_safetensors(path.with_suffix(WEIGHTS_SUFFIX))
     else:
         contents = load_tensors(path, _EXPECTED)
         name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
+        trained_on = contents.get(TRAINED_ON_KEY)
         state = contents.get("state_dict")
     if not _are_tensors(state) or not isinstance(arguments, dict):
         raise InputError(
@@ -102,7 +107,8 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
             f"{path}: of a model {name!r} that this version does not know; expected one of "
             f"{', '.join(MODELS)}"
         )
-    return StoredModel(path, name, arguments, state)
+    trained_on = trained_on if isinstance(trained_on, dict) else {}
+    return StoredModel(path, name, arguments, state, trained_on)
 
 
 def build(stored: StoredModel) -> MriModule:
@@ -140,6 +146,7 @@ def build(stored: StoredModel) -> MriModule:
         raise InputError(
             f"{stored.path}: does not fit the model {stored.model} ({reason})"
         ) from error
+    vars(module)["trained_on"] = stored.trained_on
     return module.eval()
 
 

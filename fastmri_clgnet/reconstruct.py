@@ -129,7 +129,7 @@ def reconstruct(
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
-    module = _load(checkpoint, model)
+    module = load_module(checkpoint, model)
     path = checkpoint if isinstance(checkpoint, Path) else None
     settings = describe(module, path, challenge, mask, precision)
     output_path.mkdir(parents=True, exist_ok=True)
@@ -217,8 +217,8 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
     return look_at_folder(folder, look)
 
 
-def _load(checkpoint: Path | MriModule | None, model: str | None) -> MriModule:
-    """The model in evaluation mode, loaded or copied."""
+def load_module(checkpoint: Path | MriModule | None, model: str | None) -> MriModule:
+    """The model in evaluation mode, loaded or copied; see `reconstruct`."""
     from fastmri_clgnet.loading import build, read_model
 
     if model not in (None, *MODELS):

@@ -14,8 +14,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
 from fastmri_clgnet.errors import InputError
 
@@ -144,3 +146,18 @@ def check_filters(item: h5py.Dataset, path: Path) -> None:
                 f"{path}: '{item.name.strip('/')}' is compressed by the filter {label} (number "
                 f"{code}), which is not installed: pip install hdf5plugin"
             )
+
+
+def plain(value: Any) -> Any:
+    """An attribute as a plain value: bytes and arrays of one element are what other programs write.
+
+    Args:
+        value: As h5py gives it.
+
+    Returns:
+        Text, a number, or the array if it has several elements.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.reshape(-1)[0] if value.size == 1 else value
+        value = value.item() if isinstance(value, np.generic) else value
+    return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else value

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
 
@@ -57,12 +57,16 @@ class VolumeInfo(NamedTuple):
         kspace_shape: (slices, [coils,] rows, columns).
         image_size: Height and width of the target, or of the header's image where there is none.
         header: What the ISMRMRD header says.
+        acquisition: Name of the sequence.
+        simulated: Whether the file says that its k-space is simulated.
     """
 
     path: Path
     kspace_shape: tuple[int, ...]
     image_size: tuple[int, int]
     header: HeaderInfo
+    acquisition: str = "unknown"
+    simulated: bool = False
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -258,7 +262,9 @@ def inspect_volume(
             f"{path}: an image of {image_size[0]} x {image_size[1]} pixels does not fit into "
             f"k-space of {rows} x {columns}"
         )
-    return VolumeInfo(path, tuple(kspace.shape), image_size, info)
+    acquisition = str(plain(file.attrs.get("acquisition", "unknown")))
+    simulated = "simulated" in file.attrs
+    return VolumeInfo(path, tuple(kspace.shape), image_size, info, acquisition, simulated)
 
 
 def _dataset(

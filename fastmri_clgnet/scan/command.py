@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -15,6 +16,9 @@ from fastmri_clgnet.reconstruct import Precision, describe, load_module
 from fastmri_clgnet.scan.output import checked_suffix, output_files, write_images
 from fastmri_clgnet.scan.reading import Reading, read_scan
 from fastmri_clgnet.scan.reconstruction import find_weights, out_of_domain, run, undersample
+
+if TYPE_CHECKING:
+    from fastmri.pl_modules import MriModule
 
 
 @dataclass(frozen=True)
@@ -91,13 +95,13 @@ def reconstruct_file(
     read = str(volume)
     if mask is not None:
         volume = undersample(volume, mask)
-    module, name = load_module(None if checkpoint is None else find_weights(checkpoint), model)
+    module = load_module(None if checkpoint is None else find_weights(checkpoint), model)
     warning = out_of_domain(module, volume)
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
         images = run(module, volume, device, batch_size, precision, bar.update)
-    settings = describe(module, name, checkpoint, volume.challenge, mask, precision)
+    settings = describe(module, checkpoint, volume.challenge, mask, precision)
     output.parent.mkdir(parents=True, exist_ok=True)
-    label = model_label(name)
+    label = model_label(module)
     files = write_images(output, images, volume, label, settings)
     what = "" if mask is None else f"undersampled ({mask}), "
     where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"
@@ -106,15 +110,14 @@ def reconstruct_file(
     return ScanWritten(files, read, done, remarks, warning)
 
 
-def model_label(name: str) -> str:
-    """The name of a choice of --model in pictures and descriptions."""
-    from fastmri_clgnet.pl_modules.registry import MODELS
+def model_label(module: MriModule) -> str:
+    """What to call a module in pictures and descriptions."""
+    from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 
-    return MODELS[name].label if name in MODELS else name
+    name = name_of(module)
+    return type(module).__name__ if name is None else MODELS[name].label
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return cli.run(
-        reconstruct_file, argv, ("scan",), prog="python -m fastmri_clgnet.reconstruct"
-    )
+    return cli.run(reconstruct_file, argv, ("scan",), prog="python -m fastmri_clgnet.reconstruct")

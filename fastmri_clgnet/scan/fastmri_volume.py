@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.data.volumes import read_header
 from fastmri_clgnet.errors import InputError
 
@@ -90,21 +90,6 @@ class FastmriVolume:
         )
 
 
-def plain(value: Any) -> Any:
-    """An attribute as a plain value: bytes and arrays of one element are what other programs write.
-
-    Args:
-        value: As h5py gives it.
-
-    Returns:
-        Text, a number, or the array if it has several elements.
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.reshape(-1)[0] if value.size == 1 else value
-        value = value.item() if isinstance(value, np.generic) else value
-    return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else value
-
-
 def _header(path: Path, file: h5py.File) -> bytes | None:
     """The XML text, wherever it stands and however it is stored."""
     item = get_dataset(file, "ismrmrd_header", path, at_once=True)
@@ -112,7 +97,9 @@ def _header(path: Path, file: h5py.File) -> bytes | None:
         return None
     value = plain(np.asarray(item[()]))
     if not isinstance(value, str) or not value:
-        raise InputError(f"{path}: the ismrmrd_header is not one text, but {item.shape} {item.dtype}")
+        raise InputError(
+            f"{path}: the ismrmrd_header is not one text, but {item.shape} {item.dtype}"
+        )
     return value.encode()
 
 

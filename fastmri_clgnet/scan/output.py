@@ -16,7 +16,11 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 
 SUFFIXES = (".h5", ".nii.gz", ".nii", ".png", ".dcm")
-_NEEDS = {".nii": ("nibabel", "nifti"), ".nii.gz": ("nibabel", "nifti"), ".dcm": ("pydicom", "dicom")}
+_NEEDS = {
+    ".nii": ("nibabel", "nifti"),
+    ".nii.gz": ("nibabel", "nifti"),
+    ".dcm": ("pydicom", "dicom"),
+}
 _MR_IMAGE, _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7"
 _LARGEST_PIXEL = 4095  # 12 bits, as scanners write
 
@@ -98,9 +102,7 @@ def write_images(
     return [path]
 
 
-def _write_nifti(
-    path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Volume
-) -> None:
+def _write_nifti(path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Volume) -> None:
     """Axes are row, column, slice; the affine is the scan's, else only the pixels' size is said."""
     import nibabel
 

@@ -147,7 +147,9 @@ def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if beginning.startswith(b"\x1f\x8b") or beginning[344:348] in (b"n+1\0", b"ni1\0"):
         raise InputError(f"{path}: an image (NIfTI?), which holds no k-space; {_EXPECTED}")
     if path.suffix == ".cfl":
-        raise InputError(f"{path}: no {path.with_suffix('.hdr').name} beside it, which says its size")
+        raise InputError(
+            f"{path}: no {path.with_suffix('.hdr').name} beside it, which says its size"
+        )
     raise InputError(f"{path}: of no known format; {_EXPECTED}")
 
 

@@ -107,7 +107,7 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
-    module, _ = load_module(find_weights(weights), model)
+    module = load_module(find_weights(weights), model)
     remark = out_of_domain(module, scan)
     if remark is not None:
         warnings.warn(remark, OutOfDomain, stacklevel=2)
