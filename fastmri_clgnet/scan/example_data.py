@@ -14,8 +14,8 @@ def example_slice() -> Volume:
     """One slice of real, fully sampled raw k-space: T2 TSE of a brain, 4 coils.
 
     From AGILE's test data (Huber et al., Graz University of Technology; Zenodo record 800525),
-    under CC BY 4.0: keep this attribution with any copy. The readout oversampling was removed. The size
-    of a pixel is not known.
+    under CC BY 4.0: keep this attribution with any copy. The readout oversampling was removed. The
+    size of a pixel is not known.
 
     Returns:
         The scan; k-space (1, 4, 256, 256) complex64.

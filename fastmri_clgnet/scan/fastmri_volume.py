@@ -58,8 +58,8 @@ class FastmriVolume:
                 size = (rows, rows)
             if size[0] > rows or size[1] > columns:
                 raise InputError(
-                    f"{path}: the header's image of {size[0]} x {size[1]} does not fit into k-space "
-                    f"of {rows} x {columns}"
+                    f"{path}: the header's image of {size[0]} x {size[1]} does not fit into "
+                    f"k-space of {rows} x {columns}"
                 )
             first, end = max(info.acquired[0], 0), min(info.acquired[1], columns)
             outside = kspace[..., :first].any() or kspace[..., end:].any()

@@ -132,11 +132,11 @@ def _write_dicom(
     """
     import pydicom
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
     from fastmri_clgnet import __version__
 
-    storage = _SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE
+    storage = UID(_SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE)
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     now = datetime.datetime.now()
     scale = float(images.max()) / _LARGEST_PIXEL or 1.0
