@@ -10,9 +10,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from fastmri_clgnet.convert.bart import Bart
 from fastmri_clgnet.convert.cc359 import CC359
+from fastmri_clgnet.convert.conventions import center_is_in_the_middle
 from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.convert.lines import GRIDDING
 from fastmri_clgnet.convert.numpy_arrays import Axis, NumPy, load_array
@@ -190,7 +192,7 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if not np.iscomplexobj(array) and array.ndim == 4 and shape[-1] == 2 and reading.axes is None:
         return path, CC359(), "Calgary-Campinas"
     if reading.axes is not None:
-        return path, NumPy(reading.axes), "NumPy"
+        return _numpy(path, array, reading.axes)
     if not np.iscomplexobj(array):
         raise InputError(
             f"{path}: an array {shape} of {array.dtype}; expected complex k-space (with an axis of "
@@ -201,12 +203,25 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         4: ("slice", "coil", "row", "column"),
     }
     if array.ndim in guesses:
-        return path, NumPy(guesses[array.ndim]), "NumPy"
+        return _numpy(path, array, guesses[array.ndim])
     refuse_2d_undersampling(path, array.astype(np.complex64, copy=False))
     raise InputError(
         f"{path}: an array {shape}, whose first axis may be slices or coils: name the axes "
         "(--axes coil row column or --axes slice row column; Reading(axes=...) in Python)"
     )
+
+
+def _numpy(
+    path: Path, array: npt.NDArray, axes: tuple[Axis, ...]
+) -> tuple[Path, Reader, str]:
+    """The reader of an array, which has the centre of k-space in the middle or in the corner."""
+    if {"row", "column"} <= set(axes) and array.ndim == len(axes):
+        plane = (axes.index("row"), axes.index("column"))
+        others = tuple(axis for axis in range(array.ndim) if axis not in plane)
+        energy = (np.abs(array) ** 2).sum(axis=others)
+        if not center_is_in_the_middle(energy if plane[0] < plane[1] else energy.T):
+            return path, NumPy(axes, convention="plain"), "NumPy, centre of k-space in the corner"
+    return path, NumPy(axes), "NumPy"
 
 
 def _only_one(path: Path, reading: Reading) -> None:
