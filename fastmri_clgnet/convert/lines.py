@@ -158,13 +158,15 @@ def measured_matrix(
     )
     if whole and 0 < length < rows:
         says = f"the header's matrix has {rows} rows, but readouts have {length} samples"
-        if 0 < recon_mm[0] < row_mm and abs(rows * recon_mm[0] / row_mm - length) < 1:
+        fewer = round(columns * length / rows)
+        numbers = [line.number for line in lines]
+        interpolated = max(numbers) - min(numbers) < fewer  # along the lines, too
+        without = 0 < recon_mm[0] < row_mm and abs(rows * recon_mm[0] / row_mm - length) < 1
+        if without and not interpolated:
             row_mm = recon_mm[0]
             notes.append(f"{says}: read as readouts without oversampling")
         else:
-            numbers = [line.number for line in lines]
-            if max(numbers) - min(numbers) < round(columns * length / rows):
-                columns = round(columns * length / rows)
+            columns = fewer if interpolated else columns
             notes.append(
                 f"{says}: read as a matrix that the scanner interpolates, of which {length} x "
                 f"{columns} were measured"
