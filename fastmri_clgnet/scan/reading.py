@@ -211,9 +211,7 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     )
 
 
-def _numpy(
-    path: Path, array: npt.NDArray, axes: tuple[Axis, ...]
-) -> tuple[Path, Reader, str]:
+def _numpy(path: Path, array: npt.NDArray, axes: tuple[Axis, ...]) -> tuple[Path, Reader, str]:
     """The reader of an array, which has the centre of k-space in the middle or in the corner."""
     if {"row", "column"} <= set(axes) and array.ndim == len(axes):
         plane = (axes.index("row"), axes.index("column"))

@@ -148,9 +148,7 @@ def test_a_centre_within_two_lines_is_the_headers(path: Path, kspace: np.ndarray
 
 
 @pytest.mark.parametrize("factor", [4, 8])
-def test_a_centre_between_lines_is_the_headers(
-    factor: int, path: Path, kspace: np.ndarray
-) -> None:
+def test_a_centre_between_lines_is_the_headers(factor: int, path: Path, kspace: np.ndarray) -> None:
     """No central line was measured, so that the energy is beside it."""
     columns = range(96 % factor + factor // 2, COLUMNS, factor)
     write(path, kspace, columns)
@@ -215,7 +213,7 @@ def test_oversampling_that_was_removed(path: Path, kspace: np.ndarray) -> None:
 
 def test_readouts_longer_than_the_matrix(path: Path, kspace: np.ndarray) -> None:
     write(path, kspace, range(COLUMNS), encoded=(48, COLUMNS))
-    with pytest.raises(InputError, match="64 samples .* does not fit into the header's 48 x 192"):
+    with pytest.raises(InputError, match=r"64 samples .* does not fit into the header's 48 x 192"):
         read_scan(path)
 
 
@@ -262,5 +260,5 @@ def test_truncated(path: Path, kspace: np.ndarray) -> None:
     whole = path.read_bytes()
     for length in (300, len(whole) // 2, len(whole) - 1000):
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match="scan.mrd: "):
+        with pytest.raises(InputError, match=r"scan.mrd: "):
             read_scan(path)

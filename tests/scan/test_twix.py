@@ -92,9 +92,7 @@ def test_separate_calibration_is_left_out(path: Path, kspace: np.ndarray) -> Non
     assert any("24 calibration lines of a separate scan" in note for note in scan.notes)
 
 
-def test_partial_fourier_has_its_centre_where_the_energy_is(
-    path: Path, kspace: np.ndarray
-) -> None:
+def test_partial_fourier_has_its_centre_where_the_energy_is(path: Path, kspace: np.ndarray) -> None:
     """28 of 40 lines, numbered from 0; the header gives the middle of what was acquired."""
     measured = [
         Readout(one[:, :, column], column - 12, i, center_line=14)
@@ -206,7 +204,7 @@ def test_truncated_files_are_refused(path: Path, kspace: np.ndarray) -> None:
     whole = path.read_bytes()
     for length in (5, 100, 10_240, 10_300, 12_000, len(whole) // 2, len(whole) - 600):
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match="meas.dat: .*(truncated|damaged|not Siemens)"):
+        with pytest.raises(InputError, match=r"meas.dat: .*(truncated|damaged|not Siemens)"):
             read_scan(path)
     # the size of the measurement is not always in the list
     readout = 192 + 2 * (32 + 8 * ROWS)
@@ -214,7 +212,7 @@ def test_truncated_files_are_refused(path: Path, kspace: np.ndarray) -> None:
     start = len(whole) - len(whole) % readout
     for length in (start // 2, start // 2 + 100, start // 2 + 300):
         path.write_bytes(no_size[:length])
-        with pytest.raises(InputError, match="meas.dat: truncated"):
+        with pytest.raises(InputError, match=r"meas.dat: truncated"):
             read_scan(path)
     path.write_bytes(no_size)
     np.testing.assert_array_equal(read_scan(path).kspace, kspace)
