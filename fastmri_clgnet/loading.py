@@ -146,7 +146,7 @@ def build(stored: StoredModel) -> MriModule:
         raise InputError(
             f"{stored.path}: does not fit the model {stored.model} ({reason})"
         ) from error
-    vars(module)["trained_on"] = stored.trained_on
+    module.__dict__["trained_on"] = stored.trained_on
     return module.eval()
 
 

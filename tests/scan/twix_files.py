@@ -49,8 +49,7 @@ class Readout:
         block.mdh.CutOff.Pre, block.mdh.CutOff.Post = self.cut
         place = block.mdh.SliceData
         place.SlicePos.Sag, place.SlicePos.Cor, place.SlicePos.Tra = self.position
-        for i, value in enumerate(self.quaternion):
-            place.Quaternion[i] = value
+        place.Quaternion[:] = self.quaternion
         for flag in ("ONLINE", *self.flags):
             block.add_flag(flag)
         return block
