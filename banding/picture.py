@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch.utils.data import default_collate
 
 from banding.metrics import banding_score
-from fastmri_clgnet.data.fastmri_file import atomic_path
+from fastmri_clgnet.files import atomic_path
 
 WINDOW_TOP = 0.15  # white, as a part of the target's 99th percentile
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from safetensors.torch import save
 
 import fastmri_clgnet
-from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.loading import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, build, read_model
 from fastmri_clgnet.pl_modules.registry import MODELS
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastmri_clgnet.benchmark.tables import Row
-from fastmri_clgnet.data.fastmri_file import atomic_path
 from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.train_clgnet import main as train

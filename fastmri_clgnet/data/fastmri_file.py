@@ -11,10 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, check_space, plain_name
-
-__all__ = ["TARGET_KEYS", "atomic_path", "check_space", "ismrmrd_header",
-           "n_central_columns", "plain_name", "reference_image", "write_fastmri_file"]  # fmt: skip
+from fastmri_clgnet.files import atomic_path, check_space
 
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
 

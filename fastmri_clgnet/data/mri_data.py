@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from fastmri_clgnet.data.data_module import CheckedDataModule
 
 Challenge = Literal["singlecoil", "multicoil"]
-DATASET_CACHE = Path("dataset_cache.pkl")  # the host's, in the working folder
 
 
 @dataclass(frozen=True)
@@ -132,10 +131,7 @@ class Data:
             InputError: If the masks cannot be made, or values contradict each other.
         """
         from fastmri_clgnet.data.data_module import CheckedDataModule, make_transform
-        from fastmri_clgnet.safe_loading import check_dataset_cache
 
-        if self.use_dataset_cache_file:
-            check_dataset_cache(DATASET_CACHE)
         random, fixed = self.mask.make(seed), self.fixed_mask.make(seed)
         test = fixed if self.test_split == "val" else None
         try:

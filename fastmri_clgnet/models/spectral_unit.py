@@ -10,7 +10,6 @@ the inverse FFT commute and the gradient of V can be had in the spectrum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import torch
@@ -119,7 +118,9 @@ class _AfterFFT(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         half, weight, bias, fuse = ctx.saved_tensors
         spectrum, _ = ctx.settings
-        activated, pull_back = _vjp(lambda *x: _in_spectrum(*x, spectrum), half, weight, bias)
+        activated, pull_back = torch.func.vjp(
+            lambda *x: _in_spectrum(x[0], x[1], x[2], spectrum), half, weight, bias
+        )[:2]
         # (batch, real and imaginary, chans, positions): V acts on both parts alike
         parts = (half.shape[0], 2, fuse.shape[1], -1)
         outer = irfft2_transposed(gradient).reshape(parts)
@@ -136,15 +137,7 @@ class _AfterFFT(torch.autograd.Function):
             for primal, tangent in zip(primals, tangents[:4], strict=True)
         )
         # the transpose of the backward pass, since torch does not nest forward mode
-        output, pull_back = _vjp(lambda *x: _after_fft(*x, *ctx.settings), *primals)
-        _, push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))
+        output, pull_back = torch.func.vjp(lambda *x: _after_fft(*x, *ctx.settings), *primals)[:2]
+        push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))[1]
         (tangent,) = push_forward(moved)
         return tangent
-
-
-def _vjp(
-    function: Callable[..., torch.Tensor], *primals: torch.Tensor
-) -> tuple[torch.Tensor, Callable[[torch.Tensor], tuple[torch.Tensor, ...]]]:
-    """torch.func.vjp, typed."""
-    output, pull_back = torch.func.vjp(function, *primals)
-    return output, pull_back

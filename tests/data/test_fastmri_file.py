@@ -20,10 +20,11 @@ def test_host_reads_what_was_written(challenge: str, tmp_path: Path) -> None:
     write_fastmri_file(tmp_path / "a.h5", kspace, target, acquisition="AXT2", patient_id="P")
     dataset = SliceDataset(tmp_path, challenge)
     assert len(dataset) == 3
-    read, mask, read_target, attributes, name, index = dataset[1]
-    assert np.array_equal(read, kspace[1])
-    assert np.array_equal(read_target, target[1])
-    assert (mask, name, index) == (None, "a.h5", 1)
+    for i in range(3):
+        read, mask, read_target, attributes, name, index = dataset[i]
+        assert np.array_equal(read, kspace[i])
+        assert np.array_equal(read_target, target[i])
+        assert (mask, name, index) == (None, "a.h5", i)
     assert attributes["encoding_size"] == (ROWS, COLUMNS, 1)
     assert attributes["recon_size"] == (SIZE, SIZE, 1)
     assert (attributes["padding_left"], attributes["padding_right"]) == (0, COLUMNS)
@@ -43,8 +44,12 @@ def test_masked_volume_has_what_the_host_asks_for(tmp_path: Path) -> None:
     write_fastmri_file(
         path, kspace, target, mask, acquired=(2, 34), attributes={"acceleration": 8, "simulated": 1}
     )
-    _, read_mask, _, attributes, _, _ = SliceDataset(tmp_path, "multicoil")[0]
-    assert np.array_equal(read_mask, mask)
+    dataset = SliceDataset(tmp_path, "multicoil")
+    for i in range(3):
+        read, read_mask, read_target, attributes, _, _ = dataset[i]
+        assert np.array_equal(read, kspace[i])
+        assert np.array_equal(read_mask, mask)
+        assert np.array_equal(read_target, target[i])
     assert (attributes["padding_left"], attributes["padding_right"]) == (2, 34)
     # what is given wins over what is derived: 32 / 12 columns
     assert (attributes["acceleration"], attributes["num_low_frequency"]) == (8, 7)

@@ -1,13 +1,11 @@
-"""Checkpoints that nobody here wrote: no code runs, no memory is lost, one error names the file."""
+"""Checkpoints that nobody here wrote: no code runs, one error names the file."""
 
 from __future__ import annotations
 
 import json
 import os
 import pickle
-import resource
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from banding import train_banding
 from fastmri_clgnet import export, reconstruct, train_clgnet
 from fastmri_clgnet.convert.__main__ import main as convert
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.safe_loading import check_dataset_cache, load_tensors
+from fastmri_clgnet.safe_loading import load_tensors
 from tests.helpers import MASK, QUIET, SMALL
 
 
@@ -45,29 +43,6 @@ def with_arguments(contents: dict[str, Any], **arguments: object) -> dict[str, A
     return {**contents, "hyper_parameters": {**contents["hyper_parameters"], **arguments}}
 
 
-def zip_bomb(path: Path, contents: dict[str, Any], n_bytes: int = 4 << 20) -> None:
-    """A checkpoint of as many zeros, compressed to a thousandth."""
-    others = {key: value for key, value in contents.items() if key != "optimizer_states"}
-    torch.save({**others, "state_dict": {"x": torch.zeros(4)}}, "plain.ckpt")
-    with (
-        zipfile.ZipFile("plain.ckpt") as source,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bomb,
-    ):
-        for entry in source.infolist():
-            if "/data/" in entry.filename:
-                with bomb.open(entry.filename, "w", force_zip64=True) as file:
-                    for _ in range(n_bytes >> 22):
-                        file.write(bytes(1 << 22))
-            else:
-                bomb.writestr(entry.filename, source.read(entry))
-
-
-def huge_view(path: Path, contents: dict[str, Any]) -> None:
-    """A tensor of terabytes that shares one stored number."""
-    state = {name: torch.zeros(1).expand(1 << 20, 1 << 20) for name in contents["state_dict"]}
-    torch.save({**contents, "state_dict": state}, path)
-
-
 def truncated(path: Path, contents: dict[str, Any]) -> None:
     """Half a file."""
     torch.save(contents, path)
@@ -81,7 +56,6 @@ HOSTILE: dict[str, Writer] = {
         {**good, "callbacks": Bomb()}, path, _use_new_zipfile_serialization=False
     ),
     "bare pickle": lambda path, good: path.write_bytes(pickle.dumps(Bomb())),
-    "zip bomb": zip_bomb,
     "truncated": truncated,
     "empty": lambda path, good: path.write_bytes(b""),
     "list": lambda path, good: torch.save([1, 2], path),
@@ -92,10 +66,7 @@ HOSTILE: dict[str, Writer] = {
 }
 # these are of this library's form, and would be made into a model
 HOSTILE_MODELS: dict[str, Writer] = {
-    "huge view": huge_view,
     "no tensors": lambda path, good: torch.save({**good, "state_dict": {"x": "y"}}, path),
-    "terabytes": lambda path, good: torch.save(with_arguments(good, chans=10**9), path),
-    "too deep": lambda path, good: torch.save(with_arguments(good, num_groups=10**9), path),
     "other sizes": lambda path, good: torch.save(with_arguments(good, chans=8), path),
     "class": lambda path, good: torch.save(
         with_arguments(good, loss={"class_path": "os.mkdir", "init_args": {"path": "x"}}), path
@@ -145,7 +116,7 @@ def test_every_command_refuses_it_in_one_line(
     writer(Path("hostile.ckpt"), good)
     for name, command in commands.items():
         # all load alike; and training makes the model that its flags say, not the file's
-        if kind not in ("code", "zip bomb") and name not in (
+        if kind != "code" and name not in (
             ("export",) if kind in HOSTILE_MODELS else ("continue", "export")
         ):
             continue
@@ -155,15 +126,6 @@ def test_every_command_refuses_it_in_one_line(
         assert ("last.ckpt" if name == "resume" else "hostile.ckpt") in errors[0], name
     assert not Path("exploded").exists()
     assert not Path("out").exists()
-
-
-def test_a_zip_bomb_takes_no_memory(good: dict[str, Any]) -> None:
-    zip_bomb(Path("bomb.ckpt"), good, 160 << 20)
-    assert Path("bomb.ckpt").stat().st_size < 4 << 20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError, match=r"bomb.ckpt: .* bytes would unpack to \d{9},"):
-        load_tensors(Path("bomb.ckpt"), "a checkpoint")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 80 << 10
 
 
 def test_the_reason_is_no_advice_to_load_it_unsafely(good: dict[str, Any]) -> None:
@@ -181,7 +143,7 @@ def test_exported_weights_that_do_not_fit(
     assert export.main(["good.ckpt", "weights"]) == 0
     arguments = json.loads(Path("weights.json").read_text())
     for name, value in {
-        "chans": 10**9,
+        "chans": 5,
         "wavelet": ["haar"],
         "num_blocks": -1,
         "in_chans": 0,
@@ -214,28 +176,3 @@ def test_pickles_among_arrays_are_refused(
     for name in ("a.npy", "b.npz"):
         assert f"{name}: not a NumPy array that can be read" in printed.err + printed.out
     assert not Path("exploded").exists()
-
-
-def test_the_hosts_cache_of_data_sets(
-    small_dataset: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    command = ["--data_path", str(small_dataset), "--model", "zero_filled", *QUIET]
-    command += ["--use_dataset_cache_file", "true"]
-    assert train_clgnet.main(command) == 0
-    cache = Path("dataset_cache.pkl")
-    assert cache.is_file()
-    check_dataset_cache(cache)
-    assert train_clgnet.main(command) == 0
-    cache.write_bytes(pickle.dumps({Path("data"): Bomb()}))
-    capsys.readouterr()
-    assert train_clgnet.main(command) == 1
-    error = capsys.readouterr().err
-    assert "error: dataset_cache.pkl: not a cache that fastMRI wrote (it asks for posix" in error
-    assert not Path("exploded").exists()
-    cache.write_bytes(b"noise")
-    with pytest.raises(InputError, match="not a cache that fastMRI wrote"):
-        check_dataset_cache(cache)

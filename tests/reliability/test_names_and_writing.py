@@ -18,8 +18,8 @@ import torch
 
 from fastmri_clgnet.convert.__main__ import main as convert
 from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.data.fastmri_file import atomic_path, plain_name
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, plain_name
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.report.sources import find_sources
@@ -65,7 +65,7 @@ def _files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_of_samples_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected the name of a file alone"):
+    with pytest.raises(InputError, match="expected the name of a file only"):
         plain_name(name)
     module = ZeroFilledModule(0)
     root = tmp_path / "a" / "b" / "c"
@@ -77,7 +77,7 @@ def test_names_of_samples_do_not_lead_out_of_the_folder(name: str, tmp_path: Pat
     module._trainer = Trainer()
     output = np.zeros((1, 4, 4), np.float32)
     module._test_outputs = [{"fname": [name], "slice": torch.zeros(1), "output": output}]
-    with pytest.raises(InputError, match="expected the name of a file alone"):
+    with pytest.raises(InputError, match="expected the name of a file only"):
         module.on_test_epoch_end()
     assert _files(tmp_path) == []
 
