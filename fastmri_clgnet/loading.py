@@ -103,8 +103,22 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
             f"{path}: of a model {name!r} that this version does not know; expected one of "
             f"{', '.join(MODELS)}"
         )
-    trained_on = trained_on if isinstance(trained_on, dict) else {}
-    return StoredModel(path, name, arguments, state, trained_on)
+    return StoredModel(path, name, arguments, state, _plain_training(trained_on))
+
+
+def _plain_training(said: Any) -> dict[str, Any]:
+    """What a file says of its training, without what is of another type."""
+    said = said if isinstance(said, dict) else {}
+    plain = {
+        key: said[key]
+        for key, kind in (("challenge", str), ("simulated", bool))
+        if isinstance(said.get(key), kind)
+    }
+    for key, kind in (("accelerations", int), ("acquisitions", str)):
+        values = said.get(key)
+        if isinstance(values, list) and all(isinstance(value, kind) for value in values):
+            plain[key] = values
+    return plain
 
 
 def build(stored: StoredModel) -> MriModule:
