@@ -181,7 +181,7 @@ def out_of_domain(module: MriModule, scan: Volume) -> str | None:
     """How a scan differs from what weights were trained on.
 
     Args:
-        module: Weights from a file say it by their attribute `trained_on`; see `loading.StoredModel`.
+        module: Weights from a file say it by their attribute `trained_on` (`loading.StoredModel`).
         scan: The scan.
 
     Returns:
