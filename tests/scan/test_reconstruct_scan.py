@@ -207,6 +207,8 @@ def test_command_and_python_give_the_same(
     settings = read_settings(out)
     assert settings is not None and settings["mask"] is None
 
+    assert main([*command, "--measurement", "2", "--overwrite"]) == 1
+    assert "no measurement 2; it holds 1: noname" in capsys.readouterr().err
     assert main(command) == 1
     assert "out.h5: exists; give another --output, or --overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", *MASK]) == 0

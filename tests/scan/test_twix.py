@@ -162,6 +162,16 @@ def test_the_last_measurement_is_read(path: Path, kspace: np.ndarray) -> None:
         read_scan(path, Reading(measurement=4))
 
 
+def test_phase_oversampling_is_cut_off(path: Path, kspace: np.ndarray) -> None:
+    """40 lines over 80 mm, of which the image has 64 mm."""
+    changes = {"sKSpace.dPhaseOversamplingForDialog": 0.25,
+               "sSliceArray.asSlice[0].dPhaseFOV": 64.0}  # fmt: skip
+    write(path, lines(kspace), **changes)
+    scan = read_scan(path)
+    assert scan.kspace.shape[-1] == COLUMNS
+    assert scan.recon_size == (SIZE, 32) and scan.pixel_mm == (2.0, 2.0)
+
+
 def test_a_header_of_another_protocol(path: Path, kspace: np.ndarray) -> None:
     """As Pulseq sequences leave it: the matrix is what was measured."""
     write(path, lines(kspace, center_line=0), rows=24, columns=16, sKSpace__lBaseResolution=12)
