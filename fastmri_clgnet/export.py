@@ -39,6 +39,7 @@ def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path,
     contents = {
         "model": stored.model,
         "arguments": stored.arguments,
+        "trained_on": stored.trained_on,
         "fastmri_clgnet": __version__,
     }
     try:
