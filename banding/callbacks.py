@@ -11,9 +11,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
+from banding.plain_checkpoint import SSIM_TOLERANCE
 from fastmri_clgnet.safe_loading import save_tensors
 
-SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake
 COLUMNS = {  # of the printed table: what is logged, its heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastmri.pl_modules import MriModule
+if TYPE_CHECKING:
+    from fastmri.pl_modules import MriModule
 
-from fastmri_clgnet.loading import build, read_model
-from fastmri_clgnet.safe_loading import load_tensors
-
-PLAIN = "plain"  # stem of the checkpoint that train_clgnet reads
+PLAIN = "plain"  # stem of the checkpoint that is kept, and that train_clgnet reads
+SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
 
 
 class PlainModel(NamedTuple):
@@ -39,6 +38,9 @@ def load_plain(path: Path) -> PlainModel:
     Raises:
         InputError: If it cannot be read, or is of no model of this library.
     """
+    from fastmri_clgnet.loading import build, read_model
+    from fastmri_clgnet.safe_loading import load_tensors
+
     stored = read_model(path)
     contents = load_tensors(path, "a checkpoint that train_clgnet wrote")
     contents.pop("state_dict", None)

@@ -15,13 +15,26 @@ if TYPE_CHECKING:
     from fastmri_clgnet.loading import load
     from fastmri_clgnet.models import CLGNet, CLGVarNet
     from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
+    from fastmri_clgnet.scan import example_slice, read_scan, reconstruct_scan, show, undersample
 
 try:
     __version__ = version("fastmri_clgnet")
 except PackageNotFoundError:  # imported from a checkout that is not installed
     __version__ = "unknown"
 
-__all__ = ["CLGNet", "CLGNetModule", "CLGVarNet", "CLGVarNetModule", "Lightning2Mixin", "load"]
+__all__ = [
+    "CLGNet",
+    "CLGNetModule",
+    "CLGVarNet",
+    "CLGVarNetModule",
+    "Lightning2Mixin",
+    "example_slice",
+    "load",
+    "read_scan",
+    "reconstruct_scan",
+    "show",
+    "undersample",
+]
 
 __getattr__ = lazy(
     __name__,
@@ -31,7 +44,12 @@ __getattr__ = lazy(
         "CLGVarNet": "models",
         "CLGVarNetModule": "pl_modules",
         "Lightning2Mixin": "pl_modules",
+        "example_slice": "scan",
         "load": "loading",
+        "read_scan": "scan",
+        "reconstruct_scan": "scan",
+        "show": "scan",
+        "undersample": "scan",
     },
 )
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.ndimage import uniform_filter
 
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 
 
@@ -69,27 +70,30 @@ def _show(axis: Axes, image: npt.NDArray[np.float32], zoom: Box | None, **option
     return shown
 
 
-def save_comparison(
-    path: Path,
+def comparison(
     reconstructions: Mapping[str, npt.NDArray[np.float32]],
     target: npt.NDArray[np.float32],
     max_value: float,
     title: str = "",
     zoom: Box | None = None,
-) -> None:
-    """Save one slice: every reconstruction and the target above, absolute errors below.
+    aspect: float = 1.0,
+) -> Figure:
+    """Draw one slice: every reconstruction and the target above, absolute errors below.
 
     All images share one grey scale, from 0 to the target's 99.5th percentile, and all error maps
     one colour scale, from 0 to the largest 99.5th percentile of an error. PSNR and SSIM of the
     slice stand under each image.
 
     Args:
-        path: The file, .png or .pdf.
         reconstructions: Images (height, width) by method, in the target's units.
         target: The reference, (height, width).
         max_value: Largest value of the volume, which PSNR and SSIM are relative to.
         title: A line above.
         zoom: A part to show enlarged in each image's corner, as in the paper's Fig. 4 and 5.
+        aspect: Height of a pixel relative to its width.
+
+    Returns:
+        The figure.
     """
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
     white = float(np.percentile(target, 99.5))
@@ -99,18 +103,81 @@ def save_comparison(
     axes = figure.subplots(2, n_columns, squeeze=False)
     for column, (name, image) in enumerate([*reconstructions.items(), ("target", target)]):
         above, below = axes[:, column]
-        _show(above, image, zoom, cmap="gray", vmin=0, vmax=white)
+        _show(above, image, zoom, cmap="gray", vmin=0, vmax=white, aspect=aspect)
         above.set_title(name)
         if name in errors:
             psnr = float(evaluate.psnr(target, image, maxval=max_value))
             ssim = float(evaluate.ssim(target[None], image[None], maxval=max_value)[0])
             above.set_xlabel(f"{psnr:.2f} dB, SSIM {ssim:.3f}")
-            shown = _show(below, errors[name], zoom, cmap="inferno", vmin=0, vmax=scale)
+            shown = _show(
+                below, errors[name], zoom, cmap="inferno", vmin=0, vmax=scale, aspect=aspect
+            )
             below.set_xlabel(f"error of {name}")
         else:
             below.axis("off")
     scale_bar = axes[1, -1].inset_axes((0.05, 0.05, 0.07, 0.9))
     figure.colorbar(shown, cax=scale_bar, label="absolute error")
     figure.suptitle(title, fontsize="medium")
+    return figure
+
+
+def images_row(
+    images: Mapping[str, npt.NDArray[np.float32]], title: str = "", aspect: float = 1.0
+) -> Figure:
+    """Draw images beside each other on one grey scale, up to the last one's 99.5th percentile.
+
+    Args:
+        images: Images (height, width) by name.
+        title: A line above.
+        aspect: Height of a pixel relative to its width.
+
+    Returns:
+        The figure.
+    """
+    white = float(np.percentile(list(images.values())[-1], 99.5)) or 1.0
+    figure = Figure(figsize=(3.2 * len(images) + 0.2, 3.8), layout="constrained", dpi=130)
+    axes = figure.subplots(1, len(images), squeeze=False)[0]
+    for axis, (name, image) in zip(axes, images.items(), strict=True):
+        _show(axis, image, None, cmap="gray", vmin=0, vmax=white, aspect=aspect)
+        axis.set_title(name)
+    figure.suptitle(title, fontsize="medium")
+    return figure
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure, whole or not at all.
+
+    Args:
+        path: The file; its suffix is the format, such as .png or .pdf.
+        figure: The figure.
+
+    Raises:
+        InputError: If matplotlib does not know the format, or it cannot be written.
+    """
+    kind = path.suffix.lstrip(".").lower()
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise InputError(f"{path}: pictures are written as {', '.join(sorted(known))}")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.lstrip("."))
+        figure.savefig(temporary, format=kind)
+
+
+def save_comparison(
+    path: Path,
+    reconstructions: Mapping[str, npt.NDArray[np.float32]],
+    target: npt.NDArray[np.float32],
+    max_value: float,
+    title: str = "",
+    zoom: Box | None = None,
+) -> None:
+    """Save the `comparison` of one slice.
+
+    Args:
+        path: The file, .png or .pdf.
+        reconstructions: See `comparison`.
+        target: See `comparison`.
+        max_value: See `comparison`.
+        title: See `comparison`.
+        zoom: See `comparison`.
+    """
+    save_figure(path, comparison(reconstructions, target, max_value, title, zoom))

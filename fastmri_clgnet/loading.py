@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.checkpoint import MODEL_KEY, completed
+from fastmri_clgnet.training.checkpoint import MODEL_KEY, TRAINED_ON_KEY, completed
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
@@ -29,12 +29,15 @@ class StoredModel(NamedTuple):
         model: Which one: a choice of train_clgnet's --model.
         arguments: Of its Lightning module's constructor.
         state: Its parameters and buffers by name, on the CPU.
+        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of the training
+            data; empty where the file does not say it.
     """
 
     path: Path
     model: str
     arguments: dict[str, Any]
     state: dict[str, torch.Tensor]
+    trained_on: dict[str, Any] = {}  # noqa: RUF012
 
 
 def load(
@@ -76,10 +79,12 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
     if path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
         contents = _read_json(path.with_suffix(ARGUMENTS_SUFFIX))
         name, arguments = contents.get("model"), contents.get("arguments")
+        trained_on = contents.get("trained_on")
         state: Any = _read_safetensors(path.with_suffix(WEIGHTS_SUFFIX))
     else:
         contents = load_tensors(path, _EXPECTED)
         name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
+        trained_on = contents.get(TRAINED_ON_KEY)
         state = contents.get("state_dict")
     if not _are_tensors(state) or not isinstance(arguments, dict):
         raise InputError(
@@ -98,7 +103,22 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
             f"{path}: of a model {name!r} that this version does not know; expected one of "
             f"{', '.join(MODELS)}"
         )
-    return StoredModel(path, name, arguments, state)
+    return StoredModel(path, name, arguments, state, _plain_training(trained_on))
+
+
+def _plain_training(said: Any) -> dict[str, Any]:
+    """What a file says of its training, without what is of another type."""
+    said = said if isinstance(said, dict) else {}
+    plain = {
+        key: said[key]
+        for key, kind in (("challenge", str), ("simulated", bool))
+        if isinstance(said.get(key), kind)
+    }
+    for key, kind in (("accelerations", int), ("acquisitions", str)):
+        values = said.get(key)
+        if isinstance(values, list) and all(isinstance(value, kind) for value in values):
+            plain[key] = values
+    return plain
 
 
 def build(stored: StoredModel) -> MriModule:
@@ -126,6 +146,7 @@ def build(stored: StoredModel) -> MriModule:
         raise InputError(
             f"{stored.path}: does not fit the model {stored.model} ({reason})"
         ) from error
+    module.__dict__["trained_on"] = stored.trained_on
     return module.eval()
 
 

@@ -34,6 +34,7 @@ from fastmri_clgnet.data.volumes import (
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, check_space, plain_name
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
+from fastmri_clgnet.precision import Precision
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from fastmri.data import SliceDataset
     from fastmri.pl_modules import MriModule
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
 
 
@@ -82,6 +82,9 @@ def reconstruct(
     overwrite: bool | Literal["different"] = False,
 ) -> Reconstructed:
     """Reconstruct the volumes of a folder by a trained model; write fastMRI's submission files.
+
+    One file from a scanner instead: python -m fastmri_clgnet.reconstruct SCAN --output OUT.nii.gz,
+    with flags of its own (SCAN --help).
 
     Undersampled test files need no mask. Fully sampled files are undersampled by the mask, seeded
     by their names. Volumes that are there already are skipped, so that the same command continues
@@ -126,7 +129,7 @@ def reconstruct(
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
-    module = _load(checkpoint, model)
+    module = load_module(checkpoint, model)
     path = checkpoint if isinstance(checkpoint, Path) else None
     settings = describe(module, path, challenge, mask, precision)
     output_path.mkdir(parents=True, exist_ok=True)
@@ -214,8 +217,8 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
     return look_at_folder(folder, look)
 
 
-def _load(checkpoint: Path | MriModule | None, model: str | None) -> MriModule:
-    """The model in evaluation mode, loaded or copied."""
+def load_module(checkpoint: Path | MriModule | None, model: str | None) -> MriModule:
+    """The model in evaluation mode, loaded or copied; see `reconstruct`."""
     from fastmri_clgnet.loading import build, read_model
 
     if model not in (None, *MODELS):
@@ -476,8 +479,13 @@ def _work(name: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(reconstruct, argv)
+    """Run the command, on a folder or on one file; returns the exit status."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if cli.chosen(given, "output") is not None or (given and not given[0].startswith("-")):
+        from fastmri_clgnet.scan.command import main as of_one_file
+
+        return of_one_file(given)
+    return cli.run(reconstruct, given)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Other data into fastMRI's format: `convert` and the readers of the formats.
 
-One file for each reader (`cc359`, `numpy_arrays`, `bart`, `ismrmrd_raw`, `nifti`), which reads one
-volume. What happens to that volume is the same for all: `splitting`, `writing`, `run`.
+One file for each reader (`cc359`, `numpy_arrays`, `bart`, `ismrmrd_raw`, `twix`, `nifti`), which
+reads one volume; `lines` puts the readouts of scanners in their places. What happens to that volume
+is the same for all: `splitting`, `writing`, `run`.
 """
 
 from fastmri_clgnet.convert.bart import Bart
@@ -10,6 +11,7 @@ from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.convert.nifti import Nifti
 from fastmri_clgnet.convert.numpy_arrays import NumPy
 from fastmri_clgnet.convert.run import Conversion, convert
+from fastmri_clgnet.convert.twix import Twix
 from fastmri_clgnet.convert.volume import Reader, Volume
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Nifti",
     "NumPy",
     "Reader",
+    "Twix",
     "Volume",
     "convert",
 ]

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from fastmri_clgnet import cli
-from fastmri_clgnet.convert import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, convert
+from fastmri_clgnet.convert import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Twix, convert
 
-READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Nifti)}
+READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Twix, Nifti)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

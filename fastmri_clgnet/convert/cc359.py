@@ -28,6 +28,7 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from h5py import is_hdf5
 
 from fastmri_clgnet.convert.conventions import Convention, center_is_in_the_middle, to_fastmri
 from fastmri_clgnet.convert.numpy_arrays import load_array
@@ -45,7 +46,7 @@ class CC359:
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
         """Read all slices of a volume, single-channel if it is a `.npy` file; see `Reader`."""
-        kspace = _single_channel(path) if path.suffix == ".npy" else _multi_channel(path)
+        kspace = _multi_channel(path) if is_hdf5(path) else _single_channel(path)
         refuse_2d_undersampling(path, kspace[len(kspace) // 2])
         energy = np.zeros(kspace.shape[-2:])
         for one in kspace:

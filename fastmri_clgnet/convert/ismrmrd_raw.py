@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import h5py
 import ismrmrd
 import numpy as np
-import numpy.typing as npt
 
+from fastmri_clgnet.convert.lines import (
+    GRIDDING,
+    THREE_DIMENSIONAL,
+    Line,
+    Placement,
+    choose,
+    make_volume,
+    measured_matrix,
+    sort_lines,
+)
 from fastmri_clgnet.convert.volume import Volume
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.errors import InputError
 
+AT_ONCE = 256  # acquisitions
 COUNTERS = ("contrast", "phase", "repetition", "set")
 # readouts that are no lines of the image
 _OTHER_DATA = (
@@ -63,62 +74,82 @@ class IsmrmrdRaw:
         fields of view and the protocol's name are kept.
         """
         try:
-            with ismrmrd.Dataset(str(path), self.dataset, mode="r") as dataset:
-                header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
-                readouts = [
-                    readout
-                    for readout in map(
-                        dataset.read_acquisition, range(dataset.number_of_acquisitions())
-                    )
-                    if readout.encoding_space_ref == 0  # the image's; others calibrate or navigate
-                    and not any(map(readout.is_flag_set, _OTHER_DATA))
-                ]
+            with h5py.File(path, "r") as file:
+                group = file[self.dataset]
+                header = ismrmrd.xsd.CreateFromDocument(group["xml"][0])
+                readouts = list(_read(group["data"]))
         except (OSError, LookupError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: not an ISMRMRD raw file with acquisitions in '{self.dataset}' ({error})"
             ) from error
         if not header.encoding or header.encoding[0].trajectory.value != "cartesian":
-            raise InputError(f"{path}: expected a Cartesian trajectory")
+            found = header.encoding[0].trajectory.value if header.encoding else "no"
+            raise InputError(
+                f"{path}: {found} trajectory, expected a Cartesian trajectory; {GRIDDING}"
+            )
         encoding = header.encoding[0]
-        imaging = self._chosen(path, [one for one in readouts if not _only_calibrates(one)])
+        space, recon = encoding.encodedSpace, encoding.reconSpace
+        if space.matrixSize.z > 1:
+            raise InputError(f"{path}: {THREE_DIMENSIONAL}")
+        # of other encodings are navigators and calibrations
+        first = [one for one in readouts if one.encoding_space_ref == 0]
+        ours = [one for one in first if not any(map(one.is_flag_set, _OTHER_DATA))]
+        imaging = choose(
+            path,
+            [one for one in ours if not _only_calibrates(one)],
+            {counter: getattr(self, counter) for counter in COUNTERS},
+            lambda one, counter: getattr(one.idx, counter),
+        )
         parallel = encoding.parallelImaging
         separate = parallel is not None and parallel.calibrationMode in _SEPARATE
         calibration = [
-            one
-            for one in readouts
-            if _only_calibrates(one) and _counters(one) == _counters(imaging[0]) and not separate
+            one for one in ours if _only_calibrates(one) and _counters(one) == _counters(imaging[0])
         ]
-        kspace, sampled = _sort(path, imaging, calibration, encoding)
-        columns = np.flatnonzero(sampled)
-        gaps = not sampled[columns[0] : columns[-1] + 1].all()
-        height, pixel_height = _image_axis(encoding, "x")
-        width, pixel_width = _image_axis(encoding, "y")
+        notes = []
+        if len(ours) < len(readouts):
+            notes.append(
+                f"{len(readouts) - len(ours)} readouts of noise, navigators and other "
+                "measurements are left out"
+            )
+        if separate and calibration:
+            notes.append(f"{len(calibration)} calibration lines of a separate scan are left out")
+            calibration = []
+        lines = [_line(path, one) for one in [*imaging, *calibration]]
+        matrix, matrix_notes = measured_matrix(
+            lines,
+            (space.matrixSize.x, space.matrixSize.y),
+            (space.fieldOfView_mm.x, space.fieldOfView_mm.y),
+            (recon.matrixSize.x, recon.matrixSize.y),
+            (recon.fieldOfView_mm.x, recon.fieldOfView_mm.y),
+        )
+        limits = encoding.encodingLimits.kspace_encoding_step_1
+        center = matrix.columns // 2 if limits is None else limits.center
+        places: dict[int, Placement] = {}
+        for one in imaging:
+            vectors = [
+                np.array(value, float)
+                for value in (one.position, one.read_dir, one.phase_dir, one.slice_dir)
+            ]
+            if all(vector.any() for vector in vectors[1:]):
+                places.setdefault(one.idx.slice, Placement(*vectors))
         measurement = header.measurementInformation
-        return Volume(
-            kspace[:, 0] if kspace.shape[1] == 1 else kspace,
-            (height, width),
-            sampled if gaps else None,
+        return make_volume(
+            sort_lines(path, lines, matrix.rows, matrix.columns, center),
+            matrix,
+            places,
+            space.fieldOfView_mm.z or 1.0,
             (measurement and measurement.protocolName) or "unknown",
-            (pixel_height, pixel_width),
+            [*notes, *matrix_notes],
         )
 
-    def _chosen(self, path: Path, readouts: list[ismrmrd.Acquisition]) -> list[ismrmrd.Acquisition]:
-        """The readouts of one contrast, phase, repetition and set."""
-        for counter in COUNTERS:
-            values = sorted({getattr(readout.idx, counter) for readout in readouts})
-            wanted = getattr(self, counter)
-            if wanted is None and len(values) > 1:
-                raise InputError(
-                    f"{path}: holds several of {counter} ({words(values)}); choose one, such as "
-                    f"{counter} {values[0]}"
-                )
-            if wanted is not None:
-                readouts = [one for one in readouts if getattr(one.idx, counter) == wanted]
-                if not readouts:
-                    raise InputError(f"{path}: no {counter} {wanted}; it holds {words(values)}")
-        if not readouts:
-            raise InputError(f"{path}: no readouts of an image")
-        return readouts
+
+def _read(data: h5py.Dataset) -> Iterator[ismrmrd.Acquisition]:
+    """Read acquisitions many at once; `ismrmrd.Dataset` looks up each of them several times."""
+    for start in range(0, len(data), AT_ONCE):
+        for record in data[start : start + AT_ONCE]:
+            readout = ismrmrd.Acquisition(record["head"])
+            readout.data[:] = record["data"].view(np.complex64).reshape(readout.data.shape)
+            yield readout
 
 
 def _counters(readout: ismrmrd.Acquisition) -> tuple[int, ...]:
@@ -132,74 +163,23 @@ def _only_calibrates(readout: ismrmrd.Acquisition) -> bool:
     )
 
 
-def _image_axis(encoding: ismrmrd.xsd.encodingType, axis: str) -> tuple[int, float]:
-    """Pixels of the image along one axis, and the size of one in millimetres.
+def _line(path: Path, readout: ismrmrd.Acquisition) -> Line:
+    """A readout without the samples that are to be discarded.
 
-    Pixels are as they were encoded, since nothing is interpolated here. Where the scanner
-    interpolates, its matrix at that size of pixel is more than its field of view, and the field
-    of view settles how many there are.
+    Raises:
+        InputError: If it is not one of two-dimensional imaging.
     """
-    encoded = getattr(encoding.encodedSpace.matrixSize, axis)
-    recon = getattr(encoding.reconSpace.matrixSize, axis)
-    pixel = getattr(encoding.encodedSpace.fieldOfView_mm, axis) / encoded
-    recon_mm = getattr(encoding.reconSpace.fieldOfView_mm, axis)
-    within = round(recon_mm / pixel) if pixel > 0 and recon_mm > 0 else recon
-    return min(recon, encoded, max(within, 1)), pixel
-
-
-def _sort(
-    path: Path,
-    imaging: list[ismrmrd.Acquisition],
-    calibration: list[ismrmrd.Acquisition],
-    encoding: ismrmrd.xsd.encodingType,
-) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.bool_]]:
-    """Put readouts into (slices, coils, rows, columns), and say which columns there are.
-
-    Calibration goes where no readout of the image is. What does not fit there, such as lines of a
-    lower resolution, is left out.
-    """
-    rows, columns = encoding.encodedSpace.matrixSize.x, encoding.encodedSpace.matrixSize.y
-    limits = encoding.encodingLimits.kspace_encoding_step_1
-    center = columns // 2 if limits is None else limits.center
-    n_slices = 1 + max(readout.idx.slice for readout in imaging)
-    n_coils = imaging[0].active_channels
-    kspace = np.zeros((n_slices, n_coils, rows, columns), np.complex64)
-    counts = np.zeros((n_slices, columns), int)
-    for readouts in (imaging, calibration):
-        taken = counts > 0  # by the image
-        for readout in readouts:
-            if readout.idx.kspace_encode_step_2 or encoding.encodedSpace.matrixSize.z > 1:
-                raise InputError(
-                    f"{path}: three-dimensional; expected slices with one phase-encoding direction"
-                )
-            if readout.is_flag_set(ismrmrd.ACQ_IS_REVERSE):
-                raise InputError(f"{path}: readouts in both directions, which is not supported")
-            samples = readout.data[
-                :, readout.discard_pre : readout.number_of_samples - readout.discard_post
-            ]
-            length, center_sample = samples.shape[1], readout.center_sample - readout.discard_pre
-            # a partial echo starts after the first row; a whole one fills all
-            first = 0 if length == rows else rows // 2 - center_sample
-            index = readout.idx.slice
-            column = readout.idx.kspace_encode_step_1 + columns // 2 - center
-            inside = 0 <= first <= rows - length and 0 <= column < columns
-            fits = inside and len(samples) == n_coils
-            if readouts is calibration:
-                same = readout.data.shape == imaging[0].data.shape and index < n_slices
-                if not (fits and same) or taken[index, column]:
-                    continue
-            elif not fits:
-                raise InputError(
-                    f"{path}: a readout of {len(samples)} channels and {length} samples from row "
-                    f"{first} in column {column} does not fit into the header's {rows} x "
-                    f"{columns} and {n_coils} channels"
-                )
-            kspace[index, :, first : first + length, column] += samples
-            counts[index, column] += 1
-    sampled = np.asarray((counts > 0).any(axis=0))
-    if not counts[:, sampled].all():
-        raise InputError(
-            f"{path}: the slices have different phase encodings; is the acquisition complete?"
-        )
-    kspace /= np.maximum(counts, 1)[:, None, None]
-    return kspace, sampled
+    if readout.idx.kspace_encode_step_2:
+        raise InputError(f"{path}: {THREE_DIMENSIONAL}")
+    if readout.is_flag_set(ismrmrd.ACQ_IS_REVERSE):
+        raise InputError(f"{path}: readouts in both directions, which is not supported")
+    samples = readout.data[
+        :, readout.discard_pre : readout.number_of_samples - readout.discard_post
+    ]
+    return Line(
+        samples,
+        readout.center_sample - readout.discard_pre,
+        readout.idx.slice,
+        readout.idx.kspace_encode_step_1,
+        _only_calibrates(readout),
+    )

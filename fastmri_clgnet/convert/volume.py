@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from fastmri_clgnet.data.fastmri_file import n_central_columns
 from fastmri_clgnet.errors import InputError
 
 
@@ -22,6 +23,15 @@ class Volume(NamedTuple):
         acquisition: Name of the sequence, where the file says it.
         pixel_mm: Height and width of a pixel.
         attributes: What else to write beside it, such as what was simulated.
+        acquired: First column that was measured, and one past the last. None if only the zeros of
+            the k-space say it; see `acquired_columns`.
+        affine: (4, 4) float64, from row, column and slice of the image to millimetres to the right,
+            anterior and superior of the patient; None where the file does not say it.
+        notes: What is worth knowing of how the file was read, one sentence each.
+        name: The file's name, which settles masks that are drawn for it.
+        kind: What the file is, such as "Siemens TWIX".
+        reference: Images (slices, height, width) float32 of the k-space before it was undersampled
+            retrospectively; None where it was not.
     """
 
     kspace: npt.NDArray[np.complex64]
@@ -30,6 +40,61 @@ class Volume(NamedTuple):
     acquisition: str = "unknown"
     pixel_mm: tuple[float, float] = (1.0, 1.0)
     attributes: dict[str, str | int | float] = {}  # noqa: RUF012
+    acquired: tuple[int, int] | None = None
+    affine: npt.NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
+    name: str = "volume"
+    kind: str = "k-space"
+    reference: npt.NDArray[np.float32] | None = None
+
+    @property
+    def n_coils(self) -> int:
+        """Number of coils; 1 of single-coil data."""
+        return self.kspace.shape[1] if self.kspace.ndim == 4 else 1
+
+    @property
+    def challenge(self) -> Literal["singlecoil", "multicoil"]:
+        """What fastMRI calls such data."""
+        return "multicoil" if self.kspace.ndim == 4 else "singlecoil"
+
+    def sampled(self) -> npt.NDArray[np.bool_]:
+        """Which columns were measured, (columns,) bool."""
+        first, end = self.acquired or acquired_columns(self.kspace)
+        columns = np.arange(self.kspace.shape[-1])
+        inside = (first <= columns) & (columns < end)
+        return inside if self.mask is None else inside & self.mask
+
+    def acceleration(self) -> float:
+        """How many columns there are in the measured range for each that was measured."""
+        columns = np.flatnonzero(self.sampled())
+        return float((columns[-1] - columns[0] + 1) / len(columns))
+
+    def __str__(self) -> str:
+        """What was read, in a line."""
+        rows, columns = self.kspace.shape[-2:]
+        (height, width), (down, across) = self.recon_size, self.pixel_mm
+        slices, coils = len(self.kspace), self.n_coils
+        parts = [
+            f"{slices} slice{'s' * (slices != 1)}",
+            f"{coils} coil{'s' * (coils != 1)}",
+            f"k-space {rows} x {columns}",
+            f"image {height} x {width} of {down:.3g} x {across:.3g} mm",
+        ]
+        sampled = self.sampled()
+        if self.mask is None:
+            part = "" if sampled.all() else f" ({sampled.sum()} of {columns} lines)"
+            parts.append(f"fully sampled{part}")
+        else:
+            gaps = np.diff(np.flatnonzero(sampled))
+            steps, counts = np.unique(gaps[gaps > 1], return_counts=True)
+            regular = len(steps) == 1 or counts.max() > 0.9 * counts.sum()
+            every = f", every {steps[np.argmax(counts)]} lines" if regular else ""
+            parts += [
+                f"acceleration {self.acceleration():.2g} ({sampled.sum()} of {columns} lines"
+                f"{every})",
+                f"{n_central_columns(sampled)} calibration lines",
+            ]
+        return f"{self.name} ({self.kind}, {self.acquisition}): {', '.join(parts)}"
 
 
 class Reader(Protocol):
@@ -115,8 +180,9 @@ def refuse_2d_undersampling(path: Path, kspace: npt.NDArray[np.complex64]) -> No
     inside = filled[filled.any(axis=1)][:, filled.any(axis=0)]
     if inside.size and np.mean(inside) < 0.6:
         raise InputError(
-            f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions; "
-            "fastMRI's masks are columns: convert the fully sampled volumes"
+            f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions "
+            "(such as Poisson-disc), but the masks here are columns: use fully sampled volumes, or "
+            "reconstruct this one elsewhere (mrpro, sigpy, torchkbnufft)"
         )
 
 

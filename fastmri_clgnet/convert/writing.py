@@ -108,7 +108,7 @@ def _write(path: Path, volume: Volume, job: Job) -> None:
             f"has no reference for the {split} split; sort all files of the source into folders "
             "train, val and test, this one into test"
         )
-    acquired = acquired_columns(kspace)
+    acquired = volume.acquired or acquired_columns(kspace)
     if mask is None:
         target = np.stack([reference_image(one, volume.recon_size) for one in kspace])
         if split == "test":

@@ -79,7 +79,7 @@ def write_fastmri_file(
     if mask is not None:
         values |= {
             "acceleration": max(1, round((end - first) / int(mask.sum()))),
-            "num_low_frequency": _low_frequencies(mask),
+            "num_low_frequency": n_central_columns(mask),
         }
     n_bytes = kspace.nbytes + (0 if target is None else target.nbytes)
     with atomic_path(path) as temporary:
@@ -170,12 +170,16 @@ def _checked_recon_size(
     return recon_size
 
 
-def _low_frequencies(mask: npt.NDArray[np.bool_]) -> int:
-    """Sampled columns in one piece around the centre."""
-    center = len(mask) // 2
-    if not mask[center]:
+def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
+    """Sampled columns in one piece around the centre.
+
+    Args:
+        sampled: (columns,) bool.
+    """
+    center = len(sampled) // 2
+    if not sampled[center]:
         return 0
-    gaps = np.flatnonzero(~np.concatenate([[False], mask, [False]])) - 1
+    gaps = np.flatnonzero(~np.concatenate([[False], sampled, [False]])) - 1
     return int(gaps[gaps > center].min() - gaps[gaps < center].max() - 1)
 
 

@@ -7,13 +7,17 @@ file system is a usual way to put a data set together, and is followed.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
 from fastmri_clgnet.errors import InputError
 
@@ -62,6 +66,11 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise
     except _ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "unable to lock file" in reason or "already open for write" in reason:
+            raise InputError(
+                f"{path}: another program has it open for writing; wait until it is written, or "
+                "close it there (after a crash: h5clear -s)"
+            ) from error
         raise InputError(
             f"{path}: damaged or truncated HDF5 file ({reason}); copy or download it again"
         ) from error
@@ -110,4 +119,45 @@ def get_dataset(
             "store a slice a chunk)"
         )
     item.id.get_storage_size()  # walks over the index of all chunks
+    check_filters(item, path)
     return item
+
+
+def check_filters(item: h5py.Dataset, path: Path) -> None:
+    """Refuse an array that needs a compression filter which is not installed.
+
+    Args:
+        item: The array, not read yet. Filters of `hdf5plugin` are made known if it is installed.
+        path: The file, for the error.
+
+    Raises:
+        InputError: Naming the filter.
+    """
+    filters = item.id.get_create_plist()
+    for i in range(filters.get_nfilters()):
+        code, _, _, name = filters.get_filter(i)
+        if h5py.h5z.filter_avail(code):
+            continue
+        with contextlib.suppress(ImportError):
+            importlib.import_module("hdf5plugin")
+        if not h5py.h5z.filter_avail(code):
+            label = name.decode(errors="replace").split(";")[0].strip() or "unknown"
+            raise InputError(
+                f"{path}: '{item.name.strip('/')}' is compressed by the filter {label} (number "
+                f"{code}), which is not installed: pip install hdf5plugin"
+            )
+
+
+def plain(value: Any) -> Any:
+    """An attribute as a plain value: bytes and arrays of one element are what other programs write.
+
+    Args:
+        value: As h5py gives it.
+
+    Returns:
+        Text, a number, or the array if it has several elements.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.reshape(-1)[0] if value.size == 1 else value
+        value = value.item() if isinstance(value, np.generic) else value
+    return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else value

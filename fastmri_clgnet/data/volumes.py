@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
 
@@ -39,11 +40,13 @@ class HeaderInfo(NamedTuple):
         recon: Height and width of the image.
         acquired: First measured column and one past the last, the host's padding_left and
             padding_right.
+        pixel_mm: Height and width of a pixel in millimetres; 1 where the header does not say it.
     """
 
     encoded: tuple[int, int]
     recon: tuple[int, int]
     acquired: tuple[int, int]
+    pixel_mm: tuple[float, float] = (1.0, 1.0)
 
 
 class VolumeInfo(NamedTuple):
@@ -54,12 +57,16 @@ class VolumeInfo(NamedTuple):
         kspace_shape: (slices, [coils,] rows, columns).
         image_size: Height and width of the target, or of the header's image where there is none.
         header: What the ISMRMRD header says.
+        acquisition: Name of the sequence.
+        simulated: Whether the file says that its k-space is simulated.
     """
 
     path: Path
     kspace_shape: tuple[int, ...]
     image_size: tuple[int, int]
     header: HeaderInfo
+    acquisition: str = "unknown"
+    simulated: bool = False
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -255,7 +262,9 @@ def inspect_volume(
             f"{path}: an image of {image_size[0]} x {image_size[1]} pixels does not fit into "
             f"k-space of {rows} x {columns}"
         )
-    return VolumeInfo(path, tuple(kspace.shape), image_size, info)
+    acquisition = str(plain(file.attrs.get("acquisition", "unknown")))
+    simulated = "simulated" in file.attrs
+    return VolumeInfo(path, tuple(kspace.shape), image_size, info, acquisition, simulated)
 
 
 def _dataset(
@@ -302,7 +311,17 @@ def read_header(header: bytes, path: Path) -> HeaderInfo:
         ) from error
     (rows, columns, _), (height, width, _) = sizes
     first = columns // 2 - center
-    return HeaderInfo((rows, columns), (height, width), (first, first + maximum + 1))
+    pixel_mm = [1.0, 1.0]
+    with suppress(RuntimeError, ValueError):
+        for i, (axis, size) in enumerate(zip("xy", (rows, columns), strict=True)):
+            millimetres = float(et_query(root, ["encoding", spaces[0], "fieldOfView_mm", axis]))
+            pixel_mm[i] = millimetres / size if 0 < millimetres < _LARGEST else 1.0
+    return HeaderInfo(
+        (rows, columns),
+        (height, width),
+        (first, first + maximum + 1),
+        (pixel_mm[0], pixel_mm[1]),
+    )
 
 
 class _WithoutDoctype(ElementTree.TreeBuilder):

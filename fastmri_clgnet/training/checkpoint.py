@@ -24,6 +24,8 @@ _OF_THE_TRAINING = {
 }  # fmt: skip
 _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
 MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
+# and on which data it was trained: challenge, accelerations, acquisitions, whether it was simulated
+TRAINED_ON_KEY = "fastmri_clgnet_trained_on"
 _EXPECTED = "a checkpoint that train_clgnet wrote"
 
 
@@ -51,17 +53,19 @@ class NameModel(Callback):
 
     Args:
         model: The choice of --model.
+        trained_on: Plain values that say on which data it is trained.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, trained_on: Mapping[str, Any]) -> None:
         """Take the name."""
-        self.model = model
+        self.model, self.trained_on = model, dict(trained_on)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the name, beside the constructor's arguments that Lightning saves."""
         checkpoint[MODEL_KEY] = self.model
+        checkpoint[TRAINED_ON_KEY] = self.trained_on
 
 
 class CheckpointFiles(TorchCheckpointIO):

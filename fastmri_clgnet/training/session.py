@@ -114,6 +114,7 @@ class Session:
         folder = f"{data.challenge}{'_demo' if data.is_demo else ''}"
         default = Path(self.name or type(module).__name__) / folder
         self.root = default if default_root_dir is None else default_root_dir
+        self.trained_on: dict[str, Any] = {}
         self._prepared: tuple[CheckedDataModule, bool] | None = None
         data.mask.make()
         data.fixed_mask.make()
@@ -169,6 +170,13 @@ class Session:
             check_enough_volumes(len(volumes), n_volumes, str(folder))
             if mask is not None:
                 mask.check(volume.kspace_shape[-1] for volume in volumes)
+            if split == "train":
+                self.trained_on = {
+                    "challenge": data.challenge,
+                    "accelerations": list(data.mask.accelerations),
+                    "acquisitions": sorted({volume.acquisition for volume in volumes}),
+                    "simulated": data.is_demo or all(volume.simulated for volume in volumes),
+                }
 
         if not testing:
             # slices of the training are shared out one by one, other splits' volumes stay whole
@@ -246,7 +254,7 @@ class Session:
                     )
                     config = self._config(settings) if flags is None else flags
                     own = [*checkpoint_callbacks(self.root, keep_best), OnNan(on_nan), saver]
-                    own += [] if self.name is None else [NameModel(self.name)]
+                    own += [] if self.name is None else [NameModel(self.name, self.trained_on)]
                     status = self._fit(data, ckpt_path, [*callbacks, *own], saver, logger, config)
                     if status or not keep_best:
                         return Run(self.root, status=status)

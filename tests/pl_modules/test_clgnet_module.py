@@ -37,7 +37,8 @@ def test_is_registered_with_fastmri() -> None:
     assert fastmri.models.Unet.__module__ == "fastmri.models.unet"
     assert fastmri.pl_modules.UnetModule.__module__ == "fastmri.pl_modules.unet_module"
     registered_all = {"CLGNet", "CLGNetModule", "CLGVarNet", "CLGVarNetModule"}
-    assert set(fastmri_clgnet.__all__) == {*registered_all, "Lightning2Mixin", "load"}
+    scan = {"example_slice", "read_scan", "reconstruct_scan", "show", "undersample"}
+    assert set(fastmri_clgnet.__all__) == {*registered_all, *scan, "Lightning2Mixin", "load"}
 
 
 def test_optimizer_has_the_papers_defaults() -> None:

@@ -292,5 +292,8 @@ def test_the_wheel_holds_the_pages_parts(tmp_path: Path) -> None:
     (wheel,) = copy.glob("*.whl")
     parts = {path.name for path in (root / "fastmri_clgnet" / "report").glob("*.[hcj]*")}
     assert {"template.html", "style.css", "viewer.js"} <= parts
+    names_inside = zipfile.ZipFile(wheel).namelist()
     for part in ("template.html", "style.css", "viewer.js"):
-        assert f"fastmri_clgnet/report/{part}" in zipfile.ZipFile(wheel).namelist()
+        assert f"fastmri_clgnet/report/{part}" in names_inside
+    for part in ("t2_tse_brain.npz", "ATTRIBUTION.txt"):  # the example slice
+        assert f"fastmri_clgnet/scan/example/{part}" in names_inside

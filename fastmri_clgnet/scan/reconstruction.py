@@ -1,0 +1,219 @@
+"""Reconstructing one scan by trained weights, in memory."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.convert.volume import Volume
+from fastmri_clgnet.data.fastmri_file import reference_image
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.reconstruct import Precision, choose_device, load_module
+from fastmri_clgnet.scan.reading import Reading, read_scan
+
+if TYPE_CHECKING:
+    from fastmri.pl_modules import MriModule
+
+# how much the acceleration of a scan may differ from those of the training
+_SIMILAR = (0.75, 1.34)
+_CONTRASTS = ("FLAIR", "T2", "T1", "PD")  # what is looked for in a sequence's name, in this order
+
+
+class OutOfDomain(UserWarning):
+    """Weights are used on data of another kind than they were trained on."""
+
+
+def undersample(scan: Volume, mask: Mask) -> Volume:
+    """Undersample a fully sampled scan retrospectively; its images become the reference.
+
+    The mask is drawn as for fastMRI's validation files: the scan's name settles it.
+
+    Args:
+        scan: Fully sampled.
+        mask: Which columns are kept.
+
+    Returns:
+        The scan with zeros, its mask and its reference.
+
+    Raises:
+        InputError: If it is undersampled already, or the mask cannot be drawn.
+    """
+    if scan.mask is not None:
+        raise InputError(
+            f"{scan.name}: is undersampled already; omit --mask_type, --accelerations and "
+            "--center_fractions, or give a fully sampled scan"
+        )
+    columns = scan.kspace.shape[-1]
+    mask.check([columns])
+    drawn, _ = mask.make()((1, columns, 1), seed=tuple(map(ord, scan.name)))
+    kept = drawn.numpy().ravel().astype(bool) & scan.sampled()
+    reference = np.stack([reference_image(one, scan.recon_size) for one in scan.kspace])
+    return scan._replace(
+        kspace=scan.kspace * kept,
+        mask=kept,
+        acquired=scan.acquired,
+        reference=reference,
+        notes=(*scan.notes, f"undersampled retrospectively ({mask})"),
+    )
+
+
+def zero_filled(scan: Volume) -> npt.NDArray[np.float32]:
+    """The root sum of squares of the inverse FFT, (slices, height, width) float32."""
+    return np.stack([reference_image(one, scan.recon_size) for one in scan.kspace])
+
+
+def reconstruct_scan(
+    scan: Volume | Path | str,
+    weights: MriModule | Path | str,
+    *,
+    model: str | None = None,
+    reading: Reading = Reading(),
+    device: str = "auto",
+    batch_size: int = 1,
+    precision: Precision = "32-true",
+    progress: Callable[[int], object] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Reconstruct one scan, as it was measured.
+
+    Nothing is undersampled here; `undersample` does that to a fully sampled scan. Gives the numbers
+    of `python -m fastmri_clgnet.reconstruct` on a folder that holds the same volume.
+
+    Args:
+        scan: What `read_scan` gave, or the file.
+        weights: A checkpoint of train_clgnet, what export made of one, or a module such as `load`
+            gives, which is copied and not changed.
+        model: The choice of train_clgnet's --model, for checkpoints that do not say it.
+        reading: As for `read_scan`, where the scan is a file.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
+        batch_size: Slices at a time.
+        precision: Lightning's names; 16-mixed is for GPUs.
+        progress: Is told the number of slices after each batch.
+
+    Returns:
+        Images (slices, height, width) float32, in the units of `fastmri.ifft2c`.
+
+    Raises:
+        InputError: If scan or weights cannot be used, or do not fit each other.
+
+    Warns:
+        OutOfDomain: Once, if the weights were trained on data of another kind.
+    """
+    if isinstance(scan, str | Path):
+        scan = read_scan(scan, reading)
+    module = load_module(find_weights(weights), model)
+    remark = out_of_domain(module, scan)
+    if remark is not None:
+        warnings.warn(remark, OutOfDomain, stacklevel=2)
+    return run(module, scan, device, batch_size, precision, progress)
+
+
+def find_weights(weights: MriModule | Path | str) -> MriModule | Path:
+    """The file of weights, or the module as it is.
+
+    Raises:
+        InputError: If there is no such file.
+    """
+    if not isinstance(weights, str | Path):
+        return weights
+    path = Path(weights)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
+            "or .json of export"
+        )
+    return path
+
+
+def run(
+    module: MriModule,
+    scan: Volume,
+    device: str = "auto",
+    batch_size: int = 1,
+    precision: Precision = "32-true",
+    progress: Callable[[int], object] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Run a module's own test step on all slices; see `reconstruct_scan`."""
+    import torch
+
+    from fastmri_clgnet.data.data_module import collate_one_size, make_transform
+    from fastmri_clgnet.pl_modules.registry import takes_kspace
+    from fastmri_clgnet.precision import autocast
+
+    if batch_size < 1:
+        raise InputError(f"batch_size {batch_size}: expected 1 or more")
+    place = choose_device(device)
+    if precision == "16-mixed" and place.type == "cpu":
+        raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+    transform = make_transform(scan.challenge, None, takes_kspace(module))
+    sampled = scan.sampled()
+    first, end = np.flatnonzero(sampled)[[0, -1]] + [0, 1]
+    attributes = {
+        "recon_size": (*scan.recon_size, 1),
+        "padding_left": int(first),
+        "padding_right": int(end),
+    }
+    module = module.to(place).eval()
+    images = []
+    with torch.inference_mode():
+        for start in range(0, len(scan.kspace), batch_size):
+            indices = range(start, min(start + batch_size, len(scan.kspace)))
+            samples = [
+                transform(scan.kspace[i], sampled, None, attributes, scan.name, i) for i in indices
+            ]
+            batch = module.transfer_batch_to_device(collate_one_size(samples), place, 0)
+            with autocast(place, precision):
+                result = module.test_step(batch, 0)
+            images += list(result["output"])
+            if progress is not None:
+                progress(len(indices))
+    stacked: npt.NDArray[np.float32] = np.stack(images).astype(np.float32)
+    return stacked
+
+
+def out_of_domain(module: MriModule, scan: Volume) -> str | None:
+    """How a scan differs from what weights were trained on.
+
+    Args:
+        module: Weights from a file say it by their attribute `trained_on` (`loading.StoredModel`).
+        scan: The scan.
+
+    Returns:
+        One line; None if nothing differs, or the weights do not say it.
+    """
+    trained: Mapping[str, Any] = getattr(module, "trained_on", None) or {}
+    differences = []
+    challenge = trained.get("challenge", scan.challenge)
+    if challenge != scan.challenge:
+        differences.append(f"{scan.challenge} data (trained on {challenge})")
+    factors = [float(factor) for factor in trained.get("accelerations", ())]
+    if factors:
+        factor = scan.acceleration()
+        low, high = _SIMILAR
+        if not low * min(factors) <= factor <= high * max(factors):
+            what = "full sampling" if scan.mask is None else f"acceleration {factor:.2g}"
+            differences.append(f"{what} (trained on {words(f'{one:g}' for one in factors)})")
+    contrasts = {_contrast(name) for name in trained.get("acquisitions", ())} - {None}
+    contrast = _contrast(scan.acquisition)
+    if contrasts and contrast is not None and contrast not in contrasts:
+        known = words(sorted(map(str, contrasts)))
+        differences.append(f"contrast {contrast} (trained on {known})")
+    if trained.get("simulated") and "simulated" not in scan.attributes:
+        differences.append("measured k-space (trained on simulated k-space)")
+    if not differences:
+        return None
+    return f"{scan.name}: outside of what the weights were trained on: {'; '.join(differences)}"
+
+
+def _contrast(name: str) -> str | None:
+    """The contrast that a sequence's name says, such as AXT2 or t1_mprage."""
+    for contrast in _CONTRASTS:
+        if re.search(contrast, name, re.IGNORECASE):
+            return contrast
+    return None

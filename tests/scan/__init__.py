@@ -1,0 +1,1 @@
+"""Tests of reading, reconstructing and writing one scan."""
