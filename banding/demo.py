@@ -24,13 +24,13 @@ import numpy as np
 import pytorch_lightning as pl
 
 from banding import train_banding
-from banding.callbacks import SSIM_TOLERANCE, print_heading, print_row
+from banding.callbacks import PLAIN, SSIM_TOLERANCE, print_heading, print_row
 from banding.metrics import THRESHOLD
 from banding.picture import save_bands
-from banding.plain_checkpoint import PLAIN, load_plain
 from fastmri_clgnet import cli, train_clgnet
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.mri_data import Data
+from fastmri_clgnet.loading import load
 from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
 from fastmri_clgnet.training.run import train
 
@@ -150,7 +150,7 @@ def demo(
     if max_epochs is not None:
         flags += ["--max_epochs", str(max_epochs)]
     rows: dict[str, dict[str, float]] = {}
-    models = {"before": load_plain(checkpoint).module}
+    models = {"before": load(checkpoint)}
     for name, weight in RUNS.items():
         print(f"\nFine-tuning {name}", flush=True)
         folder = root / name.replace(" ", "_")
@@ -160,7 +160,7 @@ def demo(
             return status
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
-        models[name] = load_plain(checkpoint_dir(folder) / f"{PLAIN}.ckpt").module
+        models[name] = load(checkpoint_dir(folder) / PLAIN)
     picture = root / "bands.png"
     save_bands(picture, models, data.module(on_kspace=False))
     print(f"\nSeed {seed}; simulated demo data, bands put in on purpose:\n")

@@ -8,32 +8,20 @@ from pathlib import Path
 import torch
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from matplotlib.figure import Figure
-from torch.utils.data import default_collate
 
 from banding.metrics import banding_score
 from fastmri_clgnet.files import atomic_path
+from fastmri_clgnet.training.results import reconstruct_middle_slice
 
 WINDOW_TOP = 0.15  # white, as a part of the target's 99th percentile
 
 
 def save_bands(path: Path, modules: Mapping[str, MriModule], data: FastMriDataModule) -> None:
-    """Save the middle slice of the first validation volume by each module, in a narrow window.
-
-    Args:
-        path: The picture, .png or .pdf.
-        modules: Reconstruction modules by the name to show.
-        data: What gives them validation samples.
-    """
-    dataset = data.val_dataloader().dataset
-    samples = dataset.raw_samples
-    first = [i for i, sample in enumerate(samples) if sample.fname == samples[0].fname]
-    batch = default_collate([dataset[first[len(first) // 2]]])
-    images: dict[str, torch.Tensor] = {}
-    for name, module in modules.items():
-        with torch.no_grad():
-            result = module.cpu().eval().validation_step(batch, 0)
-        images[name] = result["output"][0].float()
-    target = images["target"] = result["target"][0].float()
+    """Save the middle slice of the first validation volume by each module, in a narrow window."""
+    results = {name: reconstruct_middle_slice(each, data) for name, each in modules.items()}
+    images = {name: result["output"][0].float().cpu() for name, result in results.items()}
+    target = next(iter(results.values()))["target"][0].float().cpu()
+    images["target"] = target
     white = WINDOW_TOP * float(torch.quantile(target, 0.99))
     figure = Figure(figsize=(3.4 * len(images), 3.9), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images), squeeze=False)[0]

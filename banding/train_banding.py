@@ -13,6 +13,7 @@ from typing import Any
 from banding.banding_module import BandingModule
 from banding.callbacks import (
     COLUMNS,
+    PLAIN,
     SSIM_TOLERANCE,
     KeepBest,
     PrintRow,
@@ -22,13 +23,14 @@ from banding.callbacks import (
 )
 from banding.orientation import RandomTranspose
 from banding.picture import save_bands
-from banding.plain_checkpoint import PLAIN, load_plain
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import write_json
+from fastmri_clgnet.loading import build, read_model
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
+from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.train_clgnet import (
     DEMO_PRESET,
     SHELL,
@@ -110,13 +112,13 @@ def fine_tune(
     settings = {"max_epochs": 10, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the validation says which epoch is kept")
-    plain = load_plain(checkpoint)
-    if data.challenge != "singlecoil" and not MODELS[plain.name].multicoil:
-        raise InputError(f"{checkpoint}: {plain.name} takes single-coil data only")
+    model = read_model(checkpoint).model
+    if data.challenge != "singlecoil" and not MODELS[model].multicoil:
+        raise InputError(f"{checkpoint}: {model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
     root = default_root_dir
     if root is None:
-        root = default_root(f"banding/{plain.name}", data.challenge, data.is_demo)
+        root = default_root(f"banding/{model}", data.challenge, data.is_demo)
     session = Session(module, TurnedData(**vars(data)), settings, root, seed)
     samples, _ = session.prepare(refuse_nan=on_nan == "stop")
     original = copy.deepcopy(module)
@@ -125,8 +127,9 @@ def fine_tune(
     if speaks:
         print_heading()
         print_row("before", metrics["before"])
-    written = checkpoint_dir(root) / f"{PLAIN}.ckpt"
-    keeper = KeepBest(written, plain.contents, metrics["before"]["val_metrics/ssim"])
+    written = checkpoint_dir(root) / PLAIN
+    contents = load_tensors(checkpoint, "a checkpoint that train_clgnet wrote")
+    keeper = KeepBest(written, contents, metrics["before"]["val_metrics/ssim"])
     run = session.train(
         None if ckpt_path is None else str(ckpt_path),
         on_nan=on_nan,
@@ -143,7 +146,7 @@ def fine_tune(
             f"{written}: not written, since no validation gave a finite SSIM and score; see "
             "--check_val_every_n_epoch, --max_epochs and --lr"
         )
-    module.reconstructor.load_state_dict(load_plain(written).module.state_dict())
+    module.reconstructor.load_state_dict(read_model(written).state)
     metrics["after"] = session.validate(module, samples, COLUMNS)
     metrics["after"]["adversary_accuracy"] = keeper.accuracy
     if not speaks:
@@ -200,16 +203,17 @@ def run(argv: Sequence[str]) -> int:
     cli.chosen(argv, "checkpoint")  # refuses a --config that would make objects
     args, parser = parse(argv, build_parser, {**DEMO_PRESET, **DEMO_BANDING})
     pl.seed_everything(args.seed, workers=True)
-    plain = load_plain(args.checkpoint)
+    source = read_model(args.checkpoint)
+    reconstructor = build(source).train()
     demo = args.data_path is None
     if args.default_root_dir is None:
-        args.default_root_dir = default_root(f"banding/{plain.name}", args.challenge, demo)
-    if args.loss == "own" and plain.name == DEFAULT_MODEL:
-        args.variant = plain.module.hparams["variant"]
-        plain.module.loss = make_loss(args)
+        args.default_root_dir = default_root(f"banding/{source.model}", args.challenge, demo)
+    if args.loss == "own" and source.model == DEFAULT_MODEL:
+        args.variant = reconstructor.hparams["variant"]
+        reconstructor.loss = make_loss(args)
     names = inspect.signature(BandingModule).parameters.keys() - {"reconstructor"}
     try:
-        module = BandingModule(plain.module, **{name: args[name] for name in names})
+        module = BandingModule(reconstructor, **{name: args[name] for name in names})
     except ValueError as error:
         raise InputError(str(error)) from error
     result = fine_tune(
@@ -225,14 +229,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status, as of `train_clgnet`.
-    """
+    """Run the command; returns the exit status, as `train_clgnet`."""
     given = list(sys.argv[1:] if argv is None else argv)
     return guarded(given, lambda: run(given))
 
