@@ -8,14 +8,6 @@ PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.f
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Make the context that a network runs in.
-
-    Args:
-        device: Where it runs.
-        precision: A key of `PRECISIONS`.
-
-    Returns:
-        torch's autocast to that type; switched off for 32-true.
-    """
+    """Torch's autocast to a precision on a device; switched off for 32-true."""
     dtype = PRECISIONS[precision]
     return torch.autocast(device.type, dtype, enabled=dtype is not None)

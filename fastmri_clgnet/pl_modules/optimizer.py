@@ -11,19 +11,7 @@ from torch import nn
 def adam_with_step_decay(
     module: nn.Module, lr: float, lr_step_size: int | None, lr_gamma: float, weight_decay: float
 ) -> Any:
-    """Adam for all parameters, with a step decay where lr_step_size is given.
-
-    Args:
-        module: Whose parameters to train.
-        lr: Learning rate.
-        lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
-            again; None keeps it constant.
-        lr_gamma: Factor of the decay.
-        weight_decay: Adam's weight decay.
-
-    Returns:
-        What Lightning takes from `configure_optimizers`.
-    """
+    """Adam for all parameters, with a decay by lr_gamma every lr_step_size epochs, if given."""
     optimizer = torch.optim.Adam(module.parameters(), lr=lr, weight_decay=weight_decay)
     if lr_step_size is None:
         return optimizer
