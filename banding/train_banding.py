@@ -26,7 +26,7 @@ from banding.picture import save_bands
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.mri_data import Data
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.loading import build, read_model
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
@@ -37,7 +37,6 @@ from fastmri_clgnet.train_clgnet import (
     add_trainer_flags,
     config_of,
     default_root,
-    guarded,
     make_loss,
     parse,
     trainer_of,
@@ -231,7 +230,7 @@ def run(argv: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status, as `train_clgnet`."""
     given = list(sys.argv[1:] if argv is None else argv)
-    return guarded(given, lambda: run(given))
+    return exit_status(lambda: run(given), "--debug" in given)
 
 
 if __name__ == "__main__":

@@ -281,36 +281,9 @@ def run(args: Namespace, parser: cli.Parser) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0, 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM.
-    """
-    return guarded(argv, lambda: run(*parse_arguments(argv)))
-
-
-def guarded(argv: Sequence[str] | None, command: Callable[[], int]) -> int:
-    """Run a training command; bad input becomes one line on stderr, not a traceback."""
+    """Run the command; gives 0, 1 for an error in the input, 130 for Ctrl-C, 143 for SIGTERM."""
     given = list(sys.argv[1:] if argv is None else argv)
-
-    def of_lightning_too() -> int:
-        try:
-            return command()
-        except (Exception, SystemExit) as error:
-            name = type(error).__name__  # Lightning is not imported yet where flags are wrong
-            if name == "MisconfigurationException":
-                raise InputError(str(error)) from error
-            if name == "SIGTERMException":  # outside of the training
-                from fastmri_clgnet.training.distributed import say
-
-                say("\nStopped. The same command does this again.")
-                return 143
-            raise
-
-    return exit_status(of_lightning_too, "--debug" in given)
+    return exit_status(lambda: run(*parse_arguments(given)), "--debug" in given)
 
 
 if __name__ == "__main__":

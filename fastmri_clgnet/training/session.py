@@ -374,7 +374,7 @@ class _ProgressBar(TQDMProgressBar):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Lightning keep some remarks to itself in the meantime."""
+    """Let Lightning keep some remarks to itself, and translate its exceptions."""
 
     def is_no_tip(record: logging.LogRecord) -> bool:
         return "Tip:" not in record.getMessage()
@@ -386,6 +386,11 @@ def _quiet() -> Iterator[None]:
             for message in _QUIET:
                 warnings.filterwarnings("ignore", message=message)
             yield
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error
+    except SIGTERMException as error:  # outside of the training; it says nothing of a failure
+        say("\nStopped. The same command does this again.")
+        raise SystemExit(143) from error
     finally:
         logger.removeFilter(is_no_tip)
 
