@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
@@ -18,7 +19,7 @@ Metrics = Mapping[str, Mapping[str, float]]
 
 
 def format_metrics(metrics: Metrics) -> str:
-    """Lay out "nmse", "psnr" (dB) and "ssim", a line for each method."""
+    """Lay out NMSE, PSNR and SSIM, a line for each method, from "nmse", "psnr" (dB) and "ssim"."""
     columns = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}
     rows = {
         method: {column: float(values[name]) for name, column in columns.items()}
@@ -27,26 +28,37 @@ def format_metrics(metrics: Metrics) -> str:
     return format_table(make_cells(rows))
 
 
-def reconstruct_middle_slice(module: MriModule, data: FastMriDataModule) -> dict[str, Any]:
-    """What `validation_step` gives for the middle slice of the first validation volume."""
-    dataset = data.val_dataloader().dataset
-    samples = dataset.raw_samples
-    first = [i for i, sample in enumerate(samples) if sample.fname == samples[0].fname]
-    batch = default_collate([dataset[first[len(first) // 2]]])
-    batch = module.transfer_batch_to_device(batch, module.device, 0)
-    training = module.training
-    with torch.no_grad():
-        result: dict[str, Any] = module.eval().validation_step(batch, 0)
-    module.train(training)
-    return result
+class Slice(NamedTuple):
+    """A validation slice: reconstructions by method and target (height, width), and a title."""
+
+    images: dict[str, np.ndarray]
+    target: np.ndarray
+    max_value: float
+    title: str
+
+
+def middle_slice(methods: Methods) -> Slice:
+    """Reconstruct the middle slice of the first validation volume by each module."""
+    images: dict[str, np.ndarray] = {}
+    for name, (module, data) in methods.items():
+        dataset = data.val_dataloader().dataset
+        samples = dataset.raw_samples
+        first = [i for i, sample in enumerate(samples) if sample.fname == samples[0].fname]
+        batch = default_collate([dataset[first[len(first) // 2]]])
+        batch = module.transfer_batch_to_device(batch, module.device, 0)
+        training = module.training
+        with torch.no_grad():
+            result = module.eval().validation_step(batch, 0)
+        module.train(training)
+        images[name] = result["output"][0].float().cpu().numpy()
+        if len(images) == 1:
+            target = result["target"][0].float().cpu().numpy()
+            max_value = float(result["max_value"][0])
+            title = f"{result['fname'][0]}, slice {int(result['slice_num'][0])}"
+    return Slice(images, target, max_value, title)
 
 
 def save_validation_picture(path: Path, methods: Methods) -> None:
-    """Save the middle slice of the first validation volume, by each module, as .png or .pdf."""
-    results = {name: reconstruct_middle_slice(*each) for name, each in methods.items()}
-    images = {name: each["output"][0].float().cpu().numpy() for name, each in results.items()}
-    first = next(iter(results.values()))
-    target = first["target"][0].float().cpu().numpy()
-    title = f"{first['fname'][0]}, slice {int(first['slice_num'][0])}"
+    """Save the middle slice of the first validation volume, reconstructed by each module."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_comparison(path, images, target, float(first["max_value"][0]), title)
+    save_comparison(path, *middle_slice(methods))
