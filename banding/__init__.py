@@ -5,10 +5,15 @@ References:
     arXiv:2001.08699.
 """
 
-from banding.adversary import OrientationAdversary
-from banding.banding_module import BandingModule
-from banding.metrics import banding_score
-from banding.orientation import OrientedSample, RandomTranspose
+from typing import TYPE_CHECKING
+
+from fastmri_clgnet.lazy import lazy
+
+if TYPE_CHECKING:
+    from banding.adversary import OrientationAdversary
+    from banding.banding_module import BandingModule
+    from banding.metrics import banding_score
+    from banding.orientation import OrientedSample, RandomTranspose
 
 __all__ = [
     "BandingModule",
@@ -17,3 +22,14 @@ __all__ = [
     "RandomTranspose",
     "banding_score",
 ]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "BandingModule": "banding_module",
+        "OrientationAdversary": "adversary",
+        "OrientedSample": "orientation",
+        "RandomTranspose": "orientation",
+        "banding_score": "metrics",
+    },
+)

@@ -11,12 +11,11 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
+from banding.train_banding import SSIM_TOLERANCE
 from fastmri_clgnet.safe_loading import save_tensors
 
-PLAIN = "plain.ckpt"  # the checkpoint that train_clgnet reads
 # what belongs to the source's training, not to its model
 _OF_THE_TRAINING = {"optimizer_states", "lr_schedulers", "callbacks", "state_dict"}
-SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake
 COLUMNS = {  # of the printed table: what is logged, its heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",

@@ -7,45 +7,36 @@ import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from banding.banding_module import BandingModule
-from banding.callbacks import (
-    COLUMNS,
-    PLAIN,
-    SSIM_TOLERANCE,
-    KeepBest,
-    PrintRow,
-    StopAfter,
-    print_heading,
-    print_row,
-)
-from banding.orientation import RandomTranspose
-from banding.picture import save_bands
 from fastmri_clgnet import cli
-from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.files import write_json
-from fastmri_clgnet.loading import build, read_model
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
-from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.train_clgnet import (
     DEMO_PRESET,
     SHELL,
     add_trainer_flags,
     config_of,
+    constructors,
     default_root,
     make_loss,
     parse,
     trainer_of,
 )
-from fastmri_clgnet.training.checkpoint import checkpoint_dir
 from fastmri_clgnet.training.objective import paper_objective
 from fastmri_clgnet.training.run import NanAction, Run, train
-from fastmri_clgnet.training.session import Session
 
+if TYPE_CHECKING:
+    from banding.banding_module import BandingModule
+    from fastmri_clgnet.data.data_module import CheckedDataModule
+
+MODULE = "banding.banding_module:BandingModule"
+PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
+SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
 # A small adversary that learns in a minute on the demo data; a flag still wins
 DEMO_BANDING: dict[str, Any] = {
     "batch_size": 4,
@@ -67,6 +58,8 @@ class TurnedData(Data):
         self, on_kspace: bool, seed: int = 42, distributed: bool = False
     ) -> CheckedDataModule:
         """Make the data module; see `Data.module`."""
+        from banding.orientation import RandomTranspose
+
         data = super().module(on_kspace, seed, distributed)
         data.train_transform = RandomTranspose(data.train_transform)
         return data
@@ -108,6 +101,20 @@ def fine_tune(
     Raises:
         InputError: If something cannot be used, or no validation could be kept.
     """
+    from banding.callbacks import (
+        COLUMNS,
+        KeepBest,
+        PrintRow,
+        StopAfter,
+        print_heading,
+        print_row,
+    )
+    from banding.picture import save_bands
+    from fastmri_clgnet.loading import read_model
+    from fastmri_clgnet.safe_loading import load_tensors
+    from fastmri_clgnet.training.checkpoint import checkpoint_dir
+    from fastmri_clgnet.training.session import Session
+
     settings = {"max_epochs": 10, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the validation says which epoch is kept")
@@ -162,8 +169,15 @@ def fine_tune(
     return Run(root, written, metrics, summary=summary)
 
 
-def build_parser() -> cli.Parser:
-    """Make the parser; defaults are those of the constructors."""
+def build_parser(showing: bool = False) -> cli.Parser:
+    """Make the parser; defaults are those of the constructors.
+
+    Args:
+        showing: Whether it only shows help, so that nothing has to be imported.
+
+    Returns:
+        The parser.
+    """
     parser = cli.make_parser(
         "python -m banding.train_banding",
         "Fine-tune a checkpoint of train_clgnet until an adversary cannot tell from its "
@@ -179,28 +193,33 @@ def build_parser() -> cli.Parser:
         required=True,
         help="Checkpoint of train_clgnet to fine-tune; it says which model it is, and its size.",
     )
-    betas = inspect.signature(BandingModule).parameters["adam_betas"].default
+    (module,) = constructors([MODULE], showing)
+    betas = inspect.signature(module).parameters["adam_betas"].default
     parser.add_argument(
         "--adam_betas", type=tuple[float, float], default=betas, help="Of both networks' Adam."
     )
     for source, skip in (
         (train, SHELL),
-        (BandingModule, {"reconstructor", "adam_betas"}),
+        (module, {"reconstructor", "adam_betas"}),
         (Data, set()),
         (paper_objective, set()),
     ):
         parser.switches |= cli.add_flags(parser, source, skip=skip)
-    add_trainer_flags(parser)
+    add_trainer_flags(parser, showing)
     parser.set_defaults(batch_size=1, max_epochs=10)
     return parser
 
 
 def run(argv: Sequence[str]) -> int:
     """Parse the flags, fine-tune and print; returns the exit status."""
+    cli.chosen(argv, "checkpoint")  # refuses a --config that would make objects
+    showing = not {"-h", "--help"}.isdisjoint(argv)
+    args, parser = parse(argv, partial(build_parser, showing), {**DEMO_PRESET, **DEMO_BANDING})
     import pytorch_lightning as pl
 
-    cli.chosen(argv, "checkpoint")  # refuses a --config that would make objects
-    args, parser = parse(argv, build_parser, {**DEMO_PRESET, **DEMO_BANDING})
+    from banding.banding_module import BandingModule
+    from fastmri_clgnet.loading import build, read_model
+
     pl.seed_everything(args.seed, workers=True)
     source = read_model(args.checkpoint)
     reconstructor = build(source).train()

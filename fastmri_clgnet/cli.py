@@ -33,14 +33,16 @@ def run(
     *,
     prog: str | None = None,
     choices: Mapping[str, tuple[str, Choices]] | None = None,
+    rest: str = "",
     then: Callable[..., int | None] | None = None,
 ) -> int:
     """Run a function as a command.
 
     Every parameter is a flag. The fields of a dataclass are flags of their own: a parameter `mask`
     gives --mask_type, `val_mask` gives --val_mask_type. A bool is a switch, with --no_NAME beside
-    it. Lists and tuples take several words. --target-path is the same as --target_path. --config
-    reads flags from a YAML file, and --debug shows the traceback of an error.
+    it. Lists and tuples take several words; a mapping takes a name and a value, and may be given
+    several times. --target-path is the same as --target_path. --config reads flags from a YAML
+    file, and --debug shows the traceback of an error.
 
     The function's module should import what is slow inside of its functions: --help and mistyped
     flags then answer at once.
@@ -54,6 +56,8 @@ def run(
             name.
         choices: For a parameter that takes one of several dataclasses, the flag that picks one and
             the dataclasses by name. Their fields are flags where they are picked.
+        rest: A parameter that takes the words of flags that are not listed, such as another
+            command's; --config is one of them, then.
         then: What to do with the result: takes it first, and its other parameters are flags, too.
             By default `show`.
 
@@ -71,7 +75,7 @@ def run(
             name: classes.get(str(chosen(given, flag))) for name, (flag, classes) in choices.items()
         }
         prog_name = prog or f"python -m fastmri_clgnet.{function.__name__}"
-        parser = make_parser(prog_name, function)
+        parser = make_parser(prog_name, function, config=not rest)
         for flag, classes in choices.values():
             parser.add_argument(
                 f"--{flag}",
@@ -83,14 +87,16 @@ def run(
                 ).replace("%", "%%"),
             )
         result_name = next(iter(inspect.signature(then).parameters))
-        parser.switches |= add_flags(parser, function, positional, skip=choices)
+        parser.switches |= add_flags(parser, function, positional, skip={*choices, rest})
         for dataclass in picked.values():
             parser.switches |= set() if dataclass is None else add_flags(parser, dataclass)
         parser.switches |= add_flags(parser, then, skip=[result_name])
-        args = parser.parse_args(given)
+        own, others = divided(given, parser) if rest else (given, [])
+        args = parser.parse_args(own)
         # what importing the package does, which `python -m` puts off until here
         importlib.import_module("fastmri_clgnet.registration")
         made = {name: call(each, args) for name, each in picked.items() if each is not None}
+        made |= {rest: others} if rest else {}
         result = call(function, args, **made)
         return call(then, args, **{result_name: result}) or 0
 
@@ -123,11 +129,12 @@ class Parser(ArgumentParser):
         return super().parse_args(normalised(given, self.switches), *more, **options)
 
 
-def make_parser(prog: str, description: str | Callable[..., Any]) -> Parser:
+def make_parser(prog: str, description: str | Callable[..., Any], *, config: bool = True) -> Parser:
     """Make a parser for a command, described by a text or by a function's docstring."""
     text = description if isinstance(description, str) else _summary(description)
     parser = Parser(prog=prog, description=text)
-    parser.add_argument("--config", action="config", help="YAML file of these flags.")
+    if config:
+        parser.add_argument("--config", action="config", help="YAML file of these flags.")
     parser.add_argument(
         "--debug", type=bool, default=False, help="Show the traceback of an error in the input."
     )
@@ -170,7 +177,10 @@ def add_flags(
         required = default is inspect.Parameter.empty and not optional
         options: dict[str, Any] = {"help": texts.get(name, "").replace("%", "%%")}
         items = _items(hint)
-        if items is None:
+        if typing.get_origin(hint) is Mapping:
+            options |= {"type": typing.get_args(hint)[1], "nargs": 2, "action": "append"}
+            options["metavar"] = ("NAME", "VALUE")
+        elif items is None:
             options["type"] = hint | None if may_be_none or optional else hint
         else:
             options |= {"type": items[0], "nargs": items[1]}
@@ -206,8 +216,8 @@ def call(source: Callable[..., Any], args: Namespace, prefix: str = "", **given:
             values[name] = None if none else call(typing.cast(type, hint), args, start)
         elif f"{prefix}{name}" in args:
             value = args[f"{prefix}{name}"]
-            is_tuple = typing.get_origin(hint) is tuple and value is not None
-            values[name] = tuple(value) if is_tuple else value
+            kind = {tuple: tuple, Mapping: dict}.get(typing.get_origin(hint))
+            values[name] = value if value is None or kind is None else kind(value)
     return source(**values)
 
 
@@ -223,6 +233,31 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
             word = f"--{name[3:]}=false"
         result.append(word)
     return result
+
+
+def divided(argv: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
+    """Divide the command line into the parser's own flags and others, each with its values.
+
+    Args:
+        argv: The words; those with spaces are values, as for argparse.
+        parser: The parser.
+
+    Returns:
+        The words of its own flags, and those of others.
+    """
+    negated = {f"no_{each}" for each in parser.switches}
+    names = {"h", "help", *parser.get_defaults().keys(), *negated}
+    own: list[str] = []
+    others: list[str] = []
+    current = own
+    for word in argv:
+        flag = re.match(r"--?([A-Za-z][\w-]*)(=|\Z)", word)
+        if flag and flag[1].replace("-", "_") in names:
+            current = own
+        elif flag and " " not in word:
+            current = others
+        current.append(word)
+    return own, others
 
 
 def chosen(argv: Sequence[str], flag: str) -> str | None:

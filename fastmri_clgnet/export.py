@@ -1,28 +1,27 @@
-"""The command `python -m fastmri_clgnet.export`: a checkpoint's weights alone, to share."""
+"""The command `python -m fastmri_clgnet.export`: a checkpoint's weights only, to share."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.torch import save
-
-import fastmri_clgnet
-from fastmri_clgnet.errors import InputError, exit_status
-from fastmri_clgnet.files import atomic_path
-from fastmri_clgnet.loading import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, build, read_model
-from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet import cli
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, write_json
 
 
 def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path, Path]:
-    """Write a model's weights and its constructor's arguments, without optimizer and callbacks.
+    """Write the weights of a training checkpoint and the arguments of its model's constructor.
+
+    OUT.safetensors and OUT.json hold no optimizer and no code; fastmri_clgnet.load and reconstruct
+    read them.
 
     Args:
         checkpoint: A checkpoint of train_clgnet.
         out: The files' common name; a suffix .safetensors or .json is ignored.
-        model: The choice of --model, for checkpoints that do not say it.
+        model: Which model it is of, as train_clgnet's --model has it, where it does not say so.
 
     Returns:
         The weights (safetensors) and the arguments (JSON).
@@ -30,15 +29,20 @@ def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path,
     Raises:
         InputError: If the checkpoint cannot be used, or its arguments cannot be written.
     """
+    from safetensors.torch import save
+
+    from fastmri_clgnet import __version__
+    from fastmri_clgnet.loading import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, build, read_model
+
     stored = read_model(checkpoint, model)
     build(stored)  # nothing is exported that would not load
     contents = {
         "model": stored.model,
         "arguments": stored.arguments,
-        "fastmri_clgnet": fastmri_clgnet.__version__,
+        "fastmri_clgnet": __version__,
     }
     try:
-        text = json.dumps(contents, indent=2) + "\n"
+        json.dumps(contents)
     except TypeError as error:
         raise InputError(f"{checkpoint}: an argument is no plain value ({error})") from error
     if out.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
@@ -51,39 +55,19 @@ def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path,
     state = {name: values.contiguous().clone() for name, values in stored.state.items()}
     with atomic_path(weights) as temporary:
         temporary.write_bytes(save(state))
-    with atomic_path(arguments) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_json(arguments, contents)
     return weights, arguments
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fastmri_clgnet.export",
-        description=(
-            "Write the weights of a training checkpoint to OUT.safetensors and its model's "
-            "arguments to OUT.json: no optimizer, no code, loadable by fastmri_clgnet.load and "
-            "by reconstruct."
-        ),
-    )
-    parser.add_argument("checkpoint", type=Path, help="checkpoint that train_clgnet wrote")
-    parser.add_argument("out", type=Path, help="name of the two files, without a suffix")
-    parser.add_argument(
-        "--model", choices=tuple(MODELS), help="which model it is of, where it does not say so"
-    )
-    return parser
+def show(written: tuple[Path, Path]) -> None:
+    """Print the names of the files."""
+    for path in written:
+        print(f"Written: {path}")
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    args = build_parser().parse_args(argv)
-
-    def run() -> int:
-        for path in export(args.checkpoint, args.out, args.model):
-            print(f"Written: {path}")
-        return 0
-
-    return exit_status(run)
+    return cli.run(export, argv, ("checkpoint", "out"), then=show)
 
 
 if __name__ == "__main__":

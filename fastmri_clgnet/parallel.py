@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -33,7 +35,8 @@ def map_files(
     Args:
         function: Of a module, so that other processes find it.
         jobs: What to call it on.
-        num_workers: Processes; with one, or one job, it is called here.
+        num_workers: Processes; with one, with one job, or in a program that Python reads from
+            stdin, it is called here.
         label: What is in front of the progress bar.
 
     Returns:
@@ -42,6 +45,9 @@ def map_files(
     Raises:
         InputError: The first one that the function raises; no other job is started then.
     """
+    program = getattr(sys.modules["__main__"], "__file__", None)
+    if program is not None and not Path(program).is_file():
+        num_workers = 1  # a program from stdin, which other processes cannot import
     num_workers = min(num_workers, len(jobs))
     progress = partial(tqdm, desc=label, total=len(jobs), unit="file")
     if num_workers < 2:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Literal
 
-PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Torch's autocast to a precision on a device; switched off for 32-true."""
-    dtype = PRECISIONS[precision]
+    import torch
+
+    dtypes = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+    dtype = dtypes[precision]
     return torch.autocast(device.type, dtype, enabled=dtype is not None)

@@ -34,6 +34,7 @@ from fastmri_clgnet.data.volumes import (
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, check_space, plain_name
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
+from fastmri_clgnet.precision import Precision
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from fastmri.data import SliceDataset
     from fastmri.pl_modules import MriModule
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
 
 

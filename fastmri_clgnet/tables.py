@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from fastmri_clgnet.files import atomic_path, write_json
 
 DECIMALS = {"NMSE": 4, "PSNR (dB)": 2, "SSIM": 4}  # by column; others have 4 significant digits
 Value = float | int | str | None
@@ -83,3 +86,24 @@ class Table(NamedTuple):
         """Title and table in Markdown."""
         cells = make_cells(self.rows, self.names)
         return f"{self.title}\n\n{format_table(cells, markdown=True)}"
+
+
+def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str, object]) -> None:
+    """Write tables as PATH.md and PATH.json, each whole or not at all.
+
+    Args:
+        path: The files' common name; its folder is made.
+        tables: By their key in the JSON file.
+        settings: What they were made with, for the JSON file: plain values and paths.
+
+    Raises:
+        InputError: If a file cannot be written.
+    """
+    plain = {
+        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
+    }
+    rows = {key: {"title": table.title, "rows": table.rows} for key, table in tables.items()}
+    write_json(path.with_name(f"{path.name}.json"), {"settings": plain, **rows})
+    with atomic_path(path.with_name(f"{path.name}.md")) as temporary:
+        text = "\n\n".join(table.markdown() for table in tables.values())
+        temporary.write_text(f"{text}\n", encoding="utf-8")

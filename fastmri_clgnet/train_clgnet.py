@@ -1,4 +1,7 @@
-"""The command `python -m fastmri_clgnet.train_clgnet`: a shell around `training.train`."""
+"""The command `python -m fastmri_clgnet.train_clgnet`: a shell around `training.train`.
+
+It trains CLGNet with `paper_objective()`, where `CLGNetModule()` in Python has L1 only by default.
+"""
 
 from __future__ import annotations
 
@@ -105,11 +108,16 @@ def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parse
     choice = MODELS[model]
     network = parser.add_argument_group(f"network ({choice.label})")
     skip = {"loss", "challenge", *choice.fixed}
-    for source in _constructors(choice.constructors or (choice.home,), showing):
+    for source in constructors(choice.constructors or (choice.home,), showing):
         parser.switches |= cli.add_flags(network, source, skip=skip)
         skip |= set(inspect.signature(source).parameters)
     if model == DEFAULT_MODEL:
-        loss = parser.add_argument_group("loss (eq. 9 and 10 of the paper)")
+        loss = parser.add_argument_group(
+            "loss (eq. 9 and 10 of the paper)",
+            "What CLGNet is trained with: L1 + alpha x contrastive loss. In Python it is "
+            "CLGNetModule(loss=paper_objective()); CLGNetModule() trains with L1 only, as with "
+            "--alpha 0.",
+        )
         cli.add_flags(loss, paper_objective)
     add_trainer_flags(parser, showing)
     return parser
@@ -120,13 +128,21 @@ def add_trainer_flags(parser: cli.Parser, showing: bool = False) -> None:
     trainer = parser.add_argument_group("trainer (Lightning's names)")
     for name, options in TRAINER_FLAGS.items():
         trainer.add_argument(f"--{name}", **{"default": None, **options})
-    for source in _constructors((TRAINER,), showing):
+    for source in constructors((TRAINER,), showing):
         parser.switches |= cli.add_flags(trainer, source, skip=_OWN_TRAINER)
     parser.set_defaults(max_epochs=MAX_EPOCHS)
 
 
-def _constructors(homes: Sequence[str], showing: bool) -> list[Callable[..., Any]]:
-    """The classes, or what has their signatures."""
+def constructors(homes: Sequence[str], showing: bool) -> list[Callable[..., Any]]:
+    """Make the signatures of classes known.
+
+    Args:
+        homes: The classes, as MODULE:CLASS.
+        showing: As for `build_parser`.
+
+    Returns:
+        The classes, or functions with their constructors' signatures.
+    """
     if showing:
         try:
             return [sketch(home) for home in homes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,13 +14,13 @@ import yaml
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import COMMANDS
+from fastmri_clgnet.benchmark.__main__ import BENCHMARKS
+from fastmri_clgnet.convert.__main__ import READERS
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.train_clgnet import build_parser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 
@@ -117,6 +118,57 @@ def test_config_gives_flags(tmp_path: Path) -> None:
     values = outcome("a", "c", "--config", str(path), "--count", "5")
     assert values["mask"] == Mask("random", (8,), (0.04,))
     assert values["count"] == 5
+
+
+def hand_on(
+    steps: int,
+    *,
+    sizes: Sequence[int] = (4, 8),
+    own: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
+) -> tuple[Any, ...]:
+    """Hand flags on.
+
+    Args:
+        steps: How many.
+        sizes: How large.
+        own: Of one.
+        flags: Of all.
+    """
+    return steps, list(sizes), own, flags
+
+
+def test_flags_that_are_not_listed_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    kept: list[tuple[Any, ...]] = []
+
+    def keep(result: tuple[Any, ...]) -> None:
+        kept.append(result)
+
+    def given(*argv: str) -> tuple[Any, ...]:
+        assert cli.run(hand_on, argv, rest="flags", then=keep) == 0
+        return kept.pop()
+
+    assert given("--steps", "2") == (2, [4, 8], None, [])
+    assert given(
+        "--lr", "1e-3", "--sizes", "2", "6", "--config", "a.yaml", "--own", "a", "--x 1 --y=2",
+        "--limit=3", "--betas", "1", "2", "--own", "b", " --z=5", "--steps=3", "--skip",
+    ) == (
+        3,
+        [2, 6],
+        {"a": "--x 1 --y=2", "b": " --z=5"},
+        ["--lr", "1e-3", "--config", "a.yaml", "--limit=3", "--betas", "1", "2", "--skip"],
+    )  # fmt: skip
+    for bad in (["--lr", "2"], ["--steps", "x"], ["--steps", "2", "--own", "a"]):
+        with pytest.raises(SystemExit) as error:
+            given(*bad)
+        assert error.value.code == 2
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        given("--help")
+    printed = capsys.readouterr().out
+    assert "--own NAME VALUE" in printed
+    assert "--flags" not in printed
+    assert "--config" not in printed
 
 
 @dataclass(frozen=True)
@@ -232,20 +284,24 @@ def test_masks_that_do_not_fit_are_refused(mask: Mask) -> None:
         mask.make()
 
 
-MODULES = (
-    *(f"fastmri_clgnet.{name}" for name in COMMANDS),
+CALLED = (
     "fastmri_clgnet",
+    *(f"fastmri_clgnet.{name}" for name in COMMANDS),
+    *(f"fastmri_clgnet.benchmark {name}" for name in BENCHMARKS),
+    *(f"fastmri_clgnet.convert --from {name}" for name in READERS),
+    *(f"banding.{name}" for name in ("train_banding", "score", "demo")),
 )
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_help_of_every_command_is_quick(module: str) -> None:
+@pytest.mark.parametrize("called", CALLED)
+def test_help_of_every_command_is_quick(called: str) -> None:
     """It imports neither torch nor Lightning nor fastMRI, which takes seconds; nor itself twice."""
+    module, *words = called.split()
     code = (
         "import runpy, sys; sys.argv = ['-m']; sys.orig_argv = ['python', '-m', sys.argv[0]];"
         f"sys.orig_argv[2] = {module!r}\n"
         "import fastmri_clgnet\n"
-        "sys.argv = ['x', '--help']\n"
+        f"sys.argv = ['x', *{words}, '--help']\n"
         "try:\n"
         f"    runpy.run_module({module!r}, run_name='__main__')\n"
         "except SystemExit as error:\n"

@@ -18,7 +18,7 @@ import fastmri.pl_modules
 import pytest
 import torch
 
-from fastmri_clgnet import Lightning2Mixin, cli, export
+from fastmri_clgnet import Lightning2Mixin, cli
 from fastmri_clgnet.convert.__main__ import READERS
 from fastmri_clgnet.train_clgnet import build_parser
 
@@ -50,25 +50,27 @@ def test_flags_exist() -> None:
         assert {word for word in words if word.startswith("--")} <= known, flags
 
 
-@pytest.mark.parametrize("name", ["convert", "check", "reconstruct", "evaluate", "report"])
+PACKAGES = ("convert", "report", "benchmark")
+FUNCTIONS = (*PACKAGES, "check", "reconstruct", "evaluate", "export")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_commands_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parsers take them word for word; what they do is tested beside the code."""
     called: list[Callable[..., Any]] = []
     monkeypatch.setattr(cli, "call", lambda function, *_, **__: called.append(function))
-    package = name in ("convert", "report")
-    module = importlib.import_module(f"fastmri_clgnet.{name}" + (".__main__" if package else ""))
+    place = f"fastmri_clgnet.{name}" + (".__main__" if name in PACKAGES else "")
+    module = importlib.import_module(place)
     lines = re.findall(rf"^python -m fastmri_clgnet\.{name} (.*)$", README, re.M)
     assert lines
     for line in lines:
         assert module.main(shlex.split(line)) == 0
-    assert getattr(module, name) in called
+    if name == "benchmark":
+        assert called[::2] == [module.BENCHMARKS[line.split()[0]] for line in lines]
+    else:
+        assert getattr(module, name) in called
     if name == "convert":
         assert {line.split("--from ")[1].split()[0] for line in lines} == set(READERS)
-
-
-def test_export_is_understood() -> None:
-    for flags in [flags for name, flags in COMMANDS if name == "fastmri_clgnet.export" and flags]:
-        export.build_parser().parse_args(shlex.split(flags))
 
 
 def python_block(name: str) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from fastmri_clgnet.benchmark.actions import MakeNetwork
 from fastmri_clgnet.benchmark.costs import PaperCost, cost_rows, describe_measurement
-from fastmri_clgnet.benchmark.tables import Row, publish
-from fastmri_clgnet.benchmark.training import budget_flags, train_all
-from fastmri_clgnet.models import VARIANTS, Variant, make_variant
-from fastmri_clgnet.tables import Table
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.tables import Table, write_tables
+
+if TYPE_CHECKING:
+    import torch
+
+    from fastmri_clgnet.benchmark.measure import MakeNetwork
+    from fastmri_clgnet.models import Variant
 
 NAMES: dict[str, str] = {
     "clgnet": "CLGNet",
@@ -34,8 +37,62 @@ PAPER: dict[str, PaperCost] = {
 _LOSS_ONLY: tuple[Variant, ...] = ("wo_cl", "wo_negative")
 
 
-def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, Row]:
+def ablation(
+    data_path: Path | None = None,
+    *,
+    steps: int = 400,
+    size: int = 256,
+    device: str = "cpu",
+    rounds: int = 5,
+    output_path: Path = Path("clgnet/benchmark"),
+    training_flags: Sequence[str] = (),
+) -> dict[str, Table]:
+    """Parameters, operations, time and memory of the ablations in the paper's Tables 3 and 4.
+
+    They stand beside the paper's columns. With --data_path each variant is trained, too. Flags that
+    are not listed here go to train_clgnet, --config among them. A second call skips what was
+    trained and continues what was interrupted.
+
+    Args:
+        data_path: fastMRI's root folder, to train each variant, too.
+        steps: Training steps of each variant.
+        size: Height and width, pixels.
+        device: cpu, cuda, cuda:1, ...: where time and memory are measured.
+        rounds: Measurements of each network.
+        output_path: Folder of the trainings, and of ablation.md and ablation.json.
+        training_flags: Flags of train_clgnet, for all variants.
+
+    Returns:
+        The tables "networks" and, where they were trained, "training".
+
+    Raises:
+        InputError: If a folder holds a training with other flags, or flags are of no use.
+    """
+    settings = dict(locals())
+    import torch
+
+    if training_flags and data_path is None:
+        raise InputError(f"{words(training_flags)}: flags of a training, which needs --data_path")
+    where = torch.device(device)
+    costs = network_rows(size, where, rounds)
+    tables = {"networks": Table(describe_measurement(size, where), costs, NAMES)}
+    if data_path is not None:
+        from fastmri_clgnet.benchmark.training import budget_flags, train_all
+        from fastmri_clgnet.models import VARIANTS
+
+        flags = ["--data_path", str(data_path), *budget_flags(steps, None), *training_flags]
+        runs: dict[str, list[str]] = {each: ["--variant", each, *flags] for each in VARIANTS}
+        title = f"Validation volumes after {steps} steps, one seed"
+        names = {"zero_filled": "zero-filled", **NAMES}
+        tables["training"] = Table(title, train_all(runs, output_path), names)
+    write_tables(output_path / "ablation", tables, settings)
+    return tables
+
+
+def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, dict[str, Any]]:
     """Count and measure every network of the ablation; arguments and result as of `cost_rows`."""
+    from fastmri_clgnet.models import VARIANTS, make_variant
+
     makers: dict[str, MakeNetwork] = {
         variant: functools.partial(make_variant, variant)
         for variant in VARIANTS
@@ -48,29 +105,3 @@ def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, Row]
             for column, value in rows["clgnet"].items()
         }
     return rows
-
-
-def run(args: Namespace, training_flags: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        args: Of `fastmri_clgnet.benchmark.__main__`.
-        training_flags: Flags of train_clgnet, for all variants.
-
-    Returns:
-        0, or 1 if a training failed.
-    """
-    device = torch.device(args.device)
-    costs = network_rows(args.size, device, args.rounds)
-    tables = {"networks": Table(describe_measurement(args.size, device), costs, NAMES)}
-    failed = False
-    if args.data_path is not None:
-        flags = ["--data_path", str(args.data_path), *budget_flags(args.steps, None)]
-        runs = {str(v): ["--variant", v, *flags, *training_flags] for v in VARIANTS}
-        rows = train_all(runs, args.output_path)
-        failed = any("failed" in row for row in rows.values())
-        title = f"Validation volumes after {args.steps} steps, one seed"
-        tables["training"] = Table(title, rows, {"zero_filled": "zero-filled", **NAMES})
-    settings = {"training_flags": training_flags, **vars(args)}
-    publish(args.output_path, "ablation", tables, settings)
-    return int(failed)

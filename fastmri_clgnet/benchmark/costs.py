@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-from fastmri_clgnet.benchmark.actions import MakeNetwork, forward_pass
-from fastmri_clgnet.benchmark.macs import count_macs
-from fastmri_clgnet.benchmark.measure import median_times, peak_mb
-from fastmri_clgnet.benchmark.tables import Row
+    from fastmri_clgnet.benchmark.measure import MakeNetwork
 
 TABLE_SIZE = 512  # pixels across the images that the paper's operations are of
 
@@ -34,11 +32,11 @@ def cost_rows(
     size: int,
     device: torch.device,
     rounds: int,
-) -> dict[str, Row]:
+) -> dict[str, dict[str, Any]]:
     """Count and measure every network.
 
     Args:
-        networks: Makers of networks that `example_inputs` knows, by name.
+        networks: Makers of networks that `measure.example_inputs` knows, by name.
         paper: The paper's figures by the same names.
         size: Height and width of the images that time and memory are measured on, in pixels.
         device: Where they are measured.
@@ -47,9 +45,15 @@ def cost_rows(
     Returns:
         Columns by name.
     """
-    actions = {name: forward_pass(make, size, 1, device) for name, make in networks.items()}
-    times = median_times(actions, device, rounds)
-    rows: dict[str, Row] = {}
+    from fastmri_clgnet.benchmark.macs import count_macs
+    from fastmri_clgnet.benchmark.measure import forward_pass, median_times, peak_mb
+
+    makers = {
+        name: functools.partial(forward_pass, make, size, 1, device)
+        for name, make in networks.items()
+    }
+    times = median_times({name: make() for name, make in makers.items()}, device, rounds)
+    rows = {}
     for name, make in networks.items():
         model = make()
         rows[name] = {
@@ -58,13 +62,15 @@ def cost_rows(
             "GMac": count_macs(model, (TABLE_SIZE, TABLE_SIZE)) / 1e9,
             "paper: GMac": paper[name].gmacs,
             "time (s)": times[name],
-            "peak (MB)": peak_mb(functools.partial(forward_pass, make, size, 1, device), device),
+            "peak (MB)": peak_mb(makers[name], device),
         }
     return rows
 
 
 def describe_measurement(size: int, device: torch.device) -> str:
     """Say what the rows were measured on."""
+    import torch
+
     return (
         f"Forward pass, one image of {size} x {size}, {device}, float32, "
         f"{torch.get_num_threads()} threads; GMac at {TABLE_SIZE} x {TABLE_SIZE}"

@@ -5,25 +5,26 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
-from fastmri_clgnet.benchmark.inputs import example_inputs
+from fastmri_clgnet.benchmark.measure import example_inputs
 from fastmri_clgnet.models import SpatialFourierLayer
 from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
 
 
-def _convolution(module: nn.Module, height: int, width: int) -> int:
+def _convolution(module: nn.Conv2d | nn.ConvTranspose2d, height: int, width: int) -> int:
     """Multiply-adds and bias of a convolution that is evaluated at height x width positions."""
-    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        raise TypeError(f"expected a two-dimensional convolution, got {type(module).__name__}")
     taps = math.prod(module.kernel_size) * module.in_channels // module.groups
     return height * width * module.out_channels * (taps + (module.bias is not None))
 
 
-def _count_convolution(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+def _count_convolution(
+    module: nn.Conv2d | nn.ConvTranspose2d, image: torch.Tensor, output: torch.Tensor
+) -> int:
     return output.shape[0] * _convolution(module, *output.shape[-2:])
 
 
@@ -39,10 +40,10 @@ def _count_normalisation(module: nn.Module, image: torch.Tensor, output: torch.T
     return image.numel() * (2 if getattr(module, "affine", False) else 1)
 
 
-def _count_spatial_fourier(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+def _count_spatial_fourier(
+    module: SpatialFourierLayer, image: torch.Tensor, output: torch.Tensor
+) -> int:
     """The three convolutions where eq. 6 to 8 apply them: the spectral one on w // 2 + 1."""
-    if not isinstance(module, SpatialFourierLayer):
-        raise TypeError(f"expected a SpatialFourierLayer, got {type(module).__name__}")
     height, width = output.shape[-2:]
     return output.shape[0] * (
         _convolution(module.local, height, width)
@@ -51,29 +52,27 @@ def _count_spatial_fourier(module: nn.Module, image: torch.Tensor, output: torch
     )
 
 
-def _count_linear(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
-    if not isinstance(module, nn.Linear):
-        raise TypeError(f"expected a linear layer, got {type(module).__name__}")
+def _count_linear(module: nn.Linear, image: torch.Tensor, output: torch.Tensor) -> int:
     return output.numel() * (module.in_features + (module.bias is not None))
 
 
-def _count_window_attention(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+def _count_window_attention(
+    module: ShiftedWindowAttention, image: torch.Tensor, output: torch.Tensor
+) -> int:
     """The four linear maps of torchvision's window attention, which it applies as functions."""
     chans = output.shape[-1]
     return 4 * output.numel() * (chans + 1)
 
 
-def _count_complex(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+def _count_complex(module: ComplexConv2d, image: torch.Tensor, output: torch.Tensor) -> int:
     """Four real convolutions and one bias an output."""
-    if not isinstance(module, ComplexConv2d):
-        raise TypeError(f"expected a ComplexConv2d, got {type(module).__name__}")
     real, imaginary = module.weight
     taps = 2 * (real[0].numel() + imaginary[0].numel())
     positions = output.numel() // output.shape[1]
     return positions * (module.out_chans * taps + (0 if module.bias is None else output.shape[1]))
 
 
-_RULES: dict[type[nn.Module], Callable[[nn.Module, torch.Tensor, torch.Tensor], int]] = {
+_RULES: dict[type[nn.Module], Callable[[Any, torch.Tensor, torch.Tensor], int]] = {
     nn.Conv2d: _count_convolution,
     nn.ConvTranspose2d: _count_convolution,
     nn.ReLU: _count_outputs,

@@ -1,4 +1,4 @@
-"""Time and memory of actions, side by side."""
+"""Time and memory of networks' forward passes and training steps, side by side."""
 
 from __future__ import annotations
 
@@ -6,15 +6,120 @@ import math
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from torch import nn
+from torchvision.models import vgg19
 from tqdm import tqdm
 
+from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
+from fastmri_clgnet.models.comparison import KspaceNetwork
+from fastmri_clgnet.precision import Precision, autocast
+
+MakeNetwork = Callable[[], nn.Module]
 Action = Callable[[], object]
 MakeAction = Callable[[], Action]
+
+
+def example_inputs(
+    model: nn.Module, size: tuple[int, int], device: torch.device, batch: int = 1
+) -> tuple[torch.Tensor, ...]:
+    """Make what a network is called with.
+
+    Args:
+        model: A `KspaceNetwork`, or a network on magnitude images (batch, 1, height, width).
+        size: Height and width in pixels.
+        device: Where to make it.
+        batch: Number of images.
+
+    Returns:
+        Random k-space (batch, height, width, 2) and a mask of every fourth column, or random
+        images; in the precision of the model's parameters, float32 without any.
+    """
+    parameter = next(model.parameters(), None)
+    dtype = torch.float32 if parameter is None else parameter.dtype
+    if not isinstance(model, KspaceNetwork):
+        return (torch.randn(batch, 1, *size, dtype=dtype, device=device),)
+    mask = torch.zeros(1, 1, size[1], 1, dtype=dtype, device=device)
+    mask[:, :, ::4] = 1
+    return mask * torch.randn(batch, *size, 2, dtype=dtype, device=device), mask
+
+
+def forward_pass(
+    make: MakeNetwork, size: int, batch: int, device: torch.device, precision: Precision = "32-true"
+) -> Action:
+    """Make a network and return its forward pass without gradients.
+
+    Args:
+        make: Makes a network that `example_inputs` knows.
+        size: Height and width in pixels.
+        batch: Images at once.
+        device: Where to run.
+        precision: What to compute in.
+
+    Returns:
+        The action.
+    """
+    model = make().eval().to(device)
+    inputs = example_inputs(model, (size, size), device, batch)
+
+    def action() -> None:
+        with torch.no_grad(), autocast(device, precision):
+            model(*inputs)
+
+    return action
+
+
+def training_step(
+    make: MakeNetwork,
+    size: int,
+    batch: int,
+    device: torch.device,
+    precision: Precision = "32-true",
+    contrastive: bool = False,
+) -> Action:
+    """Make a network on images and return its training step: forward, loss, backward, Adam.
+
+    Args:
+        make: Makes the network.
+        size: As for `forward_pass`.
+        batch: As for `forward_pass`.
+        device: As for `forward_pass`.
+        precision: As for `forward_pass`.
+        contrastive: Whether to add the contrastive loss, on all its layers of VGG19 with random
+            weights, which cost the same, and all images of the batch, up to 6, as negatives.
+
+    Returns:
+        The action.
+    """
+    model = make().train().to(device)
+    (image,) = example_inputs(model, (size, size), device, batch)
+    target = torch.randn_like(image)
+    loss = (_contrastive_loss(batch) if contrastive else CLGNetLoss(alpha=0)).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+
+    def action() -> None:
+        optimizer.zero_grad()
+        with autocast(device, precision):
+            value = loss(model(image), target, image)["loss"]
+        value.backward()
+        optimizer.step()
+
+    return action
+
+
+def _contrastive_loss(batch: int) -> CLGNetLoss:
+    """The paper's objective with VGG19 at random."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vgg19.pt"
+        torch.save(vgg19(weights=None).features.state_dict(), path)
+        features = VGG19Features(weights=path)
+    weights = list(LAYER_WEIGHTS.values())
+    return CLGNetLoss(contrastive=ContrastiveLoss(features, weights, min(6, batch), seed=0))
 
 
 def _synchronise(device: torch.device) -> None:

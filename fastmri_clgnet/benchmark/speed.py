@@ -3,67 +3,168 @@
 from __future__ import annotations
 
 import functools
-from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
-from fastmri.data import SliceDataset
-from fastmri.data.subsample import RandomMaskFunc
-from fastmri.data.transforms import UnetDataTransform
-from torch.utils.data import DataLoader
-
-from fastmri_clgnet.benchmark.actions import MakeNetwork, forward_pass, training_step
-from fastmri_clgnet.benchmark.measure import Action, MakeAction, median_times, peak_mb
-from fastmri_clgnet.benchmark.plain import plain_clgnet
 from fastmri_clgnet.benchmark.table2 import unet
-from fastmri_clgnet.benchmark.tables import Row, publish
-from fastmri_clgnet.data import CheckedTransform, make_demo_dataset
-from fastmri_clgnet.models import CLGNet
-from fastmri_clgnet.tables import Table
+from fastmri_clgnet.data.mri_data import Challenge
+from fastmri_clgnet.precision import Precision
+from fastmri_clgnet.tables import Row, Table, write_tables
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.data import DataLoader
+
+    from fastmri_clgnet.benchmark.measure import MakeAction
 
 NAMES = {"unet": "U-Net", "plain": "CLGNet, plain evaluation", "clgnet": "CLGNet"}
-NETWORKS: dict[str, MakeNetwork] = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
+Part = Literal["forward", "step", "contrastive_step", "data"]
+
+
+def speed(
+    *,
+    size: int = 320,
+    batch: int = 1,
+    device: str = "cpu",
+    precision: Precision = "32-true",
+    rounds: int = 5,
+    parts: Sequence[Part] = get_args(Part),
+    data_path: Path | None = None,
+    challenge: Challenge = "singlecoil",
+    workers: Sequence[int] = (0, 1, 2),
+    output_path: Path = Path("clgnet/benchmark"),
+) -> dict[str, Table]:
+    """Time and memory of CLGNet beside its plain evaluation and the U-Net.
+
+    Forward pass and training step, without and with the contrastive loss, of the U-Net, of CLGNet
+    as the paper writes it and of CLGNet as it is, in alternating order in one process; and the data
+    pipeline by itself, from HDF5 file to sample.
+
+    Args:
+        size: Height and width, pixels.
+        batch: Images at once.
+        device: cpu, cuda, cuda:1, ...
+        precision: Lightning's names.
+        rounds: Measurements of each network.
+        parts: What to measure.
+        data_path: fastMRI's root folder; by default that of the demo data.
+        challenge: Of the data.
+        workers: Processes that load data.
+        output_path: Folder that speed.md and speed.json are written to.
+
+    Returns:
+        A table for each part.
+    """
+    settings = dict(locals())
+    import torch
+
+    from fastmri_clgnet.benchmark.measure import forward_pass, training_step
+    from fastmri_clgnet.benchmark.plain import plain_clgnet
+    from fastmri_clgnet.data import make_demo_dataset
+    from fastmri_clgnet.models import CLGNet
+
+    where = torch.device(device)
+    networks = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
+    forward = functools.partial(
+        forward_pass, size=size, batch=batch, device=where, precision=precision
+    )
+    step = functools.partial(training_step, **forward.keywords)
+    actions: dict[str, tuple[str, dict[str, MakeAction], dict[str, str]]] = {
+        "forward": (
+            "Forward pass",
+            {name: functools.partial(forward, make) for name, make in networks.items()},
+            NAMES,
+        ),
+        "step": (
+            "Training step, L1",
+            {name: functools.partial(step, make) for name, make in networks.items()},
+            NAMES,
+        ),
+        "contrastive_step": (
+            "CLGNet's training step with the contrastive loss (VGG19 with random weights)",
+            {
+                "l1": functools.partial(step, CLGNet),
+                "contrastive": functools.partial(step, CLGNet, contrastive=True),
+            },
+            {"l1": "L1", "contrastive": "L1 and contrastive loss"},
+        ),
+    }
+    setting = (
+        f"batch {batch}, {size} x {size}, {device}, {precision}, {torch.get_num_threads()} "
+        f"threads, median of {rounds}"
+    )
+    tables = {
+        part: Table(f"{title}: {setting}", speed_rows(makers, names, batch, where, rounds), names)
+        for part, (title, makers, names) in actions.items()
+        if part in parts
+    }
+    if "data" in parts:
+        folder = (data_path or make_demo_dataset(challenge)) / f"{challenge}_train"
+        rows = pipeline_rows(folder, challenge, workers, rounds)
+        names = {str(n): f"{n} workers" for n in workers}
+        tables["data"] = Table(f"From file to sample, {folder}", rows, names)
+    write_tables(output_path / "speed", tables, settings)
+    return tables
 
 
 def speed_rows(
-    actions: Mapping[str, MakeAction], names: Mapping[str, str], args: Namespace
+    makers: Mapping[str, MakeAction],
+    names: Mapping[str, str],
+    batch: int,
+    device: torch.device,
+    rounds: int,
 ) -> dict[str, Row]:
     """Measure time and memory.
 
     Args:
-        actions: Makers of actions; ratios are to the first one.
+        makers: Makers of actions; ratios are to the first one.
         names: What they are called.
-        args: Of the command.
+        batch: Images that each takes at once.
+        device: Where they run.
+        rounds: Measurements of each.
 
     Returns:
         Columns by name.
     """
-    device, first = torch.device(args.device), next(iter(actions))
-    times = median_times({name: make() for name, make in actions.items()}, device, args.rounds)
+    from fastmri_clgnet.benchmark.measure import median_times, peak_mb
+
+    first = next(iter(makers))
+    times = median_times({name: make() for name, make in makers.items()}, device, rounds)
     return {
         name: {
             "time (s)": times[name],
             f"ratio to {names[first]}": times[name] / times[first],
-            "slices/s": args.batch / times[name],
+            "slices/s": batch / times[name],
             "peak (MB)": peak_mb(make, device),
         }
-        for name, make in actions.items()
+        for name, make in makers.items()
     }
 
 
-def pipeline_rows(folder: Path, challenge: str, workers: list[int], rounds: int) -> dict[str, Row]:
+def pipeline_rows(
+    folder: Path, challenge: Challenge, workers: Sequence[int], rounds: int
+) -> dict[str, Row]:
     """Measure the way from HDF5 file to training sample: reading, masking, FFT, cropping.
 
     Args:
         folder: Of the training split.
-        challenge: "singlecoil" or "multicoil".
+        challenge: Kind of data.
         workers: Numbers of worker processes.
         rounds: Passes through the folder for each number.
 
     Returns:
         Slices a second by number of workers.
     """
+    import torch
+    from fastmri.data import SliceDataset
+    from fastmri.data.subsample import RandomMaskFunc
+    from fastmri.data.transforms import UnetDataTransform
+    from torch.utils.data import DataLoader
+
+    from fastmri_clgnet.benchmark.measure import median_times
+    from fastmri_clgnet.data import CheckedTransform
+
     transform = CheckedTransform(UnetDataTransform(challenge, RandomMaskFunc([0.08], [4])))
     dataset = SliceDataset(folder, challenge, transform)
 
@@ -77,46 +178,3 @@ def pipeline_rows(folder: Path, challenge: str, workers: list[int], rounds: int)
     }
     times = median_times(actions, torch.device("cpu"), rounds)
     return {name: {"slices/s": len(dataset) / seconds} for name, seconds in times.items()}
-
-
-def _of_all(
-    make_action: Callable[..., Action], common: tuple[object, ...]
-) -> dict[str, MakeAction]:
-    return {name: functools.partial(make_action, make, *common) for name, make in NETWORKS.items()}
-
-
-def run(args: Namespace) -> int:
-    """Run the command; returns the exit status.
-
-    Args:
-        args: Of `fastmri_clgnet.benchmark.__main__`.
-    """
-    device = torch.device(args.device)
-    setting = (
-        f"batch {args.batch}, {args.size} x {args.size}, {device}, {args.precision}, "
-        f"{torch.get_num_threads()} threads, median of {args.rounds}"
-    )
-    common = (args.size, args.batch, device, args.precision)
-    contrastive = functools.partial(training_step, CLGNet, *common, contrastive=True)
-    parts: dict[str, tuple[str, dict[str, MakeAction], dict[str, str]]] = {
-        "forward": ("Forward pass", _of_all(forward_pass, common), NAMES),
-        "step": ("Training step, L1", _of_all(training_step, common), NAMES),
-        "contrastive_step": (
-            "CLGNet's training step with the contrastive loss (VGG19 with random weights)",
-            {"l1": functools.partial(training_step, CLGNet, *common), "contrastive": contrastive},
-            {"l1": "L1", "contrastive": "L1 and contrastive loss"},
-        ),
-    }
-    tables = {
-        key: Table(f"{title}: {setting}", speed_rows(actions, names, args), names)
-        for key, (title, actions, names) in parts.items()
-        if key in args.parts
-    }
-    if "data" in args.parts:
-        root = args.data_path or make_demo_dataset(args.challenge)
-        folder = root / f"{args.challenge}_train"
-        rows = pipeline_rows(folder, args.challenge, args.workers, args.rounds)
-        names = {str(n): f"{n} workers" for n in args.workers}
-        tables["data"] = Table(f"From file to sample, {folder}", rows, names)
-    publish(args.output_path, "speed", tables, vars(args))
-    return 0

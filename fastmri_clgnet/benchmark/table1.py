@@ -4,96 +4,115 @@ from __future__ import annotations
 
 import shlex
 import sys
-from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fastmri.pl_modules import FastMriDataModule, MriModule
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED, takes_kspace
+from fastmri_clgnet.tables import Table, write_tables
 
-from fastmri_clgnet import cli
-from fastmri_clgnet.benchmark.tables import Row, publish
-from fastmri_clgnet.benchmark.training import budget_flags, train_all
-from fastmri_clgnet.data.mri_data import Data
-from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.pl_modules import ZeroFilledModule
-from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.tables import Table
-from fastmri_clgnet.train_clgnet import make_module, parse_arguments
-from fastmri_clgnet.training.checkpoint import BEST, checkpoint_dir
-from fastmri_clgnet.training.results import save_validation_picture
+if TYPE_CHECKING:
+    from fastmri.pl_modules import FastMriDataModule, MriModule
 
 METHODS = tuple(name for name in MODELS if name != ZERO_FILLED)
 
 
-def center_fraction(acceleration: int) -> float:
-    """Centre fraction as in fastMRI: 0.08 at 4x, 0.04 at 8x, the same part of what is sampled."""
-    return 0.32 / acceleration
+def table1(
+    data_path: Path,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    accelerations: Sequence[int] = (4, 8),
+    methods: Sequence[str] = METHODS,
+    method_flags: Mapping[str, str] | None = None,
+    output_path: Path = Path("clgnet/benchmark"),
+    training_flags: Sequence[str] = (),
+) -> dict[str, Table]:
+    """NMSE, PSNR and SSIM of all methods, trained under one budget: the paper's Table 1.
 
-
-def run(args: Namespace, training_flags: list[str]) -> int:
-    """Run the command.
+    Trains CLGNet, the U-Net and the comparison methods, at each acceleration by itself and all
+    under one budget and one seed, and measures the validation volumes as fastMRI aggregates them,
+    beside zero-filling; with a picture of one slice by all methods. A method that fails does not
+    stop the others. Flags that are not listed here go to train_clgnet, --config among them. A
+    second call skips what was trained and continues what was interrupted.
 
     Args:
-        args: Of `fastmri_clgnet.benchmark.__main__`.
+        data_path: fastMRI's root folder.
+        steps: Training steps of each, in batches of --batch_size. Give this or minutes.
+        minutes: Wall time of each training, in minutes.
+        accelerations: Acceleration factors, each with the centre fraction 0.32 / factor.
+        methods: What to train.
+        method_flags: Flags of train_clgnet for one method only, such as: clgnet '--chans 16'; a
+            single flag needs a space in front, such as: clgvarnet ' --hard_dc=true'.
+        output_path: Folder of the trainings, pictures, and of table1.md and table1.json.
         training_flags: Flags of train_clgnet, for all methods.
 
     Returns:
-        0, or 1 if a training failed.
+        A table for each acceleration, such as "4x".
+
+    Raises:
+        InputError: If the arguments do not fit, or a folder holds a training with other flags.
     """
-    own = {name: shlex.split(flags) for name, flags in args.method_flags}
-    unknown = own.keys() - MODELS.keys()
-    if unknown:
-        raise InputError(f"--method_flags {', '.join(unknown)}: expected one of {list(METHODS)}")
+    settings = dict(locals())
+    from fastmri_clgnet.benchmark.training import budget_flags, train_all
+
+    own = {name: shlex.split(flags) for name, flags in (method_flags or {}).items()}
+    for argument, given in (("method_flags", own), ("methods", methods)):
+        unknown = set(given) - set(METHODS)
+        if unknown:
+            raise InputError(f"--{argument} {words(unknown)}: expected one of {words(METHODS)}")
     labels = {name: model.label for name, model in MODELS.items()}
-    budget = f"{args.minutes:g} minutes" if args.minutes else f"{args.steps} steps"
-    settings = {"training_flags": training_flags, **vars(args)}
+    ends = budget_flags(steps, minutes)
+    budget = f"{minutes:g} minutes" if minutes is not None else f"{steps} steps"
     tables: dict[str, Table] = {}
-    for acceleration in args.accelerations:
-        folder = args.output_path / f"table1_{acceleration}x"
-        common = ["--data_path", str(args.data_path), "--accelerations", str(acceleration)]
-        common += ["--center_fractions", f"{center_fraction(acceleration):g}", *training_flags]
-        common += budget_flags(args.steps, args.minutes)
-        runs = {name: ["--model", name, *common, *own.get(name, [])] for name in args.methods}
+    for acceleration in accelerations:
+        folder = output_path / f"table1_{acceleration}x"
+        common = ["--data_path", str(data_path), "--accelerations", str(acceleration)]
+        # as in fastMRI, 0.08 at 4x, 0.04 at 8x: the same part of what is sampled
+        common += ["--center_fractions", f"{0.32 / acceleration:g}", *training_flags, *ends]
+        runs = {name: ["--model", name, *common, *own.get(name, [])] for name in methods}
         rows = train_all(runs, folder)
         title = f"{acceleration}x: validation volumes after {budget} of training each, one seed"
         tables[f"{acceleration}x"] = Table(title, rows, labels)
         # after each acceleration, so that hours are not lost with the next one
-        publish(args.output_path, "table1", tables, settings)
+        write_tables(output_path / "table1", tables, settings)
+        trained = {name: flags for name, flags in runs.items() if "failed" not in rows[name]}
         try:
-            save_picture(args.output_path / f"table1_{acceleration}x.png", runs, rows, folder)
+            save_picture(output_path / f"table1_{acceleration}x.png", trained, folder)
         except InputError as error:
             print(f"error: no picture: {error}", file=sys.stderr)
-    return int(any("failed" in row for table in tables.values() for row in table.rows.values()))
+    return tables
 
 
-def save_picture(
-    path: Path, runs: Mapping[str, list[str]], rows: Mapping[str, Row], folder: Path
-) -> None:
+def save_picture(path: Path, trained: Mapping[str, Sequence[str]], folder: Path) -> None:
     """Save the middle slice of the first validation volume by every method that was trained.
 
     Args:
-        path: The picture.
-        runs: Flags of train_clgnet by method.
-        rows: The table, which says what failed.
+        path: The picture; none is made if there are no methods.
+        trained: Flags of train_clgnet by method.
         folder: Of the runs.
+
+    Raises:
+        InputError: If a checkpoint cannot be used.
     """
-    methods: dict[str, tuple[MriModule, FastMriDataModule]] = {}
-    for name, flags in runs.items():
-        if "failed" in rows[name]:
-            continue
-        args, _ = parse_arguments([*flags, "--mode", "test"])
-        described = cli.call(Data, args)
-        if not methods:
-            images = described.module(on_kspace=False, seed=args.seed)
-            methods[MODELS[ZERO_FILLED].label] = (ZeroFilledModule(0), images)
-        choice, module = MODELS[name], make_module(args)
-        if name != ZERO_FILLED:
-            path_of_best = checkpoint_dir(folder / name) / f"{BEST}.ckpt"
-            checkpoint = load_tensors(path_of_best, "a checkpoint that train_clgnet wrote")
-            module.load_state_dict(checkpoint["state_dict"])
-        data = described.module(choice.on_kspace, args.seed)
-        methods[choice.label] = (module, data)
-    if methods:
-        save_validation_picture(path, methods)
+    from fastmri_clgnet import cli
+    from fastmri_clgnet.data.mri_data import Data
+    from fastmri_clgnet.loading import load
+    from fastmri_clgnet.pl_modules import ZeroFilledModule
+    from fastmri_clgnet.train_clgnet import parse_arguments
+    from fastmri_clgnet.training.checkpoint import BEST, checkpoint_dir
+    from fastmri_clgnet.training.results import save_validation_picture
+
+    shown: dict[str, tuple[MriModule, FastMriDataModule]] = {}
+    for name, flags in trained.items():
+        args, _ = parse_arguments([*flags])
+        data = cli.call(Data, args)
+        if not shown:
+            images = data.module(on_kspace=False, seed=args.seed)
+            shown[MODELS[ZERO_FILLED].label] = (ZeroFilledModule(0), images)
+        module = load(checkpoint_dir(folder / name) / f"{BEST}.ckpt")
+        shown[MODELS[name].label] = (module, data.module(takes_kspace(module), args.seed))
+    if shown:
+        save_validation_picture(path, shown)
         print(f"Picture: {path}", flush=True)

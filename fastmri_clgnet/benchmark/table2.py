@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from fastmri.models import Unet
-
-from fastmri_clgnet.benchmark.actions import MakeNetwork
 from fastmri_clgnet.benchmark.costs import PaperCost, cost_rows, describe_measurement
-from fastmri_clgnet.benchmark.tables import Row, publish
-from fastmri_clgnet.models import CLGNet
-from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 from fastmri_clgnet.pl_modules.registry import MODELS
-from fastmri_clgnet.tables import Table
+from fastmri_clgnet.tables import Table, write_tables
+
+if TYPE_CHECKING:
+    from fastmri.models import Unet
+
+    from fastmri_clgnet.benchmark.measure import MakeNetwork
 
 PAPER = {
     "unet": PaperCost(7.76, 54.82),
@@ -33,36 +32,44 @@ NOTE = (
 
 def unet() -> Unet:
     """Make the host's U-Net as in the paper's tables."""
+    from fastmri.models import Unet
+
     return Unet(1, 1, chans=32, num_pool_layers=4)
 
 
-def _networks() -> dict[str, MakeNetwork]:
-    own: dict[str, MakeNetwork] = {
-        "unet": unet,
-        **COMPARISON_METHODS,
-        "clgnet": CLGNet,
-    }
-    return {name: own[name] for name in PAPER}
+def table2(
+    *,
+    size: int = 512,
+    device: str = "cpu",
+    rounds: int = 5,
+    output_path: Path = Path("clgnet/benchmark"),
+) -> dict[str, Table]:
+    """Parameters, operations, time and memory of all methods: the paper's Table 2.
 
-
-def table_rows(size: int, device: torch.device, rounds: int) -> dict[str, Row]:
-    """Count and measure every method; arguments and result as of `cost_rows`."""
-    rows = cost_rows(_networks(), PAPER, size, device, rounds)
-    unet = rows["unet"]["time (s)"]
-    for row in rows.values():
-        row["ratio to U-Net"] = row["time (s)"] / unet  # type: ignore[operator]
-    return rows
-
-
-def run(args: Namespace) -> int:
-    """Run the command; returns the exit status.
+    CLGNet, the U-Net and the comparison methods, one forward pass each in alternating order,
+    beside the paper's columns.
 
     Args:
-        args: Of `fastmri_clgnet.benchmark.__main__`.
+        size: Height and width, pixels.
+        device: cpu, cuda, cuda:1, ...
+        rounds: Measurements of each network.
+        output_path: Folder that table2.md and table2.json are written to.
+
+    Returns:
+        The table, as "table2".
     """
-    device = torch.device(args.device)
-    rows = table_rows(args.size, device, args.rounds)
-    title = f"{describe_measurement(args.size, device)}. {NOTE}"
+    settings = dict(locals())
+    import torch
+
+    from fastmri_clgnet.models import CLGNet
+    from fastmri_clgnet.models.comparison import COMPARISON_METHODS
+
+    makers: dict[str, MakeNetwork] = {"unet": unet, **COMPARISON_METHODS, "clgnet": CLGNet}
+    where = torch.device(device)
+    rows = cost_rows({name: makers[name] for name in PAPER}, PAPER, size, where, rounds)
+    for row in rows.values():
+        row["ratio to U-Net"] = row["time (s)"] / rows["unet"]["time (s)"]
     names = {name: model.label for name, model in MODELS.items()}
-    publish(args.output_path, "table2", {"table2": Table(title, rows, names)}, vars(args))
-    return 0
+    tables = {"table2": Table(f"{describe_measurement(size, where)}. {NOTE}", rows, names)}
+    write_tables(output_path / "table2", tables, settings)
+    return tables

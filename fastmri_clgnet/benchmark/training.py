@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from fastmri_clgnet.benchmark.tables import Row
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.files import atomic_path
+from fastmri_clgnet.files import write_json
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.safe_loading import load_tensors
+from fastmri_clgnet.tables import Row
 from fastmri_clgnet.train_clgnet import main as train
 from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
 
@@ -23,17 +23,20 @@ def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
 
     Args:
         steps: Optimizer steps, or None.
-        minutes: Wall time without the final validation, or None; one of the two is given.
+        minutes: Wall time without the final validation, or None.
 
     Returns:
         The flags. There is one validation, at the end.
+
+    Raises:
+        InputError: If both are given, or none.
     """
+    if (steps is None) == (minutes is None):
+        raise InputError("expected steps or minutes: give one of --steps and --minutes")
     flags = ["--max_epochs", "-1", "--check_val_every_n_epoch", "null", "--val_check_interval"]
     if steps is not None:
         return [*flags, str(steps), "--max_steps", str(steps)]
-    if minutes is None:
-        raise ValueError("expected steps or minutes")
-    seconds = round(60 * minutes)
+    seconds = round(60 * (minutes or 0))
     time = f"{seconds // 86400:02}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:"
     return [*flags, _NEVER, "--max_time", f"{time}{seconds % 60:02}"]
 
@@ -56,17 +59,15 @@ def train_all(runs: Mapping[str, list[str]], folder: Path) -> dict[str, Row]:
     for name, flags in runs.items():
         root = folder / name
         results, record = root / "metrics.json", root / "flags.json"
-        text = json.dumps(flags)
-        if record.is_file() and record.read_text(encoding="utf-8") != text:
+        recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else flags
+        if recorded != flags:
             raise InputError(
-                f"{root}: a run with other flags ({words(json.loads(record.read_text()))}); repeat "
-                "them, or give another --output_path"
+                f"{root}: a run with other flags ({words(recorded)}); repeat them, or give another "
+                "--output_path"
             )
         if not results.is_file():
             print(f"\n=== {name}: train_clgnet {' '.join(flags)} ===", flush=True)
-            root.mkdir(parents=True, exist_ok=True)
-            with atomic_path(record) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_json(record, flags)
             try:
                 status = train([*flags, "--default_root_dir", str(root)])
             except SystemExit as error:  # flags that do not exist

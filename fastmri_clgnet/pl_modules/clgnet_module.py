@@ -19,6 +19,10 @@ from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 class CLGNetModule(ImageModule):
     """CLGNet with the paper's optimizer: Adam, learning rate 1e-4.
 
+    `CLGNetModule()` trains with the mean absolute error, which needs no weights of VGG19. The paper
+    and `python -m fastmri_clgnet.train_clgnet` train with L1 and the contrastive loss, which is
+    `CLGNetModule(loss=paper_objective())`, of `fastmri_clgnet.training`.
+
     Takes batches of `fastmri.data.transforms.UnetDataTransform` samples, of either challenge. Logs
     train_loss (and the loss's parts as train_loss/*), validation_loss (mean absolute error of the
     normalised images) and fastMRI's val_metrics/nmse, psnr and ssim.
@@ -64,7 +68,8 @@ class CLGNetModule(ImageModule):
             lr_gamma: Factor of the learning rate's decay.
             weight_decay: Adam's weight decay.
             num_log_images: Validation batches whose first image is logged.
-            loss: The training loss; by default the mean absolute error.
+            loss: The training loss; by default the mean absolute error, not `paper_objective()`,
+                which is the command's.
         """
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters(ignore=["loss"])

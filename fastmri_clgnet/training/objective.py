@@ -18,8 +18,8 @@ def paper_objective(
 ) -> CLGNetLoss:
     """Make the objective of eq. 9 and 10 of the paper: L1 + alpha x contrastive loss.
 
-    `CLGNetModule(loss=paper_objective())` trains CLGNet as the paper and the training command do.
-    `CLGNetModule()` needs no weights of VGG19: its loss is the mean absolute error only.
+    `CLGNetModule(loss=paper_objective())` trains CLGNet as the paper and the command train_clgnet
+    do. `CLGNetModule()` needs no weights of VGG19: its loss is the mean absolute error only.
 
     Args:
         alpha: Weight of the contrastive loss; 0 leaves the mean absolute error only, and needs no

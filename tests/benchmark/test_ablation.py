@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import ablation, costs, training
+from fastmri_clgnet.benchmark import ablation, training
 from fastmri_clgnet.benchmark.__main__ import main
 from fastmri_clgnet.models import VARIANTS
 from tests.helpers import QUIET
@@ -33,7 +33,7 @@ def test_trains_every_variant_once(
     monkeypatch.setattr(
         ablation, "network_rows", lambda *args: {"clgnet": {"parameters (M)": 0.964}}
     )
-    monkeypatch.setattr(ablation, "VARIANTS", ("clgnet", "wo_negative", "tran"))
+    monkeypatch.setattr("fastmri_clgnet.models.VARIANTS", ("clgnet", "wo_negative", "tran"))
     command = [
         "ablation", "--data_path", str(small_dataset), "--steps", "2", "--output_path",
         str(tmp_path / "out"), *QUIET, "--chans", "4", "--num_groups", "1", "--num_blocks", "1",
@@ -67,8 +67,8 @@ def test_trains_every_variant_once(
 
 
 def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "peak_mb", lambda *args: 1.0)
-    monkeypatch.setattr(ablation, "VARIANTS", ("clgnet", "wo_sfl"))
+    monkeypatch.setattr("fastmri_clgnet.benchmark.measure.peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr("fastmri_clgnet.models.VARIANTS", ("clgnet", "wo_sfl"))
     rows = ablation.network_rows(32, torch.device("cpu"), rounds=1)
     assert rows["wo_sfl"]["parameters (M)"] == pytest.approx(0.815041)
     assert isinstance(rows["clgnet"]["time (s)"], float)
@@ -78,6 +78,11 @@ def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["wo_cl"]["paper: GMac"] is None
 
 
-def test_unknown_flags_without_training_are_refused() -> None:
-    with pytest.raises(SystemExit):
-        main(["ablation", "--chanz", "4"])
+def test_flags_of_a_training_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablation", "--chanz", "4"]) == 1
+    assert "error: --chanz 4: flags of a training, which needs --data_path" in (
+        capsys.readouterr().err
+    )
+    for name in ("table2", "speed"):
+        with pytest.raises(SystemExit):
+            main([name, "--chanz", "4"])

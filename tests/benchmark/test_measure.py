@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from fastmri_clgnet.benchmark.actions import forward_pass
-from fastmri_clgnet.benchmark.measure import median_times, peak_mb
+from fastmri_clgnet.benchmark.measure import forward_pass, median_times, peak_mb
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from fastmri_clgnet.benchmark import speed
 from fastmri_clgnet.benchmark.__main__ import main
-from fastmri_clgnet.benchmark.actions import forward_pass, training_step
+from fastmri_clgnet.benchmark.measure import forward_pass, training_step
 from fastmri_clgnet.benchmark.plain import PlainSpatialFourierLayer, plain_clgnet
 from fastmri_clgnet.models import CLGNet
 
@@ -65,9 +64,10 @@ def test_tables(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(speed, "NETWORKS", {"unet": small, "plain": small, "clgnet": small})
-    monkeypatch.setattr(speed, "CLGNet", small)
-    monkeypatch.setattr(speed, "peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr("fastmri_clgnet.benchmark.speed.unet", small)
+    monkeypatch.setattr("fastmri_clgnet.benchmark.plain.plain_clgnet", small)
+    monkeypatch.setattr("fastmri_clgnet.models.CLGNet", small)
+    monkeypatch.setattr("fastmri_clgnet.benchmark.measure.peak_mb", lambda *args: 1.0)
     command = [
         "speed", "--size", "16", "--batch", "2", "--rounds", "1", "--data_path", str(small_dataset),
         "--workers", "0", "1", "--output_path", str(tmp_path),

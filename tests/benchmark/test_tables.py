@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import costs, table2
 from fastmri_clgnet.benchmark.__main__ import main
-from fastmri_clgnet.benchmark.inputs import example_inputs
-from fastmri_clgnet.benchmark.tables import Row, publish
+from fastmri_clgnet.benchmark.measure import example_inputs
+from fastmri_clgnet.benchmark.table2 import PAPER
 from fastmri_clgnet.models.comparison import CDDN
-from fastmri_clgnet.tables import Table
+from fastmri_clgnet.tables import Row, Table, write_tables
 
 
 def test_markdown() -> None:
@@ -39,15 +38,12 @@ def test_text() -> None:
     ]
 
 
-def test_tables_are_written_as_markdown_and_json(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_are_written_as_markdown_and_json(tmp_path: Path) -> None:
     table = Table("What it is", {"a": {"x": 1.5}}, {"a": "first"})
-    publish(tmp_path / "new", "name", {"key": table}, {"size": 8})
-    assert "What it is" in capsys.readouterr().out
+    write_tables(tmp_path / "new" / "name", {"key": table}, {"size": 8, "folder": Path("x")})
     assert (tmp_path / "new" / "name.md").read_text().splitlines()[0] == "What it is"
     assert json.loads((tmp_path / "new" / "name.json").read_text()) == {
-        "settings": {"size": 8},
+        "settings": {"size": 8, "folder": "x"},
         "key": {"title": "What it is", "rows": {"a": {"x": 1.5}}},
     }
 
@@ -55,12 +51,12 @@ def test_tables_are_written_as_markdown_and_json(
 def test_table_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(costs, "peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr("fastmri_clgnet.benchmark.measure.peak_mb", lambda *args: 1.0)
     command = ["table2", "--size", "32", "--rounds", "1", "--output_path", str(tmp_path)]
     assert main(command) == 0
     printed = capsys.readouterr().out
     rows = json.loads((tmp_path / "table2.json").read_text())["table2"]["rows"]
-    assert rows.keys() == table2.PAPER.keys()
+    assert rows.keys() == PAPER.keys()
     for name, row in rows.items():
         assert row["parameters (M)"] == pytest.approx(row["paper: parameters (M)"], abs=0.0051)
         if name != "octconv":

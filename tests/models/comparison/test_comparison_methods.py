@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.benchmark.inputs import example_inputs
+from fastmri_clgnet.benchmark.measure import example_inputs
 from fastmri_clgnet.models.comparison import (
     CDDN,
     COMPARISON_METHODS,
