@@ -170,14 +170,7 @@ def fine_tune(
 
 
 def build_parser(showing: bool = False) -> cli.Parser:
-    """Make the parser; defaults are those of the constructors.
-
-    Args:
-        showing: Whether it only shows help, so that nothing has to be imported.
-
-    Returns:
-        The parser.
-    """
+    """Make the parser; one that only shows help needs no slow import."""
     parser = cli.make_parser(
         "python -m banding.train_banding",
         "Fine-tune a checkpoint of train_clgnet until an adversary cannot tell from its "

@@ -236,14 +236,9 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
 
 
 def divided(argv: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
-    """Divide the command line into the parser's own flags and others, each with its values.
+    """Divide the words into the parser's own flags and others, each with its values.
 
-    Args:
-        argv: The words; those with spaces are values, as for argparse.
-        parser: The parser.
-
-    Returns:
-        The words of its own flags, and those of others.
+    Words with spaces are values, as for argparse.
     """
     negated = {f"no_{each}" for each in parser.switches}
     names = {"h", "help", *parser.get_defaults().keys(), *negated}

@@ -134,15 +134,7 @@ def add_trainer_flags(parser: cli.Parser, showing: bool = False) -> None:
 
 
 def constructors(homes: Sequence[str], showing: bool) -> list[Callable[..., Any]]:
-    """Make the signatures of classes known.
-
-    Args:
-        homes: The classes, as MODULE:CLASS.
-        showing: As for `build_parser`.
-
-    Returns:
-        The classes, or functions with their constructors' signatures.
-    """
+    """Classes, MODULE:CLASS; for showing help, functions with their constructors' signatures."""
     if showing:
         try:
             return [sketch(home) for home in homes]
