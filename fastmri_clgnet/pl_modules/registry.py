@@ -18,7 +18,6 @@ class Model(NamedTuple):
 
     label: str  # its name in tables and pictures
     home: str  # its Lightning module, as MODULE:CLASS, which is imported when it is used
-    on_kspace: bool = False  # whether it takes k-space and mask, not magnitude images
     fixed: Mapping[str, str] = {}  # arguments of the module that the choice settles
     multicoil: bool = True
     constructors: tuple[str, ...] = ()  # where its constructor's arguments stand, if inherited
@@ -42,8 +41,8 @@ _COMPARISON_METHODS = {
 
 MODELS: dict[str, Model] = {
     DEFAULT_MODEL: Model("CLGNet", f"{_MODULES}.clgnet_module:CLGNetModule"),
-    "clgnet_dc": Model("CLGNet + DC", f"{_MODULES}.clgvarnet_module:CLGNetDCModule", True),
-    "clgvarnet": Model("CLGVarNet", f"{_MODULES}.clgvarnet_module:CLGVarNetModule", True),
+    "clgnet_dc": Model("CLGNet + DC", f"{_MODULES}.clgvarnet_module:CLGNetDCModule"),
+    "clgvarnet": Model("CLGVarNet", f"{_MODULES}.clgvarnet_module:CLGVarNetModule"),
     "unet": Model(
         "U-Net",
         f"{_MODULES}.unet_module:UnetModule",
@@ -53,7 +52,6 @@ MODELS: dict[str, Model] = {
         name: Model(
             label,
             f"{_MODULES}.reconstruction_module:ReconstructionModule",
-            on_kspace=True,
             fixed={"method": name},
             multicoil=False,
         )

@@ -134,9 +134,8 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
         raise InputError(
             f"{path}: holds no 'state_dict' of tensors; expected a Lightning checkpoint"
         )
-    same_shapes = {k: v.shape for k, v in state.items()} == {
-        k: v.shape for k, v in expected.items()
-    }
+    shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
+    same_shapes = shapes[0] == shapes[1]
     theirs = completed(checkpoint.get("hyper_parameters") or {}, type(module))
     of_the_network = set(signature(type(module)).parameters) - _OF_THE_TRAINING
     compared = _WITHOUT_PARAMETERS if same_shapes else of_the_network

@@ -45,7 +45,7 @@ from fastmri_clgnet.training.checkpoint import (
     find_checkpoint,
     forget_requeued,
 )
-from fastmri_clgnet.training.distributed import say, wait_for_all
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import Methods, format_metrics, save_validation_picture
 from fastmri_clgnet.training.run import MAX_EPOCHS, TENSORBOARD, NanAction, Run
@@ -305,7 +305,7 @@ class Session:
             return 143 if trainer.received_sigterm else 130
         if trainer.is_global_zero:
             forget_requeued(self.root)
-        wait_for_all()
+        trainer.strategy.barrier()
         return 0
 
     def _summarise(self, methods: Methods, has_test: bool, log: bool) -> Run:
