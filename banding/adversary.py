@@ -39,22 +39,13 @@ class _ResidualBlock(nn.Module):
 
 
 class OrientationDiscriminator(nn.Module):
-    """Guesses whether a magnitude image was undersampled along its rows instead of its columns.
+    """Guesses whether a magnitude image was undersampled along its rows (logit above 0).
 
-    Instance norm, a 5x5 convolution, two residual blocks, max-pooling by 4, two residual blocks of
-    twice the width, max-pooling by 4, global average, one logit. Convolutions start from Kaiming's
-    normal distribution.
-
-    Args:
-        chans: Width before the first pooling; it is twice that behind it.
-
-    References:
-        Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
-        arXiv:2001.08699 (the shallow ResNet; 64 channels).
+    The shallow ResNet of arXiv:2001.08699, with Kaiming's normal distribution to start from.
     """
 
     def __init__(self, chans: int = 64) -> None:
-        """Make the layers."""
+        """Make the layers, of width chans before the first pooling and twice that after it."""
         super().__init__()
         self.features = nn.Sequential(
             # images come with a standard deviation of 1: see `standardise`
@@ -73,14 +64,7 @@ class OrientationDiscriminator(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Guess.
-
-        Args:
-            image: (batch, height, width), standardised, at least 16 x 16.
-
-        Returns:
-            Logits (batch, 1), positive for a sample that was transposed.
-        """
+        """Standardised images (batch, height, width), from 16 x 16, to logits (batch, 1)."""
         features = self.features(image.unsqueeze(1))
         logit: torch.Tensor = self.logit(F.relu(features.mean(dim=(2, 3))))
         return logit
@@ -91,10 +75,14 @@ class OrientationAdversary(nn.Module):
 
     Args:
         num_adversaries: How many.
-        chans: Width of each, see `OrientationDiscriminator`.
+        chans: Width of each before its first pooling; it is twice that after it.
 
     Raises:
         ValueError: If there is none.
+
+    References:
+        Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
+        arXiv:2001.08699.
     """
 
     def __init__(self, num_adversaries: int = 1, chans: int = 64) -> None:
@@ -114,16 +102,10 @@ class OrientationAdversary(nn.Module):
 
 
 def standardise(image: torch.Tensor) -> torch.Tensor:
-    """Give every image mean 0 and standard deviation 1; a constant one becomes 0.
+    """Give images (batch, height, width) mean 0 and standard deviation 1; a constant becomes 0.
 
-    The units of fastMRI's data are arbitrary (values of 1e-5 are usual), and the gradient penalty
-    below is a statement about the adversary only in units of its own.
-
-    Args:
-        image: (batch, height, width).
-
-    Returns:
-        The same shape.
+    Data come in arbitrary units; the gradient penalty says something about the adversary only in
+    units of its own.
     """
     centred = image - image.mean(dim=(1, 2), keepdim=True)
     # the norm's gradient at 0 is 0, the square root's is not finite
@@ -133,15 +115,7 @@ def standardise(image: torch.Tensor) -> torch.Tensor:
 
 
 def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
-    """Clip images as a narrow display window does, in which faint bands are seen beside anatomy.
-
-    Args:
-        image: (batch, height, width).
-        window: White, as a part of each image's 99th percentile; 0 clips nothing.
-
-    Returns:
-        The same shape.
-    """
+    """Clip images (batch, height, width) at a part of their 99th percentile; 0 clips nothing."""
     if window == 0:
         return image
     return torch.minimum(image, window * percentile_99(image.detach()))
@@ -150,20 +124,11 @@ def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
 def gradient_penalty(
     adversary: nn.Module, image: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Guess, and penalise how steeply the guess depends on the image (R1).
+    """The adversary's logits, (batch, members), and R1, how steeply they depend on the image.
 
         R1 = mean_batch sum_j ||d logit_j / d image||^2
 
-    Args:
-        adversary: From images to logits (batch, members).
-        image: (batch, height, width); no gradient goes into what it was computed from.
-
-    Returns:
-        The logits and the penalty, both with gradients for the adversary's parameters.
-
-    References:
-        Mescheder, Geiger, Nowozin. Which Training Methods for GANs do actually Converge? ICML 2018,
-        arXiv:1801.04406, eq. 9 (there with a factor of 1/2, as here in the weight).
+    arXiv:1801.04406, eq. 9 (there with a factor of 1/2, as here in the weight).
     """
     image = image.detach().requires_grad_()
     logits = adversary(image)

@@ -150,15 +150,7 @@ class BandingModule(Lightning2Mixin, MriModule):
     def reconstructor_loss(
         self, batch: OrientedSample, batch_idx: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The reconstructor's loss, and its images, (batch, height, width), as they were sampled.
-
-        Args:
-            batch: The batch.
-            batch_idx: Its number.
-
-        Returns:
-            Loss and images, both with a graph.
-        """
+        """The reconstructor's loss, and its images as they were sampled."""
         result = self.reconstructor.validation_step(batch.sample, batch_idx)
         images = result["output"]
         if self.hparams["loss"] == "own":
@@ -178,14 +170,9 @@ class BandingModule(Lightning2Mixin, MriModule):
     def adversary_loss(
         self, images: torch.Tensor, rotated: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The adversary's loss.
+        """The adversary's loss on images turned back, (batch, height, width), and what it saw.
 
-        Args:
-            images: (batch, height, width), turned back; no gradient goes into them.
-            rotated: (batch,) bool, the truth.
-
-        Returns:
-            The loss, with a graph, and the images as the adversary saw them.
+        `rotated` is the truth, (batch,) bool; no gradient goes into the images.
         """
         weight = self.hparams["penalty_weight"]
         with torch.autocast(images.device.type, enabled=False):
@@ -284,14 +271,6 @@ def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def wanted_guess(rotated: torch.Tensor, label: Literal["uncertain", "flipped"]) -> torch.Tensor:
-    """What the reconstructor wants the adversary to say.
-
-    Args:
-        rotated: (batch,) bool.
-        label: "uncertain" or "flipped".
-
-    Returns:
-        Probabilities of having been transposed, (batch, 1) float32: 0.5, or those of the opposite.
-    """
+    """What the reconstructor wants the adversary to say of (batch,) bool: (batch, 1) float32."""
     truth = rotated.float()[:, None]
     return torch.full_like(truth, 0.5) if label == "uncertain" else 1 - truth

@@ -11,9 +11,11 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
-from banding.plain_checkpoint import SSIM_TOLERANCE
+from banding.train_banding import SSIM_TOLERANCE
 from fastmri_clgnet.safe_loading import save_tensors
 
+# what belongs to the source's training, not to its model
+_OF_THE_TRAINING = {"optimizer_states", "lr_schedulers", "callbacks", "state_dict"}
 COLUMNS = {  # of the printed table: what is logged, its heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",
@@ -21,8 +23,6 @@ COLUMNS = {  # of the printed table: what is logged, its heading
     "val_metrics/ssim": "SSIM",
     "val_metrics/psnr": "PSNR (dB)",
 }
-# what belongs to the source's training, not to its model
-_OF_THE_TRAINING = {"optimizer_states", "lr_schedulers", "callbacks"}
 
 
 class KeepBest(Callback):
@@ -31,30 +31,16 @@ class KeepBest(Callback):
     The best is the one with the banding score nearest to 0 among those whose SSIM is at most
     SSIM_TOLERANCE below that before the fine-tuning; while there is none, that of highest SSIM.
     Adversarial training circles around its goal, so that its last epoch is seldom its best one.
-
-    Everything that the source's checkpoint says of its model stays as it was. The file has no state
-    of an optimizer: it serves testing and fine-tuning, not the continuation of the first training.
-
-    Args:
-        path: The file to write.
-        contents: Of the source's checkpoint, see `banding.plain_checkpoint.PlainModel`.
-        ssim_before: SSIM on the validation volumes before the fine-tuning.
-
-    Attributes:
-        epoch: Which epoch is kept, counted from 1; 0 for none.
-        accuracy: The adversary's in that epoch; NaN where it is not known.
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
-        """Keep what stays."""
+        """Take the file to write, what the source's checkpoint holds, and its SSIM."""
         self.path = path
-        self.contents = {
-            key: value for key, value in contents.items() if key not in _OF_THE_TRAINING
-        }
+        self.contents = {key: contents[key] for key in contents.keys() - _OF_THE_TRAINING}
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
         self.best = (False, -float("inf"))
-        self.epoch = 0
-        self.accuracy = float("nan")
+        self.epoch = 0  # the one that is kept, counted from 1; 0 for none
+        self.accuracy = float("nan")  # the adversary's in that epoch
 
     def state_dict(self) -> dict[str, Any]:
         """What a continued run has to know."""
@@ -68,14 +54,7 @@ class KeepBest(Callback):
             self.epoch, self.accuracy = state_dict["epoch"], state_dict["accuracy"]
 
     def rank(self, metrics: Mapping[str, Any]) -> tuple[bool, float]:
-        """How good a validation was; compares as it should.
-
-        Args:
-            metrics: With banding_score and val_metrics/ssim.
-
-        Returns:
-            Whether SSIM is high enough, and what counts then.
-        """
+        """How good a validation was: whether SSIM is high enough, and what counts then."""
         ssim = float(metrics["val_metrics/ssim"])
         good = ssim >= self.lowest_ssim
         return good, -abs(float(metrics["banding_score"])) if good else ssim
@@ -100,12 +79,9 @@ class KeepBest(Callback):
 
 
 class StopAfter(Callback):
-    """Stops after a number of training batches, whatever Lightning counts as steps.
+    """Stops after a number of training batches.
 
     Lightning counts the steps of all optimizers: two a batch here, and one in the warm-up.
-
-    Args:
-        n_batches: How many.
     """
 
     def __init__(self, n_batches: int) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from banding import train_banding
-from banding.plain_checkpoint import PLAIN, SSIM_TOLERANCE, load_plain
+from banding.train_banding import PLAIN, SSIM_TOLERANCE
 from fastmri_clgnet import cli, train_clgnet
 from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.training.run import train
@@ -141,6 +141,7 @@ def demo(
     """
     from banding.callbacks import print_heading, print_row
     from banding.picture import save_bands
+    from fastmri_clgnet.loading import load
     from fastmri_clgnet.training.checkpoint import checkpoint_dir
 
     root = default_root_dir / f"seed{seed}"
@@ -157,7 +158,7 @@ def demo(
     if max_epochs is not None:
         flags += ["--max_epochs", str(max_epochs)]
     rows: dict[str, dict[str, float]] = {}
-    models = {"before": load_plain(checkpoint).module}
+    models = {"before": load(checkpoint)}
     for name, weight in RUNS.items():
         print(f"\nFine-tuning {name}", flush=True)
         folder = root / name.replace(" ", "_")
@@ -167,7 +168,7 @@ def demo(
             return status
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
-        models[name] = load_plain(checkpoint_dir(folder) / f"{PLAIN}.ckpt").module
+        models[name] = load(checkpoint_dir(folder) / PLAIN)
     picture = root / "bands.png"
     save_bands(picture, models, data.module(on_kspace=False))
     print(f"\nSeed {seed}; simulated demo data, bands put in on purpose:\n")

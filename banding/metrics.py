@@ -25,17 +25,8 @@ def banding_energies(
     along the phase encoding. Of white noise of variance s^2, either square is 6 s^2 / WINDOW in the
     mean.
 
-    Args:
-        image: Magnitude images (..., height, width) in any units, readout along the height, phase
-            encoding along the width, as in fastMRI.
-        reference: Images of the same shape that say where the signal is low, such as the fully
-            sampled target; by default `image` itself.
-
-    Returns:
-        Sums of d_pe^2 and of d_ro^2 over all low-signal windows of all slices, scalars, float64.
-
-    Raises:
-        ValueError: If shapes differ or an image is smaller than a window.
+    Returns the sums of d_pe^2 and of d_ro^2 over all low-signal windows of all slices, scalars,
+    float64; image and reference as for `banding_score`.
     """
     reference = image if reference is None else reference
     if reference.shape != image.shape or image.ndim < 2 or min(image.shape[-2:]) < WINDOW:
@@ -53,14 +44,7 @@ def banding_energies(
 
 
 def percentile_99(image: torch.Tensor) -> torch.Tensor:
-    """Each image's 99th percentile, which a few bright pixels do not move.
-
-    Args:
-        image: (batch, ..., height, width).
-
-    Returns:
-        (batch, 1, ..., 1).
-    """
+    """The 99th percentile of each image (batch, ..., height, width), as (batch, 1, ..., 1)."""
     level = torch.quantile(image.flatten(1), 0.99, dim=1)
     return level.reshape(-1, *(1,) * (image.ndim - 1))
 
@@ -94,13 +78,15 @@ def banding_score(image: torch.Tensor, reference: torch.Tensor | None = None) ->
     which grows with A. A factor on the image changes nothing; transposing it changes the sign.
 
     Args:
-        image: Magnitude images (..., height, width), such as the slices of a volume.
-        reference: Images that say where the signal is low; by default `image` itself.
+        image: Magnitude images (..., height, width) in any units, such as the slices of a volume;
+            readout along the height, phase encoding along the width, as in fastMRI.
+        reference: Images of the same shape that say where the signal is low, such as the fully
+            sampled target; by default `image` itself.
 
     Returns:
         The score; 0 where no window is of low signal, since nothing there can be banded.
 
     Raises:
-        ValueError: As `banding_energies`.
+        ValueError: If shapes differ or an image is smaller than a window.
     """
     return score_of_energies(*banding_energies(image, reference))

@@ -32,10 +32,10 @@ class OrientedSample(NamedTuple):
 class RandomTranspose:
     """Transposes k-space and target at random, then lets one of the host's transforms do its work.
 
-    The host's mask, which samples columns, is made behind the transposition: in half of the samples
+    The host's mask, which samples columns, is drawn after transposing: in half of the samples
     it is the rows of the anatomy that are undersampled. Data that come undersampled with a mask of
-    their own, to a transform without a mask function, are transformed first and transposed then, so
-    that their sampled axis turns with the image.
+    their own, to a transform without a mask function, are transformed first and transposed after
+    that, so that their sampled axis turns with the image.
 
     fastMRI's readout (rows) is oversampled and its phase encoding is not. Undersampling has to meet
     the same field of view either way, and both orientations have to have one shape in a batch: the
@@ -86,17 +86,10 @@ Slice = tuple[np.ndarray, np.ndarray | None, dict[str, Any]]
 
 
 def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
-    """Take the readout oversampling out of one slice, in image space.
+    """Take the readout oversampling out of one slice, ([coils,] rows, columns), in image space.
 
-    Args:
-        kspace: ([coils,] rows, columns) complex, centred.
-        target: (height, width), or None.
-        attrs: With recon_size, as the host's data set gives it.
-
-    Returns:
-        k-space ([coils,] height, columns), target and attrs. The height is the image's, or, where
-        there are fewer columns than the image is wide, the number of columns, to which the host
-        crops both axes then.
+    The height becomes the image's, or, where there are fewer columns than the image is wide, the
+    number of columns, to which the host crops both axes then.
     """
     size = attrs["recon_size"][:2] if target is None else target.shape
     columns = kspace.shape[-1]
@@ -111,16 +104,10 @@ def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str,
 
 
 def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
-    """Transpose k-space, target and the image's size; an involution for all three.
+    """Transpose k-space ([coils,] rows, columns), target and recon_size; an involution.
 
-    Args:
-        kspace: ([coils,] rows, columns) complex.
-        target: (height, width), or None.
-        attrs: With recon_size, as the host's data set gives it.
-
-    Returns:
-        The three. The former readout has no columns that were never acquired, so that padding_left
-        and padding_right, where the host would have no samples, span all of the new columns.
+    The former readout has no columns that were never acquired, so that padding_left and
+    padding_right, where the host would have no samples, span all of the new columns.
     """
     height, width = attrs["recon_size"][:2]
     turned = {
@@ -137,15 +124,7 @@ def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[s
 
 
 def transpose_sample(sample: Sample) -> Sample:
-    """Transpose everything in a host's sample that has height and width; an involution.
-
-    Args:
-        sample: A `UnetSample` or `VarNetSample`, or a batch of them: images (..., height, width),
-            k-space and mask (..., height, width, 2 or 1), the mask's axes 1 where it is constant.
-
-    Returns:
-        The same kind of sample: a mask of columns has become one of rows.
-    """
+    """Transpose all that has height and width in a host's sample, or a batch; an involution."""
     changed: dict[str, Any] = {}
     for name, value in sample._asdict().items():
         if name in _IMAGES and value.ndim >= 2:
@@ -158,16 +137,7 @@ def transpose_sample(sample: Sample) -> Sample:
 
 
 def turn_back(image: torch.Tensor, rotated: torch.Tensor) -> torch.Tensor:
-    """Turn those images of a batch back that were transposed.
-
-    Args:
-        image: (batch, height, width); square where the batch is of both orientations.
-        rotated: (batch,) bool.
-
-    Returns:
-        All images as they were acquired, of the same shape; (batch, width, height) if all were
-        transposed.
-    """
+    """Turn images (batch, height, width) back where rotated, (batch,) bool; square if mixed."""
     if bool(rotated.all()):
         return image.transpose(-2, -1)
     if not bool(rotated.any()):

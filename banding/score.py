@@ -22,17 +22,7 @@ KEYS = ("reconstruction", *TARGET_KEYS.values())
 
 
 def read_images(path: Path) -> torch.Tensor:
-    """Read the images of a submission file, or the reference images of a fastMRI file.
-
-    Args:
-        path: The HDF5 file.
-
-    Returns:
-        (slices, height, width) float32.
-
-    Raises:
-        InputError: If it is no such file.
-    """
+    """The images of a submission or fastMRI file, (slices, height, width) float32."""
     import torch
 
     with open_hdf5(path) as file:

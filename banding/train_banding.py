@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from banding.plain_checkpoint import PLAIN, SSIM_TOLERANCE, load_plain
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.mri_data import Data
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
 from fastmri_clgnet.train_clgnet import (
@@ -24,7 +23,6 @@ from fastmri_clgnet.train_clgnet import (
     config_of,
     constructors,
     default_root,
-    guarded,
     make_loss,
     parse,
     trainer_of,
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
     from fastmri_clgnet.data.data_module import CheckedDataModule
 
 MODULE = "banding.banding_module:BandingModule"
+PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
+SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
 # A small adversary that learns in a minute on the demo data; a flag still wins
 DEMO_BANDING: dict[str, Any] = {
     "batch_size": 4,
@@ -110,19 +110,21 @@ def fine_tune(
         print_row,
     )
     from banding.picture import save_bands
+    from fastmri_clgnet.loading import read_model
+    from fastmri_clgnet.safe_loading import load_tensors
     from fastmri_clgnet.training.checkpoint import checkpoint_dir
     from fastmri_clgnet.training.session import Session
 
     settings = {"max_epochs": 10, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the validation says which epoch is kept")
-    plain = load_plain(checkpoint)
-    if data.challenge != "singlecoil" and not MODELS[plain.name].multicoil:
-        raise InputError(f"{checkpoint}: {plain.name} takes single-coil data only")
+    model = read_model(checkpoint).model
+    if data.challenge != "singlecoil" and not MODELS[model].multicoil:
+        raise InputError(f"{checkpoint}: {model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
     root = default_root_dir
     if root is None:
-        root = default_root(f"banding/{plain.name}", data.challenge, data.is_demo)
+        root = default_root(f"banding/{model}", data.challenge, data.is_demo)
     session = Session(module, TurnedData(**vars(data)), settings, root, seed)
     samples, _ = session.prepare(refuse_nan=on_nan == "stop")
     original = copy.deepcopy(module)
@@ -131,8 +133,9 @@ def fine_tune(
     if speaks:
         print_heading()
         print_row("before", metrics["before"])
-    written = checkpoint_dir(root) / f"{PLAIN}.ckpt"
-    keeper = KeepBest(written, plain.contents, metrics["before"]["val_metrics/ssim"])
+    written = checkpoint_dir(root) / PLAIN
+    contents = load_tensors(checkpoint, "a checkpoint that train_clgnet wrote")
+    keeper = KeepBest(written, contents, metrics["before"]["val_metrics/ssim"])
     run = session.train(
         None if ckpt_path is None else str(ckpt_path),
         on_nan=on_nan,
@@ -149,7 +152,7 @@ def fine_tune(
             f"{written}: not written, since no validation gave a finite SSIM and score; see "
             "--check_val_every_n_epoch, --max_epochs and --lr"
         )
-    module.reconstructor.load_state_dict(load_plain(written).module.state_dict())
+    module.reconstructor.load_state_dict(read_model(written).state)
     metrics["after"] = session.validate(module, samples, COLUMNS)
     metrics["after"]["adversary_accuracy"] = keeper.accuracy
     if not speaks:
@@ -167,14 +170,7 @@ def fine_tune(
 
 
 def build_parser(showing: bool = False) -> cli.Parser:
-    """Make the parser; defaults are those of the constructors.
-
-    Args:
-        showing: Whether it only shows help, so that nothing has to be imported.
-
-    Returns:
-        The parser.
-    """
+    """Make the parser; one that only shows help needs no slow import."""
     parser = cli.make_parser(
         "python -m banding.train_banding",
         "Fine-tune a checkpoint of train_clgnet until an adversary cannot tell from its "
@@ -215,18 +211,20 @@ def run(argv: Sequence[str]) -> int:
     import pytorch_lightning as pl
 
     from banding.banding_module import BandingModule
+    from fastmri_clgnet.loading import build, read_model
 
     pl.seed_everything(args.seed, workers=True)
-    plain = load_plain(args.checkpoint)
+    source = read_model(args.checkpoint)
+    reconstructor = build(source).train()
     demo = args.data_path is None
     if args.default_root_dir is None:
-        args.default_root_dir = default_root(f"banding/{plain.name}", args.challenge, demo)
-    if args.loss == "own" and plain.name == DEFAULT_MODEL:
-        args.variant = plain.module.hparams["variant"]
-        plain.module.loss = make_loss(args)
+        args.default_root_dir = default_root(f"banding/{source.model}", args.challenge, demo)
+    if args.loss == "own" and source.model == DEFAULT_MODEL:
+        args.variant = reconstructor.hparams["variant"]
+        reconstructor.loss = make_loss(args)
     names = inspect.signature(BandingModule).parameters.keys() - {"reconstructor"}
     try:
-        module = BandingModule(plain.module, **{name: args[name] for name in names})
+        module = BandingModule(reconstructor, **{name: args[name] for name in names})
     except ValueError as error:
         raise InputError(str(error)) from error
     result = fine_tune(
@@ -242,16 +240,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status, as of `train_clgnet`.
-    """
+    """Run the command; returns the exit status, as `train_clgnet`."""
     given = list(sys.argv[1:] if argv is None else argv)
-    return guarded(given, lambda: run(given))
+    return exit_status(lambda: run(given), "--debug" in given)
 
 
 if __name__ == "__main__":

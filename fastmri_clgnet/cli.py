@@ -104,14 +104,7 @@ def run(
 
 
 def show(result: object) -> int:
-    """Print a result; it is a failure if it has `failures`, which are printed, or is not `good`.
-
-    Args:
-        result: What a function returned; None prints nothing.
-
-    Returns:
-        The exit status: 1 after a failure, else 0.
-    """
+    """Print a result and its `failures`, if any; status 1 if it has some, or is not `good`."""
     if result is not None:
         print(result)
     failures = getattr(result, "failures", ())
@@ -121,16 +114,12 @@ def show(result: object) -> int:
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's parser with --config and --debug, whose words are `normalised`.
-
-    Attributes:
-        switches: Names of flags that are true or false.
-    """
+    """jsonargparse's parser with --config and --debug, whose words are `normalised`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what jsonargparse's parser takes."""
         super().__init__(*args, **kwargs)
-        self.switches = {"debug"}
+        self.switches = {"debug"}  # names of flags that are true or false
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *more: Any, **options: Any
@@ -141,16 +130,7 @@ class Parser(ArgumentParser):
 
 
 def make_parser(prog: str, description: str | Callable[..., Any], *, config: bool = True) -> Parser:
-    """Make a parser.
-
-    Args:
-        prog: How the command is called.
-        description: What it does, or a function whose docstring says it.
-        config: Whether it has --config.
-
-    Returns:
-        The parser, to which flags are added.
-    """
+    """Make a parser for a command, described by a text or by a function's docstring."""
     text = description if isinstance(description, str) else _summary(description)
     parser = Parser(prog=prog, description=text)
     if config:
@@ -173,7 +153,7 @@ def add_flags(
     """Add a flag for each parameter of a function, or for each field of a dataclass.
 
     Args:
-        parser: jsonargparse's parser, or a group of it.
+        parser: A parser, or a group of it.
         source: The function or dataclass.
         positional: Parameters that are given without a flag's name.
         skip: Parameters that are no flags.
@@ -216,19 +196,9 @@ def add_flags(
 
 
 def call(source: Callable[..., Any], args: Namespace, prefix: str = "", **given: Any) -> Any:
-    """Call a function, or make a dataclass, with the values of its flags.
+    """Call a function, or make a dataclass, with the values of its flags and what is no flag.
 
-    Args:
-        source: As for `add_flags`.
-        args: What was parsed.
-        prefix: In front of the flags' names.
-        given: Arguments that are no flags.
-
-    Returns:
-        What it returns.
-
-    Raises:
-        InputError: If some of the flags of an optional dataclass are given, but not all.
+    Raises an `InputError` if some of the flags of an optional dataclass are given, but not all.
     """
     values = dict(given)
     for name, (hint, may_be_none, _) in _parameters(source).items():
@@ -252,16 +222,7 @@ def call(source: Callable[..., Any], args: Namespace, prefix: str = "", **given:
 
 
 def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]:
-    """Spell the command line as the parser has it.
-
-    Args:
-        argv: The words.
-        switches: Names of flags that are true or false.
-
-    Returns:
-        The words: underscores for hyphens in the names of flags, --x=true for a switch --x without
-        a value, --x=false for --no_x.
-    """
+    """Spell flags as the parser has them: underscores, --x=true for --x, --x=false for --no_x."""
     result = []
     for word, after in zip(argv, [*argv[1:], ""], strict=False):
         word = re.sub(r"^--[A-Za-z][^=\s]*", lambda m: "--" + m[0][2:].replace("-", "_"), word)
@@ -275,14 +236,9 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
 
 
 def divided(argv: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
-    """Divide the command line into the parser's own flags and others, each with its values.
+    """Divide the words into the parser's own flags and others, each with its values.
 
-    Args:
-        argv: The words; those with spaces are values, as for argparse.
-        parser: The parser.
-
-    Returns:
-        The words of its own flags, and those of others.
+    Words with spaces are values, as for argparse.
     """
     negated = {f"no_{each}" for each in parser.switches}
     names = {"h", "help", *parser.get_defaults().keys(), *negated}
@@ -300,18 +256,7 @@ def divided(argv: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
 
 
 def chosen(argv: Sequence[str], flag: str) -> str | None:
-    """What a flag says that decides which other flags there are.
-
-    Args:
-        argv: The words of the command line.
-        flag: Its name.
-
-    Returns:
-        Its value on the command line, else in the file that --config names, else None.
-
-    Raises:
-        InputError: If that file is no YAML of plain values.
-    """
+    """What the command line, else the file of --config, says of a flag that others depend on."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument(f"--{flag}", dest="value")
     early.add_argument("--config", type=Path)
@@ -327,17 +272,9 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
 
 
 def read_yaml(path: Path, expected: str) -> dict[str, Any]:
-    """Read names with plain values; tags that would make Python objects are refused.
+    """Read names with plain values; an `InputError` says what was expected instead of others.
 
-    Args:
-        path: The file.
-        expected: How errors call what it should be.
-
-    Returns:
-        The values by name.
-
-    Raises:
-        InputError: If it is something else.
+    Tags that would make Python objects are refused.
     """
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -358,7 +295,7 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
         hints = typing.get_type_hints(source)
     else:
         init = source.__init__ if inspect.isclass(source) else source
-        hints = typing.get_type_hints(init, localns=_Absent(inspect.unwrap(init)))
+        hints = typing.get_type_hints(init, localns=_stand_ins(inspect.unwrap(init)))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -369,29 +306,9 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
         if typing.get_origin(hint) in (typing.Union, types.UnionType):
             parts = list(typing.get_args(hint))
         known = [part for part in parts if part is not types.NoneType and not _is_absent(part)]
-        union = (
-            known[0]
-            if len(known) == 1
-            else functools.reduce(operator.or_, known)
-            if known
-            else None
-        )
+        union = functools.reduce(operator.or_, known) if known else None
         result[name] = (union, types.NoneType in parts, default)
     return result
-
-
-class _Absent(dict[str, Any]):
-    """Names for annotations that their module does not have: stands a class in for each."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        module = sys.modules[function.__module__]
-        self.known = {*vars(builtins), *vars(module), *getattr(function, "__globals__", {})}
-
-    def __missing__(self, name: str) -> type:
-        if name in self.known:
-            raise KeyError(name)
-        return type(name, (_Unknown,), {})
 
 
 class _Unknown:
@@ -399,6 +316,16 @@ class _Unknown:
 
     def __class_getitem__(cls, item: Any) -> type:
         return cls
+
+
+def _stand_ins(function: Callable[..., Any]) -> dict[str, type]:
+    """A class for each name in annotations that the function's module does not have."""
+    annotations = " ".join(map(str, function.__annotations__.values()))
+    known = {*vars(builtins), *getattr(function, "__globals__", {})}
+    return {
+        name: type(name, (_Unknown,), {})
+        for name in {*re.findall(r"[A-Za-z_]\w*", annotations)} - known
+    }
 
 
 def _is_absent(hint: Any) -> bool:

@@ -14,14 +14,7 @@ class InputError(ValueError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say which file or folder could not be written, such as on a full disk.
-
-    Args:
-        path: The file or folder.
-
-    Raises:
-        InputError: If writing fails.
-    """
+    """Say which file or folder could not be written, such as on a full disk."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # h5py and torch raise the latter, too
@@ -38,15 +31,7 @@ def words(values: Iterable[object]) -> str:
 
 
 def exit_status(command: Callable[[], int], debug: bool = False) -> int:
-    """Run a command; bad input, or a file that cannot be read or written, is one line on stderr.
-
-    Args:
-        command: Returns its exit status.
-        debug: Whether to raise the error, with its traceback.
-
-    Returns:
-        That status, 1 after an `InputError` or `OSError`, 130 after Ctrl-C.
-    """
+    """Run a command; an `InputError` or `OSError` is one line on stderr, or raised to debug."""
     try:
         return command()
     except (InputError, OSError) as error:

@@ -18,14 +18,7 @@ _METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` on success, remove it on failure.
 
-    Args:
-        path: Where the finished file is to be; its folder exists.
-
-    Yields:
-        The temporary path to write to, hidden and named after this process.
-
-    Raises:
-        InputError: If it cannot be written; an existing file is unchanged.
+    Raises an `InputError` if it cannot be written; an existing file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -39,15 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, contents: Any) -> None:
-    """Write plain values as JSON, indented, whole or not at all; its folder is made.
-
-    Args:
-        path: The file.
-        contents: Dictionaries, lists, numbers, text.
-
-    Raises:
-        InputError: If it cannot be written.
-    """
+    """Write plain values as JSON, indented, whole or not at all; its folder is made."""
     text = json.dumps(contents, indent=2) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
@@ -59,12 +44,7 @@ def check_space(sizes: Mapping[Path, int]) -> None:
 
     An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
     ends, whatever was made of the error. So the space is taken once, and given back, before.
-
-    Args:
-        sizes: Bytes of the arrays of each file to write; none of the files exists yet.
-
-    Raises:
-        OSError: If they do not fit.
+    `sizes` are bytes of the arrays of each file to write; none of the files exists yet.
     """
     try:
         for path, n_bytes in sizes.items():
@@ -77,17 +57,7 @@ def check_space(sizes: Mapping[Path, int]) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Refuse the name of a file that leads out of the folder that it is to be written to.
-
-    Args:
-        name: Such as "file1000.h5", as a sample or a file says it.
-
-    Returns:
-        The name.
-
-    Raises:
-        InputError: If it is a path, absolute or with folders, or no name at all.
-    """
+    """Give a file's name, and refuse one that leads out of the folder it is to be written to."""
     if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
         raise InputError(f"{name!r}: expected the name of a file only, without folders")
     return name

@@ -8,15 +8,7 @@ from typing import Any
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a package.
-
-    Args:
-        package: Its name.
-        homes: The module, inside the package, that each of its public names comes from.
-
-    Returns:
-        The function, which imports a name's module and returns the name's value.
-    """
+    """Make the `__getattr__` of a package, from the module inside it of each public name."""
 
     def attribute(name: str) -> Any:
         if name not in homes:

@@ -22,21 +22,13 @@ _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json
 
 
 class StoredModel(NamedTuple):
-    """What a file says of a model.
-
-    Args:
-        path: The file.
-        model: Which one: a choice of train_clgnet's --model.
-        arguments: Of its Lightning module's constructor.
-        state: Its parameters and buffers by name, on the CPU.
-        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of the training
-            data; empty where the file does not say it.
-    """
+    """What a file says of a model."""
 
     path: Path
-    model: str
-    arguments: dict[str, Any]
-    state: dict[str, torch.Tensor]
+    model: str  # a choice of train_clgnet's --model
+    arguments: dict[str, Any]  # of its Lightning module's constructor
+    state: dict[str, torch.Tensor]  # parameters and buffers, on the CPU
+    # "challenge", "accelerations", "acquisitions" and "simulated" of the training data
     trained_on: dict[str, Any] = {}  # noqa: RUF012
 
 
@@ -64,18 +56,7 @@ def load(
 
 
 def read_model(path: Path, model: str | None = None) -> StoredModel:
-    """Read a file without making the model.
-
-    Args:
-        path: As for `load`.
-        model: As for `load`.
-
-    Returns:
-        What it holds.
-
-    Raises:
-        InputError: If it cannot be read, or says neither model nor arguments.
-    """
+    """Read a file as `load` does, without making the model."""
     if path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
         contents = _read_json(path.with_suffix(ARGUMENTS_SUFFIX))
         name, arguments = contents.get("model"), contents.get("arguments")
@@ -122,17 +103,7 @@ def _plain_training(said: Any) -> dict[str, Any]:
 
 
 def build(stored: StoredModel) -> MriModule:
-    """Make the Lightning module, in evaluation mode, with the stored weights.
-
-    Args:
-        stored: What `read_model` returned.
-
-    Returns:
-        The module, on the CPU.
-
-    Raises:
-        InputError: If arguments or weights do not fit the model.
-    """
+    """Make the Lightning module, in evaluation mode on the CPU, with the stored weights."""
     choice = MODELS[stored.model]
     try:
         arguments = {**completed(stored.arguments, choice.module), **choice.fixed}
@@ -155,14 +126,7 @@ def _are_tensors(state: Any) -> bool:
 
 
 def weights_digest(state: dict[str, torch.Tensor]) -> str:
-    """A name of the weights: the same for a checkpoint and for what `export` makes of it.
-
-    Args:
-        state: Tensors by name.
-
-    Returns:
-        The first 16 hexadecimal digits of a SHA-256 of names, types, shapes and values.
-    """
+    """16 hexadecimal digits that name weights, the same for a checkpoint and its `export`."""
     digest = hashlib.sha256()
     for name in sorted(state):
         values = state[name].detach().cpu().contiguous()

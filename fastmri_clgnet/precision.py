@@ -11,15 +11,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Make the context that a network runs in.
-
-    Args:
-        device: Where it runs.
-        precision: What to compute in.
-
-    Returns:
-        torch's autocast to that type; switched off for 32-true.
-    """
+    """Torch's autocast to a precision on a device; switched off for 32-true."""
     import torch
 
     dtypes = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

@@ -15,17 +15,9 @@ from fastmri_clgnet.files import atomic_path
 
 
 def load_tensors(path: Path, expected: str) -> dict[str, Any]:
-    """Load a dictionary that `torch.save` wrote, tensors and plain values only.
+    """Load a dictionary of tensors and plain values that `torch.save` wrote, onto the CPU.
 
-    Args:
-        path: The file.
-        expected: What it should be, for the error.
-
-    Returns:
-        Its contents, on the CPU.
-
-    Raises:
-        InputError: If it does not exist, cannot be read, or would run code.
+    Raises an `InputError`, which says what was expected, where it cannot, or would run code.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected {expected}")
@@ -50,23 +42,12 @@ def _reason(error: Exception) -> str:
     """What torch says, without its advice to load the file unsafely."""
     lines = [line.strip() for line in str(error).splitlines() if "weights_only" not in line]
     reason = next(filter(None, lines), type(error).__name__)
-    return (
-        reason.removeprefix("WeightsUnpickler error: ")
-        .partition(" was not an allowed global")[0]
-        .strip()
-    )
+    reason = reason.removeprefix("WeightsUnpickler error: ")
+    return reason.partition(" was not an allowed global")[0].strip()
 
 
 def save_tensors(path: Path, contents: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values, whole or not at all.
-
-    Args:
-        path: The file; its folder is made.
-        contents: What `load_tensors` will give.
-
-    Raises:
-        InputError: If it cannot be written; an existing file is unchanged.
-    """
+    """Write a dictionary of tensors and plain values, whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # to memory first: writing to a full disk, torch says no more than that it failed
     buffer = io.BytesIO()

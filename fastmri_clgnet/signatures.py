@@ -12,25 +12,17 @@ from typing import Any
 
 
 def constructor(home: str) -> type:
-    """Import a class.
-
-    Args:
-        home: MODULE:CLASS.
-    """
+    """Import a class from MODULE:CLASS."""
     place, _, name = home.partition(":")
     found: type = getattr(importlib.import_module(place), name)
     return found
 
 
 def sketch(home: str) -> Callable[..., Any]:
-    """Make a function that has the signature and docstring of a class's constructor.
+    """Make a function that has the signature and docstring of a constructor, MODULE:CLASS.
 
-    Args:
-        home: MODULE:CLASS; the module's outermost package may be imported, the others are not.
-
-    Returns:
-        The function. A type or default that cannot be told from the class's own lines is str, or
-        None: this is for showing help, not for parsing.
+    A type or default that cannot be told from the class's own lines is str, or None: this is for
+    showing help, not for parsing.
     """
     place, _, name = home.partition(":")
     package, *parts = place.split(".")

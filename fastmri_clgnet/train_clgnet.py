@@ -79,15 +79,7 @@ SHELL = {"module", "data", "trainer", "callbacks", "keep_best", "flags"}  # of `
 
 
 def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parser:
-    """Make the parser; defaults are those of the constructors, of real data and the paper.
-
-    Args:
-        model: Whose flags to take.
-        showing: Whether it only shows help, so that nothing has to be imported.
-
-    Returns:
-        The parser.
-    """
+    """Make the parser of a model; one that only shows help needs no slow import."""
     parser = cli.make_parser(
         "python -m fastmri_clgnet.train_clgnet",
         "Train CLGNet on fastMRI data, test it and save submission files. Without --data_path "
@@ -132,12 +124,7 @@ def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parse
 
 
 def add_trainer_flags(parser: cli.Parser, showing: bool = False) -> None:
-    """Add the flags of Lightning's trainer.
-
-    Args:
-        parser: What to add to.
-        showing: As for `build_parser`.
-    """
+    """Add the flags of Lightning's trainer."""
     trainer = parser.add_argument_group("trainer (Lightning's names)")
     for name, options in TRAINER_FLAGS.items():
         trainer.add_argument(f"--{name}", **{"default": None, **options})
@@ -147,15 +134,7 @@ def add_trainer_flags(parser: cli.Parser, showing: bool = False) -> None:
 
 
 def constructors(homes: Sequence[str], showing: bool) -> list[Callable[..., Any]]:
-    """Make the signatures of classes known.
-
-    Args:
-        homes: The classes, as MODULE:CLASS.
-        showing: As for `build_parser`.
-
-    Returns:
-        The classes, or functions with their constructors' signatures.
-    """
+    """Classes, MODULE:CLASS; for showing help, functions with their constructors' signatures."""
     if showing:
         try:
             return [sketch(home) for home in homes]
@@ -167,17 +146,7 @@ def constructors(homes: Sequence[str], showing: bool) -> list[Callable[..., Any]
 def parse(argv: Sequence[str], build: Callable[[], cli.Parser], preset: dict[str, Any]) -> Any:
     """Parse flags and find the data; a preset replaces the defaults where it is the demo data.
 
-    Args:
-        argv: The words of the command line.
-        build: Makes the parser, whose flags are at least those of `Data`.
-        preset: Defaults for the demo data set.
-
-    Returns:
-        The flags, with data_path (None for the demo data set) and the val_ ones of the masks
-        resolved; and the parser.
-
-    Raises:
-        InputError: If they contradict each other, or fastmri_dirs.yaml cannot be used.
+    Returns the flags, with data_path (None for the demo data) and val_ flags resolved; the parser.
     """
     parser = build()
     args = parser.parse_args(argv)
@@ -197,17 +166,9 @@ def parse(argv: Sequence[str], build: Callable[[], cli.Parser], preset: dict[str
 
 
 def find_data(data_path: Path | None, demo_dir: Path | None) -> Path | None:
-    """Decide where the data comes from: --data_path, --demo_dir, fastmri_dirs.yaml, else the demo.
+    """The folder that holds {challenge}_train and so on, or None for the demo data set.
 
-    Args:
-        data_path: The flag.
-        demo_dir: The flag.
-
-    Returns:
-        The folder that holds {challenge}_train and so on; None is the demo data set.
-
-    Raises:
-        InputError: If flags contradict each other or fastmri_dirs.yaml names no existing folder.
+    It is --data_path, or none for --demo_dir, else what fastmri_dirs.yaml names.
     """
     if data_path is not None and demo_dir is not None:
         raise InputError("--data_path and --demo_dir contradict each other; give one of them")
@@ -239,18 +200,7 @@ def _read_dirs() -> dict[str, Any]:
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> tuple[Namespace, cli.Parser]:
-    """Parse the command line.
-
-    Args:
-        argv: The words; by default the process's.
-
-    Returns:
-        All flags, with data_path (None for the demo data set), default_root_dir and the masks of
-        the validation resolved; and the parser.
-
-    Raises:
-        InputError: As `parse`.
-    """
+    """Parse the command line; returns what `parse` does, with default_root_dir resolved."""
     given = list(sys.argv[1:] if argv is None else argv)
     model = cli.chosen(given, "model")
     model = model if model in MODELS else DEFAULT_MODEL
@@ -263,17 +213,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> tuple[Namespace, cli.P
 
 
 def make_module(args: Namespace) -> MriModule:
-    """Make the module of --model, with the paper's objective where it takes one.
-
-    Args:
-        args: All flags.
-
-    Returns:
-        The module.
-
-    Raises:
-        InputError: If a flag does not fit.
-    """
+    """Make the module of --model, with the paper's objective where it takes one."""
     choice = MODELS[args.model]
     names = {*inspect.signature(choice.module).parameters, "num_log_images"} - choice.fixed.keys()
     arguments = {name: args[name] for name in names if name in args}
@@ -286,17 +226,10 @@ def make_module(args: Namespace) -> MriModule:
 
 
 def make_loss(args: Namespace) -> CLGNetLoss:
-    """Make the objective of a training from the loss flags, and say in one line what it is.
+    """Make the objective of a training, and say in one line what it is.
 
-    Args:
-        args: With variant, those of `paper_objective` and data_path.
-
-    Returns:
-        The loss; without the contrastive one where VGG19's weights cannot be downloaded, the data
-        is the demo's and no weights were named.
-
-    Raises:
-        InputError: If it cannot be made.
+    It is L1 only where VGG19's weights cannot be downloaded, the data is the demo's and no weights
+    were named.
     """
     from fastmri_clgnet.losses.vgg19_features import IMAGENET
     from fastmri_clgnet.training.distributed import say
@@ -323,12 +256,7 @@ def make_loss(args: Namespace) -> CLGNetLoss:
 
 
 def config_of(args: Namespace, parser: cli.Parser) -> dict[str, Any]:
-    """What config.yaml says, which --config reads.
-
-    Args:
-        args: All flags.
-        parser: Of `parse`.
-    """
+    """What config.yaml says, which --config reads."""
     known = parser.get_defaults()
     saved = Namespace({name: value for name, value in args.items() if name in known})
     config: dict[str, Any] = yaml.safe_load(parser.dump(saved))
@@ -342,15 +270,7 @@ def trainer_of(args: Namespace) -> dict[str, Any]:
 
 
 def run(args: Namespace, parser: cli.Parser) -> int:
-    """Train or test.
-
-    Args:
-        args: Of `parse_arguments`.
-        parser: Of `parse_arguments`.
-
-    Returns:
-        The exit status.
-    """
+    """Train or test; returns the exit status."""
     import pytorch_lightning as pl
 
     pl.seed_everything(args.seed, workers=True)
@@ -369,44 +289,9 @@ def run(args: Namespace, parser: cli.Parser) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0, 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM.
-    """
-    return guarded(argv, lambda: run(*parse_arguments(argv)))
-
-
-def guarded(argv: Sequence[str] | None, command: Callable[[], int]) -> int:
-    """Run a training command; bad input becomes one line on stderr, not a traceback.
-
-    Args:
-        argv: Its arguments, by default the process's; --debug among them shows the traceback.
-        command: Parses the arguments, runs, returns the exit status.
-
-    Returns:
-        The exit status, as of `main`.
-    """
+    """Run the command; gives 0, 1 for an error in the input, 130 for Ctrl-C, 143 for SIGTERM."""
     given = list(sys.argv[1:] if argv is None else argv)
-
-    def of_lightning_too() -> int:
-        try:
-            return command()
-        except (Exception, SystemExit) as error:
-            name = type(error).__name__  # Lightning is not imported yet where flags are wrong
-            if name == "MisconfigurationException":
-                raise InputError(str(error)) from error
-            if name == "SIGTERMException":  # outside of the training
-                from fastmri_clgnet.training.distributed import say
-
-                say("\nStopped. The same command does this again.")
-                return 143
-            raise
-
-    return exit_status(of_lightning_too, "--debug" in given)
+    return exit_status(lambda: run(*parse_arguments(given)), "--debug" in given)
 
 
 if __name__ == "__main__":

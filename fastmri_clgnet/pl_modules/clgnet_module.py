@@ -73,10 +73,6 @@ class CLGNetModule(ImageModule):
         """
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters(ignore=["loss"])
-        self.lr = lr
-        self.lr_step_size = lr_step_size
-        self.lr_gamma = lr_gamma
-        self.weight_decay = weight_decay
         self.loss: ReconstructionLoss = CLGNetLoss(alpha=0) if loss is None else loss
         network = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum)
         self.clgnet = make_variant(variant, network)
@@ -107,9 +103,7 @@ class CLGNetModule(ImageModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, with a step decay where lr_step_size is given."""
-        return adam_with_step_decay(
-            self, self.lr, self.lr_step_size, self.lr_gamma, self.weight_decay
-        )
+        return adam_with_step_decay(self)
 
     @staticmethod
     def add_model_specific_args(parent_parser: ArgumentParser) -> ArgumentParser:
@@ -126,20 +120,9 @@ class CLGNetModule(ImageModule):
             parameter.arg_name: parameter.description
             for parameter in docstring_parser.parse(CLGNetModule.__init__.__doc__ or "").params
         }
-        types = {
-            "wavelet": str,
-            "spectrum": str,
-            "variant": str,
-            "lr": float,
-            "lr_gamma": float,
-            "weight_decay": float,
-        }
         for name, parameter in inspect.signature(CLGNetModule).parameters.items():
             if name != "loss":
-                parser.add_argument(
-                    f"--{name}",
-                    type=types.get(name, int),
-                    default=parameter.default,
-                    help=help_texts[name],
-                )
+                default = parameter.default
+                kind = int if default is None else type(default)
+                parser.add_argument(f"--{name}", type=kind, default=default, help=help_texts[name])
         return parser

@@ -73,7 +73,6 @@ class CLGVarNetModule(KspaceModule):
             )
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
-        self.optimizer_settings = (lr, lr_step_size, lr_gamma, weight_decay)
         self.varnet = CLGVarNet(
             num_cascades=num_cascades,
             chans=chans,
@@ -115,7 +114,7 @@ class CLGVarNetModule(KspaceModule):
 
     def configure_optimizers(self) -> Any:
         """Adam with a step decay, as fastMRI's `VarNetModule`."""
-        return adam_with_step_decay(self, *self.optimizer_settings)
+        return adam_with_step_decay(self)
 
 
 class CLGNetDCModule(KspaceModule):
@@ -152,7 +151,6 @@ class CLGNetDCModule(KspaceModule):
         """
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
-        self.optimizer_settings = (lr, lr_step_size, lr_gamma, weight_decay)
         self.network = CLGNetDC(chans, num_groups, num_blocks, wavelet, spectrum)
 
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -162,4 +160,4 @@ class CLGNetDCModule(KspaceModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, with a step decay where lr_step_size is given."""
-        return adam_with_step_decay(self, *self.optimizer_settings)
+        return adam_with_step_decay(self)

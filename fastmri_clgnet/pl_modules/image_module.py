@@ -52,17 +52,7 @@ class ZeroFilledModule(ImageModule):
 
 
 def with_channel(image: torch.Tensor) -> torch.Tensor:
-    """Make what the networks take, (batch, 1, height, width), of what the modules take.
-
-    Args:
-        image: (batch, height, width), or one slice, (height, width).
-
-    Returns:
-        A view of it.
-
-    Raises:
-        ValueError: If the shape is another one.
-    """
+    """A view (batch, 1, height, width) of images without channel, or of one slice."""
     if image.ndim not in (2, 3):
         raise ValueError(
             "expected normalised magnitude images (batch, height, width), or one slice (height, "
@@ -73,13 +63,5 @@ def with_channel(image: torch.Tensor) -> torch.Tensor:
 
 
 def denormalise(image: torch.Tensor, batch: UnetSample) -> torch.Tensor:
-    """Undo `UnetDataTransform`'s normalisation.
-
-    Args:
-        image: (batch, height, width), normalised.
-        batch: The batch it belongs to, with mean and std (batch,).
-
-    Returns:
-        The image in the data's units, in the precision of mean and std.
-    """
+    """Undo the normalisation of a batch's images, (batch, height, width), in its precision."""
     return image.to(batch.std.dtype) * batch.std[:, None, None] + batch.mean[:, None, None]

@@ -73,14 +73,7 @@ class KspaceModule(Lightning2Mixin, MriModule):
 
 
 def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
-    """The largest value of each zero-filled root-sum-of-squares image, at least 1e-30.
-
-    Args:
-        masked_kspace: (batch, [coils,] height, width, 2).
-
-    Returns:
-        (batch, 1, 1).
-    """
+    """The largest value of each zero-filled root-sum-of-squares image, (batch, 1, 1)."""
     magnitude = torch.linalg.vector_norm(to_image(masked_kspace), dim=-1)
     if magnitude.ndim == 4:
         magnitude = torch.linalg.vector_norm(magnitude, dim=1)

@@ -128,12 +128,9 @@ class Lightning2Mixin(_Host):
         self.print(f"Saved reconstructions to {folder}")
 
     def log_image(self, name: str, image: torch.Tensor) -> None:
-        """Log one image.
+        """Log one image, (1, height, width), from 0 to 1.
 
-        Args:
-            name: Such as "val_images_idx_0/target".
-            image: (1, height, width), from 0 to 1; NaN, which the host makes of images without
-                signal when it divides by their maximum, is shown as 0.
+        NaN, which the host makes of images without signal, is shown as 0.
         """
         image = torch.nan_to_num(image)
         loggers = [logger for logger in self.loggers if isinstance(logger, TensorBoardLogger)]

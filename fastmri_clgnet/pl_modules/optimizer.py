@@ -5,26 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from pytorch_lightning import LightningModule
 
 
-def adam_with_step_decay(
-    module: nn.Module, lr: float, lr_step_size: int | None, lr_gamma: float, weight_decay: float
-) -> Any:
-    """Adam for all parameters, with a step decay where lr_step_size is given.
-
-    Args:
-        module: Whose parameters to train.
-        lr: Learning rate.
-        lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
-            again; None keeps it constant.
-        lr_gamma: Factor of the decay.
-        weight_decay: Adam's weight decay.
-
-    Returns:
-        What Lightning takes from `configure_optimizers`.
-    """
+def adam_with_step_decay(module: LightningModule) -> Any:
+    """Adam as a module's hyperparameters have it: lr, weight_decay, lr_step_size, lr_gamma."""
+    lr, step_size, gamma, weight_decay = (
+        module.hparams[name] for name in ("lr", "lr_step_size", "lr_gamma", "weight_decay")
+    )
     optimizer = torch.optim.Adam(module.parameters(), lr=lr, weight_decay=weight_decay)
-    if lr_step_size is None:
+    if step_size is None:
         return optimizer
-    return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, lr_step_size, lr_gamma)]
+    return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, step_size, gamma)]

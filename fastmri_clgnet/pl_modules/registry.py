@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+from fastmri_clgnet.signatures import constructor
 
 if TYPE_CHECKING:
     from fastmri.pl_modules import MriModule
@@ -13,31 +14,18 @@ _HOST = "fastmri.pl_modules.mri_module:MriModule"
 
 
 class Model(NamedTuple):
-    """A choice of --model.
+    """A choice of --model; all take single-coil data."""
 
-    Args:
-        label: Its name in tables and pictures.
-        home: Its Lightning module, as MODULE:CLASS, which is imported when it is used.
-        on_kspace: Whether it takes k-space and mask (fastMRI's `VarNetDataTransform`), not
-            magnitude images (`UnetDataTransform`).
-        fixed: Arguments of the module that the choice settles.
-        multicoil: Whether it takes multicoil data; all take single-coil data.
-        constructors: Where its constructor's arguments stand, if it inherits them.
-    """
-
-    label: str
-    home: str
-    on_kspace: bool = False
-    fixed: Mapping[str, str] = {}
+    label: str  # its name in tables and pictures
+    home: str  # its Lightning module, as MODULE:CLASS, which is imported when it is used
+    fixed: Mapping[str, str] = {}  # arguments of the module that the choice settles
     multicoil: bool = True
-    constructors: tuple[str, ...] = ()
+    constructors: tuple[str, ...] = ()  # where its constructor's arguments stand, if inherited
 
     @property
     def module(self) -> type[MriModule]:
         """The class of its Lightning module."""
-        place, _, name = self.home.partition(":")
-        found: type[MriModule] = getattr(importlib.import_module(place), name)
-        return found
+        return constructor(self.home)
 
 
 DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"
@@ -53,8 +41,8 @@ _COMPARISON_METHODS = {
 
 MODELS: dict[str, Model] = {
     DEFAULT_MODEL: Model("CLGNet", f"{_MODULES}.clgnet_module:CLGNetModule"),
-    "clgnet_dc": Model("CLGNet + DC", f"{_MODULES}.clgvarnet_module:CLGNetDCModule", True),
-    "clgvarnet": Model("CLGVarNet", f"{_MODULES}.clgvarnet_module:CLGVarNetModule", True),
+    "clgnet_dc": Model("CLGNet + DC", f"{_MODULES}.clgvarnet_module:CLGNetDCModule"),
+    "clgvarnet": Model("CLGVarNet", f"{_MODULES}.clgvarnet_module:CLGVarNetModule"),
     "unet": Model(
         "U-Net",
         f"{_MODULES}.unet_module:UnetModule",
@@ -64,7 +52,6 @@ MODELS: dict[str, Model] = {
         name: Model(
             label,
             f"{_MODULES}.reconstruction_module:ReconstructionModule",
-            on_kspace=True,
             fixed={"method": name},
             multicoil=False,
         )
@@ -86,9 +73,5 @@ def name_of(module: MriModule) -> str | None:
 
 
 def takes_kspace(module: MriModule) -> bool:
-    """Whether a module takes k-space and mask; magnitude images where it does not say so.
-
-    Args:
-        module: Any of fastMRI's kind; its attribute `on_kspace` counts.
-    """
+    """Whether a module takes k-space and mask; magnitude images where it does not say so."""
     return bool(getattr(module, "on_kspace", False))

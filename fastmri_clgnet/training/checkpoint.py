@@ -49,12 +49,7 @@ def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:
 
 
 class NameModel(Callback):
-    """Writes into every checkpoint which --model it is of, so that it can be rebuilt from the file.
-
-    Args:
-        model: The choice of --model.
-        trained_on: Plain values that say on which data it is trained.
-    """
+    """Writes into every checkpoint which --model it is of, and on which data it is trained."""
 
     def __init__(self, model: str, trained_on: Mapping[str, Any]) -> None:
         """Take the name."""
@@ -74,13 +69,10 @@ class CheckpointFiles(TorchCheckpointIO):
     Lightning's own way writes to the folder of temporary files and moves the file from there. Where
     that folder is on another disk (/tmp often is), moving is copying, and an interruption or a full
     disk leaves half a checkpoint in the place of a good one.
-
-    Args:
-        loaded: What `checked` has read already, by its path; it is handed out once.
     """
 
     def __init__(self, loaded: dict[Path, dict[str, Any]] | None = None) -> None:
-        """Keep what was read."""
+        """Take what `checked` has read already, by its path, to be handed out once."""
         super().__init__()
         self.loaded = loaded or {}
 
@@ -97,19 +89,9 @@ class CheckpointFiles(TorchCheckpointIO):
 
 
 def find_checkpoint(name: str | None, root: Path, testing: bool = False) -> Path | None:
-    """Decide which checkpoint to load.
+    """The checkpoint to load, by file, "last", "best" or "none", or None to start from scratch.
 
-    Args:
-        name: A file, "last", "best", "none" or None for the default.
-        root: The run's folder.
-        testing: Whether to test, which needs a checkpoint and prefers the best; a training
-            continues from the last one, if any.
-
-    Returns:
-        The file, or None to start from scratch.
-
-    Raises:
-        InputError: If it does not exist.
+    By default a test takes the best, without which it fails; a training the last, if any.
     """
     folder = checkpoint_dir(root)
     if name is None and not testing:
@@ -138,29 +120,16 @@ def forget_requeued(root: Path) -> None:
 def completed(arguments: Mapping[str, Any], module: type) -> dict[str, Any]:
     """Add the constructor's arguments that files of earlier versions leave out.
 
-    Args:
-        arguments: As they were stored.
-        module: The class of the stored module.
-
-    Returns:
-        All arguments. A model without `spectrum` was trained with the linear layer.
+    A model without `spectrum` was trained with the linear layer.
     """
     missing = {"spectrum": "linear"} if "spectrum" in signature(module).parameters else {}
     return {**missing, **arguments}
 
 
 def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
-    """Load a checkpoint without running any code it may hold, and compare it with the model.
+    """Load a checkpoint onto the CPU, without running code in it, and compare it with the model.
 
-    Args:
-        path: A Lightning checkpoint.
-        module: The module that it is to be loaded into.
-
-    Returns:
-        Its contents, on the CPU.
-
-    Raises:
-        InputError: If it cannot be read, or is of another model or size; says how they differ.
+    Raises an `InputError` that says how they differ.
     """
     checkpoint = load_tensors(path, _EXPECTED)
     state, expected = checkpoint.get("state_dict"), module.state_dict()
@@ -168,9 +137,8 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
         raise InputError(
             f"{path}: holds no 'state_dict' of tensors; expected a Lightning checkpoint"
         )
-    same_shapes = {k: v.shape for k, v in state.items()} == {
-        k: v.shape for k, v in expected.items()
-    }
+    shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
+    same_shapes = shapes[0] == shapes[1]
     theirs = completed(checkpoint.get("hyper_parameters") or {}, type(module))
     of_the_network = set(signature(type(module)).parameters) - _OF_THE_TRAINING
     compared = _WITHOUT_PARAMETERS if same_shapes else of_the_network

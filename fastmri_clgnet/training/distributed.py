@@ -16,20 +16,10 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def wait_for_all() -> None:
-    """Wait until every process of a distributed run has come here; alone, go on."""
-    if _several():
-        torch.distributed.barrier()
-
-
 def gather(items: list[Item]) -> list[Item]:
     """What all processes of a distributed run have, in their order; all of them must call it."""
-    if not _several():
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return list(items)
     lists: list[list[Item]] = [[] for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather_object(lists, items)
     return [item for each in lists for item in each]
-
-
-def _several() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -45,7 +45,7 @@ from fastmri_clgnet.training.checkpoint import (
     find_checkpoint,
     forget_requeued,
 )
-from fastmri_clgnet.training.distributed import say, wait_for_all
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import Methods, format_metrics, save_validation_picture
 from fastmri_clgnet.training.run import MAX_EPOCHS, TENSORBOARD, NanAction, Run
@@ -72,18 +72,7 @@ _QUIET = (
 
 
 class Session:
-    """A module, its data and a folder.
-
-    Args:
-        module: As for `train`.
-        data: As for `train`.
-        trainer: As for `train`.
-        default_root_dir: As for `train`.
-        seed: As for `train`.
-
-    Raises:
-        InputError: If they cannot be used together.
-    """
+    """A module, its data and a folder; the arguments are those of `train`."""
 
     def __init__(
         self,
@@ -152,15 +141,7 @@ class Session:
             raise InputError(f"{error} (a flag of the trainer)") from error
 
     def check_files(self, refuse_nan: bool, testing: bool = False) -> bool:
-        """Check the files that will be read, and that they can be masked.
-
-        Args:
-            refuse_nan: Whether NaN and Inf in a training file are an error.
-            testing: Whether the test split is the only one that is read.
-
-        Returns:
-            Whether there is a test split (training can do without).
-        """
+        """Check the files to be read and their masks; says whether there is a test split."""
         data, n_processes = self.data, self.evaluator.world_size
 
         def check(split: str, mask: Mask | None, n_volumes: int, refuse_nan: bool = True) -> None:
@@ -188,14 +169,7 @@ class Session:
         return True
 
     def prepare(self, refuse_nan: bool) -> tuple[CheckedDataModule, bool]:
-        """Check the files of a training, once.
-
-        Args:
-            refuse_nan: Whether NaN and Inf in a training file are an error.
-
-        Returns:
-            The module's data, and whether there is a test split.
-        """
+        """Check the files of a training, once; gives its data and whether there is a test split."""
         if self._prepared is None:
             pl.seed_everything(self.seed, workers=True, verbose=False)
             self._use_demo()
@@ -213,17 +187,7 @@ class Session:
         names: Iterable[str],
         ckpt_path: Path | None = None,
     ) -> dict[str, float]:
-        """Validate a module, without logging images.
-
-        Args:
-            module: The module.
-            data: Its data.
-            names: Of what it logs.
-            ckpt_path: A checkpoint to load first.
-
-        Returns:
-            The values by name; those that it does not log are left out.
-        """
+        """Validate a module, without images; gives those of the named values that it logs."""
         before, module.num_log_images = module.num_log_images, 0
         with _quiet():
             (logged,) = self.evaluator.validate(module, data, ckpt_path=ckpt_path, verbose=False)
@@ -349,7 +313,7 @@ class Session:
             return 143 if trainer.received_sigterm else 130
         if trainer.is_global_zero:
             forget_requeued(self.root)
-        wait_for_all()
+        trainer.strategy.barrier()
         return 0
 
     def _summarise(self, methods: Methods, has_test: bool, log: bool) -> Run:
@@ -418,7 +382,7 @@ class _ProgressBar(TQDMProgressBar):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Lightning keep some remarks to itself in the meantime."""
+    """Let Lightning keep some remarks to itself, and translate its exceptions."""
 
     def is_no_tip(record: logging.LogRecord) -> bool:
         return "Tip:" not in record.getMessage()
@@ -430,22 +394,20 @@ def _quiet() -> Iterator[None]:
             for message in _QUIET:
                 warnings.filterwarnings("ignore", message=message)
             yield
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error
+    except SIGTERMException as error:  # outside of the training; it says nothing of a failure
+        say("\nStopped. The same command does this again.")
+        raise SystemExit(143) from error
     finally:
         logger.removeFilter(is_no_tip)
 
 
 @contextlib.contextmanager
 def sole_run(root: Path, first: bool) -> Iterator[None]:
-    """Make a run's folder and hold it; a run that is killed lets go of it.
+    """Let the run's first process hold its folder, and remove what a killed run left half-written.
 
-    What such a run had written by half, under temporary names, is removed.
-
-    Args:
-        root: The folder.
-        first: Whether this is the first process of the run, which holds it for all.
-
-    Raises:
-        InputError: If another run holds it.
+    Raises an `InputError` if another run holds it.
     """
     root.mkdir(parents=True, exist_ok=True)
     if not first:

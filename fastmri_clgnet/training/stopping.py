@@ -34,22 +34,14 @@ class SaveAndStop(Callback):
     Before each batch torch's generators are seeded with seed, process, epoch and batch. What a step
     draws, such as negatives and dropout, is then the same in a run that went on from a checkpoint
     as in one that was never stopped; no state of generators has to be kept.
-
-    Args:
-        path: The checkpoint to write.
-        seed: Of the run, 0 or more.
-        minutes: Time between two writings within an epoch.
-
-    Attributes:
-        asked_to_stop: Whether Ctrl-C was pressed.
     """
 
     def __init__(self, path: Path, seed: int, minutes: float) -> None:
-        """Begin to count the time."""
+        """Take the file to write, the run's seed and the time between two writings in an epoch."""
         self.path = path
         self.seed = seed
         self.seconds = 60 * minutes
-        self.asked_to_stop = False
+        self.asked_to_stop = False  # by Ctrl-C
         self._saved_at = time.monotonic()
 
     @contextlib.contextmanager
@@ -88,10 +80,9 @@ class SaveAndStop(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save or stop, if it is time and a step has just ended.
+        """Save or stop, if it is time and a step has just ended, unless a validation is next.
 
-        Lightning goes on after this batch from a file that is written here, but leaves out a
-        validation that this batch would be followed by. So nothing is written in front of one.
+        Lightning would leave out that validation when it goes on from the file.
         """
         every, any_of = trainer.accumulate_grad_batches, trainer.strategy.reduce_boolean_decision
         done = batch_idx + 1
@@ -115,15 +106,7 @@ class SaveAndStop(Callback):
 
 
 def _batches_to_validation(trainer: pl.Trainer, done: int) -> float:
-    """How many batches come before the next validation.
-
-    Args:
-        trainer: At the end of a batch.
-        done: Batches of this epoch that are done.
-
-    Returns:
-        0 if the validation is next, infinity if this epoch has none.
-    """
+    """How many batches come before the next validation; infinity if this epoch has none."""
     every, interval = trainer.check_val_every_n_epoch, trainer.val_check_batch
     left = float(trainer.num_training_batches - done)
     if every is None:  # the batches of all epochs are counted

@@ -90,7 +90,7 @@ def test_model_specific_args() -> None:
     parser = CLGNetModule.add_model_specific_args(argparse.ArgumentParser(add_help=False))
     arguments = vars(parser.parse_args(["--chans", "4", "--num_blocks", "1", "--lr", "0.1"]))
     module = CLGNetModule(**arguments)
-    assert module.lr == 0.1
+    assert module.hparams["lr"] == 0.1
     assert module.hparams["chans"] == 4
     assert arguments["lr_step_size"] is None
     assert "PyWavelets name" in parser.format_help()

@@ -147,10 +147,15 @@ def test_stop_names_step_and_slice_and_skip_is_as_if_the_batch_were_not_there(
 def test_with_accumulated_gradients_the_whole_step_is_skipped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Only the last of its batches is known by name."""
     good = [unet_sample(i) for i in range(4)]
-    for pair in ([unet_sample(9, NAN), unet_sample(8)], [unet_sample(8), unet_sample(9, NAN)]):
+    ends_with = "of up to 2 batches that end with"
+    for pair, cause in (
+        ([unet_sample(8), unet_sample(9, NAN)], "9.h5, slice 9: the sample holds NaN"),
+        ([unet_sample(9, NAN), unet_sample(8)], f"NaN or Inf in the loss {ends_with} 8.h5, slice"),
+    ):
         samples = [*good[:2], *pair, *good[2:]]
-        with pytest.raises(InputError, match=r"step 1: 9.h5, slice 9: the sample holds NaN"):
+        with pytest.raises(InputError, match=f"step 1: {cause}"):
             fit(samples, accumulate_grad_batches=2)
         skipped, on_nan = fit(samples, "skip", accumulate_grad_batches=2)
         assert on_nan.skipped == 1
@@ -158,8 +163,8 @@ def test_with_accumulated_gradients_the_whole_step_is_skipped(
         assert_same_state(skipped, without)
     # a loss of Inf whose gradients are finite
     samples = [good[0], marked(9)]
-    for each in (samples, samples[::-1]):
-        with pytest.raises(InputError, match=r"step 0: NaN or Inf in the loss of 9.h5, slice 9"):
+    for each, last in ((samples, "9.h5, slice 9"), (samples[::-1], "0.h5, slice 0")):
+        with pytest.raises(InputError, match=f"step 0: NaN or Inf in the loss {ends_with} {last}"):
             fit(each, loss=SpoiledLoss(INF, 0.0), accumulate_grad_batches=2)
 
 

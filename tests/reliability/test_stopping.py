@@ -124,7 +124,9 @@ def test_sigterm_in_a_test_is_no_success(
     test_step = CLGNetModule.test_step
     monkeypatch.setattr(CLGNetModule, "test_step", at_call(1, test_step, [signal.SIGTERM]))
     best = str(whole / "checkpoints" / "best.ckpt")
-    assert main([*command, str(tmp_path / "run"), "--mode", "test", "--ckpt_path", best]) == 143
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, str(tmp_path / "run"), "--mode", "test", "--ckpt_path", best])
+    assert stopped.value.code == 143
     assert not list(tmp_path.rglob("*.h5"))
 
 
