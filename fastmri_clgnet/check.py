@@ -324,15 +324,7 @@ def _center_problem(energy: npt.NDArray[np.float64]) -> Iterator[str]:
 
 
 def save(findings: Findings, json: Path | None = None) -> int:
-    """Print what was found, and write it where that is asked for.
-
-    Args:
-        findings: Of `check`.
-        json: JSON file to write the result to, too; - prints it in place of the table.
-
-    Returns:
-        The exit status: 0 if all is good, 1 if anything is wrong.
-    """
+    """Print what was found, or write it to a JSON file; returns the exit status."""
     if json == Path("-"):
         print(dumps(findings.as_dict(), indent=2))
     else:
@@ -343,14 +335,7 @@ def save(findings: Findings, json: Path | None = None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0 if all is good, 1 if anything is wrong, 130 after Ctrl-C.
-    """
+    """Run the command; returns the exit status."""
     return cli.run(check, argv, positional=["data"], then=save)
 
 

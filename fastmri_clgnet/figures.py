@@ -18,13 +18,7 @@ from fastmri_clgnet.files import atomic_path
 
 
 class Box(NamedTuple):
-    """A square of an image.
-
-    Args:
-        row: Its uppermost row.
-        column: Its leftmost column.
-        size: Pixels across.
-    """
+    """A square of an image."""
 
     row: int
     column: int
@@ -32,15 +26,7 @@ class Box(NamedTuple):
 
 
 def largest_errors(errors: Mapping[str, npt.NDArray[np.float32]], size: int) -> Box:
-    """Find the square in which the methods' errors are largest together.
-
-    Args:
-        errors: Absolute errors (height, width) by method.
-        size: Pixels across the square.
-
-    Returns:
-        The square, within the image.
-    """
+    """The square in which the methods' errors, (height, width), are largest together."""
     total = np.sum(list(errors.values()), axis=0, dtype=np.float64)
     size = min(size, *total.shape)
     start, (height, width) = size // 2, total.shape

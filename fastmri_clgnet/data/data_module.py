@@ -34,7 +34,6 @@ class CheckedTransform:
     """
 
     def __init__(self, transform: Callable[..., NamedTuple], refuse_nan: bool = True) -> None:
-        """Wrap the transform; its mask function stays visible to who seeds it."""
         self.transform = transform
         self.refuse_nan = refuse_nan
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
@@ -77,18 +76,7 @@ def make_transform(
     use_seed: bool = True,
     refuse_nan: bool = True,
 ) -> CheckedTransform:
-    """Make the transform that gives a model its samples.
-
-    Args:
-        challenge: "singlecoil" or "multicoil".
-        mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
-        on_kspace: Whether to deliver k-space and mask, or magnitude images.
-        use_seed: Whether a volume's name settles its mask.
-        refuse_nan: Whether samples with NaN or Inf are an error.
-
-    Returns:
-        The host's transform.
-    """
+    """The host's transform; `use_seed`: the file's name settles a volume's mask."""
     if not on_kspace:
         return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed), refuse_nan)
     transform = VarNetDataTransform(mask_func, use_seed)
@@ -156,7 +144,6 @@ class CheckedDataModule(FastMriDataModule):
     """
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
-        """Keep the arguments."""
         super().__init__(*args, **kwargs)
         self.seed = seed
         for name in ("train_filter", "val_filter", "test_filter"):

@@ -99,18 +99,7 @@ def ellipses_transform(
 def phantom_kspace(
     ellipses: Ellipses, modulation: Modulation, size: int, oversampling: int
 ) -> npt.NDArray[np.complex128]:
-    """k-space of a modulated phantom on the grid that fastMRI's `ifft2c` expects.
-
-    Args:
-        ellipses: The phantom, inside the field of view.
-        modulation: Smooth factors, one a coil.
-        size: Pixels across the field of view, and phase encodings.
-        oversampling: Readout oversampling factor; the readout runs down the rows.
-
-    Returns:
-        (n_coils, oversampling * size, size) complex128, centred; its orthonormal inverse FFT is the
-        phantom with its intensities, over an `oversampling` times taller field of view.
-    """
+    """(coils, oversampling * size, size) k-space, centred; its `ifft2c` is the phantom."""
     rows = np.arange(oversampling * size) - oversampling * size // 2
     columns = np.arange(size) - size // 2
     terms = np.stack(

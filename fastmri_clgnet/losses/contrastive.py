@@ -92,7 +92,6 @@ class ContrastiveLoss(nn.Module):
         eps: float = 1e-7,
         seed: int | None = None,
     ) -> None:
-        """Store the parts."""
         super().__init__()
         if num_negatives < 0:
             raise ValueError(f"num_negatives={num_negatives}: expected 0 or more")

@@ -51,7 +51,6 @@ class VGG19Features(nn.Module):
     def __init__(
         self, layers: Sequence[int] = tuple(LAYER_WEIGHTS), weights: str | Path = IMAGENET
     ) -> None:
-        """Load the weights."""
         super().__init__()
         with torch.device("meta"):  # a layer that is not loaded cannot be used by mistake
             network = vgg19(weights=None).features

@@ -39,7 +39,6 @@ class ImageDomainLayer(nn.Module):
     """
 
     def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
-        """Make the three convolutions."""
         super().__init__()
         check_spectrum(spectrum)
         self.spectrum: Spectrum = spectrum
@@ -70,7 +69,6 @@ class SelfAttention(nn.Module):
     """
 
     def __init__(self, chans: int, inner_chans: int) -> None:
-        """Make the pointwise convolutions."""
         super().__init__()
         self.query_key_value = nn.Conv2d(chans, 3 * inner_chans, kernel_size=1)
         self.out = nn.Conv2d(inner_chans, chans, kernel_size=1)
@@ -98,7 +96,6 @@ class ResidualSwinGroup(nn.Module):
     """
 
     def __init__(self, chans: int) -> None:
-        """Make the blocks and the closing convolution."""
         super().__init__()
         if chans % SWIN_HEADS:
             raise ValueError(f"chans={chans} must divide by the transformer's {SWIN_HEADS} heads")
@@ -138,7 +135,6 @@ class SecondSpatialBranch(nn.Module):
     def __init__(
         self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum = "norm_relu"
     ) -> None:
-        """Make the layers."""
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(chans, chans, kernel_size=7, stride=2, padding=3),

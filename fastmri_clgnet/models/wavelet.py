@@ -57,17 +57,7 @@ def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> to
 def _analyse(
     x: torch.Tensor, low: list[float], high: list[float], dim: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One level along one axis: a[k] = sum_j filter[j] x[2k + L/2 - j], indices modulo the size.
-
-    Args:
-        x: Real tensor; an odd size along `dim` is first made even by repeating the last sample.
-        low: The wavelet's decomposition low-pass filter, of even length L.
-        high: Its high-pass filter, of the same length.
-        dim: The axis.
-
-    Returns:
-        Approximation and detail, each half as long (rounded up) along `dim`.
-    """
+    """One level along one axis: a[k] = sum_j filter[j] x[2k + L/2 - j], indices modulo the size."""
     if x.shape[dim] % 2:
         x = torch.cat([x, x.narrow(dim, x.shape[dim] - 1, 1)], dim)
     half, length = x.shape[dim] // 2, len(low)
@@ -88,18 +78,7 @@ def _synthesise(
     high: list[float],
     dim: int,
 ) -> torch.Tensor:
-    """Undo `_analyse`: x[n] = sum_k low[n - 2k + L/2 - 1] a[k] + high[...] d[k], modulo the size.
-
-    Args:
-        approximation: Real tensor, k along `dim`.
-        detail: The same shape.
-        low: The wavelet's reconstruction low-pass filter, of even length L.
-        high: Its high-pass filter, of the same length.
-        dim: The axis.
-
-    Returns:
-        A tensor twice as long along `dim`.
-    """
+    """Undo `_analyse`: x[n] = sum_k low[n - 2k + L/2 - 1] a[k] + high[...] d[k]."""
     half, length = approximation.shape[dim], len(low)
     reach = length // 2
     coefficients = [_periodic(c, reach, reach, dim) for c in (approximation, detail)]
@@ -128,7 +107,6 @@ class DiscreteWaveletTransform2d(nn.Module):
     """
 
     def __init__(self, wavelet: str = "haar") -> None:
-        """Store the decomposition filters."""
         super().__init__()
         filters = _wavelet(wavelet)
         self.wavelet = wavelet
@@ -177,7 +155,6 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
     """
 
     def __init__(self, wavelet: str = "haar") -> None:
-        """Store the reconstruction filters."""
         super().__init__()
         filters = _wavelet(wavelet)
         self.wavelet = wavelet
