@@ -67,15 +67,7 @@ def save_comparison(
 
     All images share one grey scale, from 0 to the target's 99.5th percentile, and all error maps
     one colour scale, from 0 to the largest 99.5th percentile of an error. PSNR and SSIM of the
-    slice stand under each image.
-
-    Args:
-        path: The file, .png or .pdf.
-        reconstructions: Images (height, width) by method, in the target's units.
-        target: The reference, (height, width).
-        max_value: Largest value of the volume, which PSNR and SSIM are relative to.
-        title: A line above.
-        zoom: A part to show enlarged in each image's corner, as in the paper's Fig. 4 and 5.
+    slice stand under each image. `max_value` is the volume's, which they are relative to.
     """
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
     white = float(np.percentile(target, 99.5))

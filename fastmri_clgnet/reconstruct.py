@@ -315,18 +315,10 @@ class _Worker:
     def run(
         self, names: Sequence[str], device: torch.device, progress: Callable[[int], object]
     ) -> None:
-        """Reconstruct volumes and write them one by one.
+        """Reconstruct volumes one by one; `progress` is told the slices of each batch.
 
         The model's own test step does it, as in `train_clgnet --mode test`. Batches do not reach
         over the end of a volume, so that memory holds one volume at a time.
-
-        Args:
-            names: File names in data_path.
-            device: Where the model runs.
-            progress: Is told the number of slices after each batch.
-
-        Raises:
-            InputError: If a file cannot be used; what is complete by then is written.
         """
         import torch
         from torch.utils.data import DataLoader
@@ -350,19 +342,19 @@ class _Worker:
             pin_memory=device.type == "cuda",
         )
         module = self.module.to(device)
-        images: dict[int, np.ndarray] = {}
+        images: list[np.ndarray] = []
         with torch.inference_mode():
             for batch in loader:
                 moved = module.transfer_batch_to_device(batch, device, 0)
                 with autocast(device, self.precision):
                     result = module.test_step(moved, 0)
-                images.update(zip(map(int, result["slice"]), result["output"], strict=True))
+                images.extend(result["output"])
                 name = result["fname"][0]
                 if len(images) == len(slices[name]):
-                    stacked = np.stack([images[index] for index in sorted(images)])
                     settings = {**self.settings, "data": data_digest(self.data_path / name)}
-                    save_reconstruction(self.output_path / plain_name(name), stacked, settings)
-                    images = {}
+                    path = self.output_path / plain_name(name)
+                    save_reconstruction(path, np.stack(images), settings)
+                    images = []
                 progress(len(result["output"]))
 
 

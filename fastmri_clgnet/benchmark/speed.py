@@ -18,7 +18,8 @@ from fastmri_clgnet.benchmark.measure import Action, MakeAction, median_times, p
 from fastmri_clgnet.benchmark.plain import plain_clgnet
 from fastmri_clgnet.benchmark.table2 import unet
 from fastmri_clgnet.benchmark.tables import Row, publish
-from fastmri_clgnet.data import CheckedTransform, make_demo_dataset
+from fastmri_clgnet.data import make_demo_dataset
+from fastmri_clgnet.data.data_module import CheckedTransform
 from fastmri_clgnet.models import CLGNet
 from fastmri_clgnet.tables import Table
 

@@ -90,14 +90,10 @@ def write_fastmri_file(
             )
             file["kspace"] = kspace
             if target is not None:
-                file[TARGET_KEYS[_challenge(kspace)]] = target
+                file[TARGET_KEYS["singlecoil" if kspace.ndim == 3 else "multicoil"]] = target
             if mask is not None:
                 file["mask"] = mask
             file.attrs.update(values | dict(attributes or {}))
-
-
-def _challenge(kspace: npt.NDArray[np.complex64]) -> str:
-    return "singlecoil" if kspace.ndim == 3 else "multicoil"
 
 
 def _checked_kspace(path: Path, kspace: npt.NDArray) -> npt.NDArray[np.complex64]:

@@ -25,11 +25,6 @@ class SeededSlices(Dataset):
     Mask and transform draw from generators that are seeded for each item, so that neither the
     number of loader processes nor an interruption changes a sample. Torch's generator is left as
     it was.
-
-    Args:
-        slices: The host's data set.
-        mask_func: What its transform draws masks from; None if they are the files' own.
-        seed: 0 or more.
     """
 
     def __init__(

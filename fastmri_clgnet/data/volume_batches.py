@@ -21,13 +21,6 @@ class VolumeBatches(Sampler[list[int]]):
     ones, so that the batch's mean loss counts slices twice. Here a process repeats whole batches,
     which `Lightning2Mixin` leaves out of the validation's loss; the metrics and the submission
     files take each slice once anyway.
-
-    Args:
-        sampler: fastMRI's, without shuffling.
-        batch_size: Slices in a batch.
-
-    Raises:
-        InputError: If there are fewer volumes than processes.
     """
 
     def __init__(self, sampler: VolumeSampler, batch_size: int) -> None:

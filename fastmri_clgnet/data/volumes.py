@@ -97,20 +97,7 @@ def look_at_folder(folder: Path, look: Callable[[h5py.File, Path, bool], Result]
 def check_split(
     folder: Path, challenge: str, masked: bool, refuse_nan: bool = True
 ) -> list[VolumeInfo]:
-    """Check all files of one split.
-
-    Args:
-        folder: Such as data_path / "singlecoil_train".
-        challenge: "singlecoil" or "multicoil".
-        masked: Whether these are undersampled test volumes.
-        refuse_nan: Whether NaN and Inf are an error.
-
-    Returns:
-        What the files hold, sorted by name.
-
-    Raises:
-        InputError: On the first problem, naming the file.
-    """
+    """Check all files of one split, and what they hold; `masked`: of undersampled volumes."""
 
     def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
         volume = inspect_volume(file, path, challenge, masked)

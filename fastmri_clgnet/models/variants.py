@@ -32,10 +32,6 @@ class ImageDomainLayer(nn.Module):
         layer(f) = fuse([local(f), ReLU(norm(pointwise(f)))])
 
     The unit of the spectral half acts on the chans features instead of their spectrum.
-
-    Args:
-        chans: Channels of input and output.
-        spectrum: What follows the pointwise convolution, as in `SpatialFourierLayer`.
     """
 
     def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
@@ -60,10 +56,6 @@ class SelfAttention(nn.Module):
     of pixels and not with its square: a 512 x 512 image (65,536 pixels inside CLGNet) needs no 17
     GB.
 
-    Args:
-        chans: Channels of input and output.
-        inner_chans: Channels of query, key and value.
-
     References:
         Wang et al. Non-local Neural Networks. CVPR 2018.
     """
@@ -87,9 +79,6 @@ class ResidualSwinGroup(nn.Module):
     """Residual Swin transformer blocks: f + Conv3x3(STL x8 (f)), on torchvision's Swin blocks.
 
     Every second block shifts its windows. Window 8, 4 heads, MLP ratio 3.
-
-    Args:
-        chans: Channels of input and output, divisible by the number of heads.
 
     References:
         Liang et al. SwinIR: Image Restoration Using Swin Transformer. ICCV workshops 2021.
@@ -124,12 +113,6 @@ class SecondSpatialBranch(nn.Module):
 
     Its first convolution is 7x7, which makes up for the parameters of the wavelet branch's head and
     tail (the whole network is within 1 % of CLGNet's).
-
-    Args:
-        chans: Channels of input and output.
-        num_groups: Number of residual groups.
-        num_blocks: Number of residual blocks in a group.
-        spectrum: See `SpatialFourierLayer`.
     """
 
     def __init__(

@@ -9,9 +9,7 @@ import pywt
 import torch
 from torch import nn
 
-SUBBANDS = (
-    4  # approximation, horizontal, vertical and diagonal detail: cA, cH, cV, cD of PyWavelets
-)
+SUBBANDS = 4  # approximation; horizontal, vertical, diagonal detail: PyWavelets' cA, cH, cV, cD
 
 
 def _wavelet(name: str) -> pywt.Wavelet:
@@ -109,7 +107,6 @@ class DiscreteWaveletTransform2d(nn.Module):
     def __init__(self, wavelet: str = "haar") -> None:
         super().__init__()
         filters = _wavelet(wavelet)
-        self.wavelet = wavelet
         self.low: list[float] = list(filters.dec_lo)
         self.high: list[float] = list(filters.dec_hi)
 
@@ -137,10 +134,6 @@ class DiscreteWaveletTransform2d(nn.Module):
         ]
         return torch.cat(bands, dim=-1).permute(0, 3, 1, 2)
 
-    def extra_repr(self) -> str:
-        """Name the wavelet when the module is printed."""
-        return f"wavelet={self.wavelet!r}"
-
 
 class InverseDiscreteWaveletTransform2d(nn.Module):
     """The exact inverse of `DiscreteWaveletTransform2d`, without parameters.
@@ -157,37 +150,26 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
     def __init__(self, wavelet: str = "haar") -> None:
         super().__init__()
         filters = _wavelet(wavelet)
-        self.wavelet = wavelet
         self.low: list[float] = list(filters.rec_lo)
         self.high: list[float] = list(filters.rec_hi)
 
-    def forward(
-        self, coefficients: torch.Tensor, size: tuple[int, int] | None = None
-    ) -> torch.Tensor:
+    def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Reconstruct.
 
         Args:
             coefficients: (batch, 4 * chans, height, width), real floating point, in the order that
                 `DiscreteWaveletTransform2d` gives.
-            size: Height and width of the image that was decomposed, when odd; by default twice the
-                coefficients'.
 
         Returns:
-            (batch, chans, *size).
+            (batch, chans, 2 * height, 2 * width); of an image of odd sizes, crop it to them.
 
         Raises:
-            ValueError: If the channels do not divide by 4, or `size` does not fit.
+            ValueError: If the channels do not divide by 4.
         """
-        height, width = 2 * coefficients.shape[-2], 2 * coefficients.shape[-1]
         if coefficients.shape[1] % SUBBANDS:
             raise ValueError(
                 f"expected 4 subbands of equally many channels, got {coefficients.shape[1]} "
                 "channels"
-            )
-        if size is not None and not (0 <= height - size[0] <= 1 and 0 <= width - size[1] <= 1):
-            raise ValueError(
-                f"coefficients of {tuple(coefficients.shape[-2:])} give {(height, width)}, or one "
-                f"less where the image was odd; size={size} is neither"
             )
         pixels = coefficients.permute(0, 2, 3, 1)
         approximation, horizontal, vertical, diagonal = pixels.chunk(SUBBANDS, dim=-1)
@@ -195,9 +177,4 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
         # PyWavelets' names: cH is high-pass along the rows' axis (-2), cV along the columns' (-1)
         rows_low = _synthesise(approximation, vertical, self.low, self.high, columns)
         rows_high = _synthesise(horizontal, diagonal, self.low, self.high, columns)
-        image = _synthesise(rows_low, rows_high, self.low, self.high, rows).permute(0, 3, 1, 2)
-        return image if size is None else image[..., : size[0], : size[1]]
-
-    def extra_repr(self) -> str:
-        """Name the wavelet when the module is printed."""
-        return f"wavelet={self.wavelet!r}"
+        return _synthesise(rows_low, rows_high, self.low, self.high, rows).permute(0, 3, 1, 2)

@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet.data import check_split, make_demo_dataset
 from fastmri_clgnet.data import demo as demo_module
+from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.demo import SIZE, simulate_volume
+from fastmri_clgnet.data.volumes import check_split
 
 LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in
 

@@ -26,9 +26,6 @@ class ISTAPhase(nn.Module):
     """One phase: a gradient step on the data term, then shrinkage in a learned transform.
 
     r = x - step A^H (A x - y), h = F2 ReLU F1 D r, x' = r + G B2 ReLU B1 soft(h).
-
-    Args:
-        chans: Width of the transform.
     """
 
     def __init__(self, chans: int) -> None:

@@ -24,11 +24,6 @@ class ComplexConv2d(nn.Module):
     (W_r + i W_i) * (x_r + i x_i), evaluated as one real convolution. Real parts stand in front of
     imaginary parts.
 
-    Args:
-        in_chans: Complex channels of the input.
-        out_chans: Complex channels of the output.
-        bias: Whether real and imaginary outputs have a bias.
-
     Attributes:
         weight: (2, out_chans, in_chans, 3, 3), real and imaginary kernel.
     """
@@ -57,12 +52,6 @@ class OctaveConv2d(nn.Module):
 
     High to low: average pooling, then convolution; low to high: convolution, then nearest
     upsampling. A path of no channels is left out.
-
-    Args:
-        in_high: Complex channels of full resolution, input.
-        in_low: Complex channels of half resolution, input.
-        out_high: Complex channels of full resolution, output.
-        out_low: Complex channels of half resolution, output.
     """
 
     def __init__(self, in_high: int, in_low: int, out_high: int, out_low: int) -> None:
