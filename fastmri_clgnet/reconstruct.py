@@ -323,7 +323,6 @@ class _Worker:
         import torch
         from torch.utils.data import DataLoader
 
-        from fastmri_clgnet.data.data_module import collate_one_size
         from fastmri_clgnet.precision import autocast
 
         slices: dict[str, list[int]] = {name: [] for name in names}  # places in the data set
@@ -338,7 +337,6 @@ class _Worker:
                 for start in range(0, len(of_volume), self.batch_size)
             ],
             num_workers=self.num_workers,
-            collate_fn=collate_one_size,
             pin_memory=device.type == "cuda",
         )
         module = self.module.to(device)

@@ -54,8 +54,9 @@ class ContrastiveLoss(nn.Module):
     d_j(a, b) = mean |phi_j(a) - phi_j(b)|
 
     with the feature maps phi_j and K negatives Neg_k, undersampled images drawn without replacement
-    by torch's own generator from the same batch, which is that of the process. The paper sums over i; the mean keeps the weight of the loss independent of
-    the batch size. The gradient reaches the output alone.
+    by torch's own generator from the same batch (that of its process, in distributed training). The
+    paper sums over i; the mean keeps the weight of the loss independent of the batch size. The
+    gradient reaches the output alone.
 
     Each image's features are computed once and shared by all anchors: three passes through the
     extractor whatever K is, one of them with a graph. Intensities are mapped before, per image and
