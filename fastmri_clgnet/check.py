@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from json import dumps
@@ -34,15 +35,7 @@ TARGET_TOLERANCE = 0.01  # squared error of a slice's target, relative to its im
 
 
 class Finding(NamedTuple):
-    """What was found in a file.
-
-    Args:
-        path: The file.
-        kspace_shape: (slices, [coils,] rows, columns), empty if it cannot be read.
-        image_size: Height and width, empty if it cannot be read.
-        errors: What is wrong.
-        warnings: What is worth knowing.
-    """
+    """What was found in a file; k-space (slices, [coils,] rows, columns), () if unreadable."""
 
     path: Path
     kspace_shape: tuple[int, ...]
@@ -52,14 +45,7 @@ class Finding(NamedTuple):
 
 
 class Split(NamedTuple):
-    """What was found in the folder of a split.
-
-    Args:
-        folder: Such as DATA/singlecoil_train.
-        findings: One for each file.
-        errors: What is wrong with the folder.
-        warnings: What is worth knowing of it.
-    """
+    """What was found in the folder of a split, and in each of its files."""
 
     folder: Path
     findings: list[Finding]
@@ -169,36 +155,27 @@ def check(data: Path, challenge: Challenge | None = None, *, num_workers: int = 
         folders.append(data)
     if not folders:
         raise InputError(f"{data}: expected a folder that holds some of {words(names)}")
-    files: dict[Path, list[Path]] = {}
-    errors: dict[Path, list[str]] = {}
-    for folder in folders:
+    splits = [Split(folder, [], [], []) for folder in folders]
+    paths: list[Path] = []
+    for split in splits:
         try:
-            files[folder] = list_files(folder)
+            paths += list_files(split.folder)
         except InputError as error:
-            errors[folder] = [str(error).removeprefix(f"{folder}: ")]
-    paths = [path for found in files.values() for path in found]
-    findings = map_files(_check_file, paths, num_workers, "Checking")
-    return Findings(
-        [
-            _summarise(
-                folder,
-                [finding for finding in findings if finding.path.parent == folder],
-                errors.get(folder, []),
-            )
-            for folder in folders
-        ]
-    )
+            split.errors.append(str(error).removeprefix(f"{split.folder}: "))
+    for finding in map_files(_check_file, paths, num_workers, "Checking"):
+        splits[folders.index(finding.path.parent)].findings.append(finding)
+    for split in splits:
+        split.warnings.extend(_warnings(split.folder, split.findings))
+    return Findings(splits)
 
 
-def _summarise(folder: Path, findings: list[Finding], errors: list[str]) -> Split:
-    warnings = []
+def _warnings(folder: Path, findings: list[Finding]) -> Iterator[str]:
     sizes = sorted({finding.image_size for finding in findings if finding.image_size})
     if len(sizes) > 1:
         shown = ", ".join(f"{size[0]} x {size[1]}" for size in sizes)
-        warnings.append(f"images of several sizes ({shown}): train with --batch_size 1")
+        yield f"images of several sizes ({shown}): train with --batch_size 1"
     if len(findings) == 1 and folder.name.endswith("_val"):
-        warnings.append("one volume: fastmri.evaluate ends with an error where it has no spread")
-    return Split(folder, findings, errors, warnings)
+        yield "one volume: fastmri.evaluate ends with an error where it has no spread"
 
 
 def _check_file(path: Path) -> Finding:
@@ -255,41 +232,38 @@ def _value_problems(
     outside[max(first, 0) : max(end, 0)] = False
     unsampled = file["mask"][()] == 0 if masked else np.zeros(columns, bool)
 
-    slices: dict[str, list[int]] = {}  # problem: slices that have it
+    slices = defaultdict[str, list[int]](list)  # problem: slices that have it
     energy = np.zeros(info.kspace_shape[-2:])
     largest, mismatch = -np.inf, 0.0
     for i, values, reference in read_slices(file, challenge):
         if not np.isfinite(values).all():
-            slices.setdefault("k-space: NaN or Inf", []).append(i)
+            slices["k-space: NaN or Inf"].append(i)
             continue
         if not values.any():
-            slices.setdefault("k-space: zero everywhere", []).append(i)
+            slices["k-space: zero everywhere"].append(i)
         energy += (np.abs(values.astype(np.complex128)) ** 2).reshape(-1, *energy.shape).sum(axis=0)
         if values[..., outside].any():
-            text = "k-space: signal outside the header's acquired columns"
-            slices.setdefault(text, []).append(i)
+            slices["k-space: signal outside the header's acquired columns"].append(i)
         if values[..., unsampled].any():
-            slices.setdefault("k-space: signal outside the mask", []).append(i)
+            slices["k-space: signal outside the mask"].append(i)
         if reference is None:
             continue
         if not np.isfinite(reference).all():
-            slices.setdefault("target: NaN or Inf", []).append(i)
+            slices["target: NaN or Inf"].append(i)
             continue
         largest = max(largest, float(reference.max()))
         if not masked:
             error = _target_error(values, reference)
             if error > TARGET_TOLERANCE:
-                slices.setdefault("target: does not match the k-space", []).append(i)
+                slices["target: does not match the k-space"].append(i)
                 mismatch = max(mismatch, error)
     for problem, found in slices.items():
         detail = f", NMSE up to {mismatch:.3g}" if problem.startswith("target: does") else ""
         shown = words(sorted(found)[:8]) + (" ..." if len(found) > 8 else "")
         yield f"{problem} (slices {shown}{detail})"
     yield from _center_problem(energy)
-    maximum = file.attrs.get("max")
-    if maximum is None or not np.isfinite(largest):
-        return
-    if not np.isclose(maximum, largest, rtol=1e-3):
+    maximum = file.attrs.get("max", largest)
+    if np.isfinite(largest) and not np.isclose(maximum, largest, rtol=1e-3):
         yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
 
 
@@ -324,15 +298,7 @@ def _center_problem(energy: npt.NDArray[np.float64]) -> Iterator[str]:
 
 
 def save(findings: Findings, json: Path | None = None) -> int:
-    """Print what was found, and write it where that is asked for.
-
-    Args:
-        findings: Of `check`.
-        json: JSON file to write the result to, too; - prints it in place of the table.
-
-    Returns:
-        The exit status: 0 if all is good, 1 if anything is wrong.
-    """
+    """Print what was found, or write it to a JSON file; returns the exit status."""
     if json == Path("-"):
         print(dumps(findings.as_dict(), indent=2))
     else:
@@ -343,14 +309,7 @@ def save(findings: Findings, json: Path | None = None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0 if all is good, 1 if anything is wrong, 130 after Ctrl-C.
-    """
+    """Run the command; returns the exit status."""
     return cli.run(check, argv, positional=["data"], then=save)
 
 

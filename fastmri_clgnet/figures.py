@@ -19,13 +19,7 @@ from fastmri_clgnet.files import atomic_path
 
 
 class Box(NamedTuple):
-    """A square of an image.
-
-    Args:
-        row: Its uppermost row.
-        column: Its leftmost column.
-        size: Pixels across.
-    """
+    """A square of an image."""
 
     row: int
     column: int
@@ -33,15 +27,7 @@ class Box(NamedTuple):
 
 
 def largest_errors(errors: Mapping[str, npt.NDArray[np.float32]], size: int) -> Box:
-    """Find the square in which the methods' errors are largest together.
-
-    Args:
-        errors: Absolute errors (height, width) by method.
-        size: Pixels across the square.
-
-    Returns:
-        The square, within the image.
-    """
+    """The square in which the methods' errors, (height, width), are largest together."""
     total = np.sum(list(errors.values()), axis=0, dtype=np.float64)
     size = min(size, *total.shape)
     start, (height, width) = size // 2, total.shape
@@ -82,18 +68,8 @@ def comparison(
 
     All images share one grey scale, from 0 to the target's 99.5th percentile, and all error maps
     one colour scale, from 0 to the largest 99.5th percentile of an error. PSNR and SSIM of the
-    slice stand under each image.
-
-    Args:
-        reconstructions: Images (height, width) by method, in the target's units.
-        target: The reference, (height, width).
-        max_value: Largest value of the volume, which PSNR and SSIM are relative to.
-        title: A line above.
-        zoom: A part to show enlarged in each image's corner, as in the paper's Fig. 4 and 5.
-        aspect: Height of a pixel relative to its width.
-
-    Returns:
-        The figure.
+    slice stand under each image. `max_value` is the volume's, which they are relative to; `aspect`
+    the height of a pixel relative to its width.
     """
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
     white = float(np.percentile(target, 99.5))

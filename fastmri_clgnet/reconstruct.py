@@ -157,14 +157,7 @@ def reconstruct(
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name.
-
-    Args:
-        name: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
-
-    Raises:
-        InputError: If there is none of that name.
-    """
+    """The device of a name; auto is a GPU where there is one."""
     import torch
 
     if name == "auto":
@@ -181,20 +174,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
-    """Check all volumes of a folder, and that they can be read, but not their values.
-
-    Args:
-        folder: Holds HDF5 files in fastMRI's format and nothing else.
-        challenge: "singlecoil" or "multicoil".
-        undersample: Whether a mask is applied to them, which they must be fully sampled for;
-            otherwise each must hold its own.
-
-    Returns:
-        What the files hold, sorted by name.
-
-    Raises:
-        InputError: On the first problem, naming the file.
-    """
+    """Check all volumes of a folder, and that they can be read, but not their values."""
 
     def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
         masked = "mask" in file
@@ -238,18 +218,7 @@ def load_module(checkpoint: Path | MriModule | None, model: str | None) -> MriMo
 def describe(
     module: MriModule, checkpoint: Path | None, challenge: str, mask: Mask | None, precision: str
 ) -> dict[str, Any]:
-    """How reconstructions are made; every submission file says it, beside its `data_digest`.
-
-    Args:
-        module: The model.
-        checkpoint: Where it came from.
-        challenge: "singlecoil" or "multicoil".
-        mask: What undersampled the data; None for files that were undersampled already.
-        precision: Of Lightning's names.
-
-    Returns:
-        Plain values.
-    """
+    """How reconstructions are made; every submission file says it, beside its `data_digest`."""
     from fastmri_clgnet.loading import weights_digest
 
     return {
@@ -263,14 +232,7 @@ def describe(
 
 
 def data_digest(path: Path) -> str:
-    """What tells a volume from others of its name: shape and a row of the middle slice's k-space.
-
-    Args:
-        path: fastMRI's file; its place, name and compression do not matter.
-
-    Returns:
-        Sixteen hexadecimal digits.
-    """
+    """What tells volumes of one name apart: shape and a row of the middle slice's k-space."""
     with h5py.File(path, "r") as file:
         kspace = file["kspace"]
         n_slices, n_rows = kspace.shape[0], kspace.shape[-2]
@@ -328,14 +290,7 @@ def read_settings(path: Path) -> dict[str, Any] | None:
 def save_reconstruction(
     path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any] | None
 ) -> None:
-    """Write one volume by fastMRI's writer, whole or not at all, and note how it was made.
-
-    Args:
-        path: The submission file; an existing one is replaced.
-        images: (slices, height, width).
-        settings: Plain values, written as an attribute, which fastMRI does not look at; None for
-            no attribute.
-    """
+    """Write images (slices, height, width) by fastMRI's writer, and note how they were made."""
     import fastmri
 
     with atomic_path(path) as temporary:
@@ -363,23 +318,14 @@ class _Worker:
     def run(
         self, names: Sequence[str], device: torch.device, progress: Callable[[int], object]
     ) -> None:
-        """Reconstruct volumes and write them one by one.
+        """Reconstruct volumes one by one; `progress` is told the slices of each batch.
 
         The model's own test step does it, as in `train_clgnet --mode test`. Batches do not reach
         over the end of a volume, so that memory holds one volume at a time.
-
-        Args:
-            names: File names in data_path.
-            device: Where the model runs.
-            progress: Is told the number of slices after each batch.
-
-        Raises:
-            InputError: If a file cannot be used; what is complete by then is written.
         """
         import torch
         from torch.utils.data import DataLoader
 
-        from fastmri_clgnet.data.data_module import collate_one_size
         from fastmri_clgnet.precision import autocast
 
         slices: dict[str, list[int]] = {name: [] for name in names}  # places in the data set
@@ -394,23 +340,22 @@ class _Worker:
                 for start in range(0, len(of_volume), self.batch_size)
             ],
             num_workers=self.num_workers,
-            collate_fn=collate_one_size,
             pin_memory=device.type == "cuda",
         )
         module = self.module.to(device)
-        images: dict[int, np.ndarray] = {}
+        images: list[np.ndarray] = []
         with torch.inference_mode():
             for batch in loader:
                 moved = module.transfer_batch_to_device(batch, device, 0)
                 with autocast(device, self.precision):
                     result = module.test_step(moved, 0)
-                images.update(zip(map(int, result["slice"]), result["output"], strict=True))
+                images.extend(result["output"])
                 name = result["fname"][0]
                 if len(images) == len(slices[name]):
-                    stacked = np.stack([images[index] for index in sorted(images)])
                     settings = {**self.settings, "data": data_digest(self.data_path / name)}
-                    save_reconstruction(self.output_path / plain_name(name), stacked, settings)
-                    images = {}
+                    path = self.output_path / plain_name(name)
+                    save_reconstruction(path, np.stack(images), settings)
+                    images = []
                 progress(len(result["output"]))
 
 
@@ -421,18 +366,7 @@ def _share(
     num_processes: int,
     progress: Callable[[int], object],
 ) -> None:
-    """Reconstruct volumes in several processes, each of which has the model.
-
-    Args:
-        worker: What each of them gets.
-        names: File names.
-        device: Where; "cuda" without a number puts the processes on all GPUs in turn.
-        num_processes: How many.
-        progress: Is told the slices of each volume as it is done.
-
-    Raises:
-        InputError: If a process found one, or died; the others then end after their volume.
-    """
+    """Reconstruct volumes in several processes, each of which has the model."""
     import torch
 
     context = multiprocessing.get_context("spawn")

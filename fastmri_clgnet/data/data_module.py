@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from fastmri.data import VolumeSampler
 from fastmri.data.subsample import MaskFunc
-from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, VarNetSample
+from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
@@ -23,20 +23,17 @@ from fastmri_clgnet.errors import InputError
 
 
 class CheckedTransform:
-    """A data transform of the host that first refuses k-space and references with NaN or Inf.
+    """A data transform of the host that first refuses k-space and references with NaN or Inf."""
 
-    Args:
-        transform: Such as `fastmri.data.transforms.UnetDataTransform`.
-        refuse_nan: Whether to refuse them; else they pass unchecked.
-
-    Raises:
-        InputError: When called with such a slice; it names file and slice.
-    """
-
-    def __init__(self, transform: Callable[..., NamedTuple], refuse_nan: bool = True) -> None:
-        """Wrap the transform; its mask function stays visible to who seeds it."""
+    def __init__(
+        self,
+        transform: Callable[..., NamedTuple],
+        refuse_nan: bool = True,
+        one_coil: bool = False,
+    ) -> None:
         self.transform = transform
         self.refuse_nan = refuse_nan
+        self.one_coil = one_coil
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
 
     def __call__(
@@ -53,21 +50,8 @@ class CheckedTransform:
             check_finite(kspace, f"{fname}, slice {slice_num}")
             if target is not None:
                 check_finite(target, f"{fname}, slice {slice_num}", "reference")
-        return self.transform(kspace, mask, target, attrs, fname, slice_num)
-
-
-class _OneCoil:
-    """Gives `VarNetDataTransform` single-coil data as one coil.
-
-    The host's transform zeroes the mask of a test volume without a coil axis if it has padding.
-    """
-
-    def __init__(self, transform: VarNetDataTransform) -> None:
-        self.transform = transform
-        self.mask_func = transform.mask_func
-
-    def __call__(self, kspace: np.ndarray, *sample: Any) -> VarNetSample:
-        return self.transform(kspace[None], *sample)
+        values = kspace[None] if self.one_coil else kspace
+        return self.transform(values, mask, target, attrs, fname, slice_num)
 
 
 def make_transform(
@@ -77,37 +61,16 @@ def make_transform(
     use_seed: bool = True,
     refuse_nan: bool = True,
 ) -> CheckedTransform:
-    """Make the transform that gives a model its samples.
-
-    Args:
-        challenge: "singlecoil" or "multicoil".
-        mask_func: Undersamples the k-space; None leaves it as it is, for masked test volumes.
-        on_kspace: Whether to deliver k-space and mask, or magnitude images.
-        use_seed: Whether a volume's name settles its mask.
-        refuse_nan: Whether samples with NaN or Inf are an error.
-
-    Returns:
-        The host's transform.
-    """
+    """The host's transform; `use_seed`: the file's name settles a volume's mask."""
     if not on_kspace:
         return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed), refuse_nan)
+    # which zeroes the mask of a padded test volume that has no coil axis
     transform = VarNetDataTransform(mask_func, use_seed)
-    one_coil = challenge == "singlecoil"
-    return CheckedTransform(_OneCoil(transform) if one_coil else transform, refuse_nan)
+    return CheckedTransform(transform, refuse_nan, one_coil=challenge == "singlecoil")
 
 
 def collate_one_size(samples: list[Any]) -> Any:
-    """Make a batch of slices of one size.
-
-    Args:
-        samples: Samples of one of fastMRI's transforms, or named tuples that hold such samples.
-
-    Returns:
-        The same named tuple of tensors with a batch axis in front.
-
-    Raises:
-        InputError: If the sizes differ.
-    """
+    """Make a batch of slices of one size."""
     _refuse_mixed_sizes(samples)
     return default_collate(samples)
 
@@ -135,11 +98,6 @@ def _start_worker(host_init: Callable[[int], None] | None, worker_id: int) -> No
         host_init(worker_id)
 
 
-def _keep_all(sample: object) -> bool:
-    """The host's filter where there is none; its own cannot be sent to another process."""
-    return True
-
-
 class CheckedDataModule(FastMriDataModule):
     """`FastMriDataModule` that refuses bad data with a clear error and is exactly reproducible.
 
@@ -148,20 +106,14 @@ class CheckedDataModule(FastMriDataModule):
     slices follow from the seed, the epoch and the slice (see `SeededSlices`), whatever the number
     of workers; a training that goes on from a checkpoint of mid-epoch gets the batches that were
     left. Validation and test are batched by `VolumeBatches` where several processes share them.
-
-    Args:
-        args: Of the host's data module.
-        seed: Of the training data, 0 or more.
-        kwargs: Of the host's data module.
     """
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
-        """Keep the arguments."""
         super().__init__(*args, **kwargs)
         self.seed = seed
         for name in ("train_filter", "val_filter", "test_filter"):
             if getattr(self, name) is None:
-                setattr(self, name, _keep_all)
+                setattr(self, name, bool)  # all; the host's own cannot be pickled
         self._validation: DataLoader | None = None
 
     def val_dataloader(self) -> DataLoader:
@@ -170,18 +122,19 @@ class CheckedDataModule(FastMriDataModule):
             self._validation = super().val_dataloader()
         return self._validation
 
-    def _create_data_loader(self, *args: Any, **kwargs: Any) -> DataLoader:
+    def _create_data_loader(
+        self, data_transform: Callable, data_partition: str, *rates: float | None
+    ) -> DataLoader:
         """Take the host's data set and sampler into a loader of checked batches."""
-        partition = str(kwargs.get("data_partition", args[1] if len(args) > 1 else None))
         # from Python's own generator the host draws the parts that sample rates ask for
         state = random.getstate()
-        random.seed(derive_seed(self.seed, *partition.encode()))
+        random.seed(derive_seed(self.seed, *data_partition.encode()))
         try:
-            host: DataLoader = super()._create_data_loader(*args, **kwargs)
+            host: DataLoader = super()._create_data_loader(data_transform, data_partition, *rates)
         finally:
             random.setstate(state)
         dataset, batches, host_init = host.dataset, host.batch_sampler, host.worker_init_fn
-        if partition == "train":
+        if data_partition == "train":
             n_processes, rank = (None, None) if self.distributed_sampler else (1, 0)
             # it adds the epoch to the seed: seeds are spread, or 0's epoch 1 were 1's epoch 0
             fixed = self.trainer is not None and self.trainer.overfit_batches > 0

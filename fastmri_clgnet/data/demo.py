@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,16 +29,7 @@ N_COILS = 4
 NOISE = 0.01  # standard deviation of each part of the complex noise; the scalp's intensity is 1
 SCALE = 1e-4  # fastMRI's images are of this order
 ACCELERATION, CENTER_FRACTION = 4, 0.08  # of the test split
-
-
-class Split(NamedTuple):
-    """Volumes of one part of the data set, and the slices of each."""
-
-    n_volumes: int
-    n_slices: int
-
-
-SPLITS = {"train": Split(8, 6), "val": Split(2, 6), "test": Split(2, 6)}
+SPLITS = {"train": (8, 6), "val": (2, 6), "test": (2, 6)}  # volumes, and the slices of each
 
 
 def default_demo_dir() -> Path:
@@ -51,17 +40,7 @@ def default_demo_dir() -> Path:
 def simulate_volume(
     challenge: str, n_slices: int, seed: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]]:
-    """Simulate one volume of a random head.
-
-    Args:
-        challenge: "singlecoil" or "multicoil".
-        n_slices: Number of slices.
-        seed: Names the volume: the same seed gives the same volume.
-
-    Returns:
-        k-space (slices, [coils,] rows, columns) complex64 with noise, and the root-sum-of-squares
-        image of it, (slices, height, width) float32.
-    """
+    """k-space (slices, [coils,] rows, columns) of a random head, and its image."""
     rng = np.random.default_rng(seed)
     shape = rng.uniform((0.40, 0.31, -0.15, -0.4), (0.45, 0.37, 0.15, -0.2))
     single = challenge == "singlecoil"
@@ -87,9 +66,8 @@ def simulate_volume(
 
 def _write_volume(path: Path, challenge: str, split: str, index: int) -> None:
     """Simulate and write one volume; the test split's is undersampled and has no target."""
-    n_slices = SPLITS[split].n_slices
     seed = (VERSION, *challenge.encode(), list(SPLITS).index(split), index)
-    kspace, target = simulate_volume(challenge, n_slices, seed)
+    kspace, target = simulate_volume(challenge, SPLITS[split][1], seed)
     if split != "test":
         write_fastmri_file(path, kspace, target, acquisition="SIMULATED")
         return
@@ -106,9 +84,7 @@ def _write_volume(path: Path, challenge: str, split: str, index: int) -> None:
     )
 
 
-def make_demo_dataset(
-    challenge: str, demo_dir: Path | None = None, progress_bar: bool = True
-) -> Path:
+def make_demo_dataset(challenge: str, demo_dir: Path | None = None) -> Path:
     """Return the folder of the demo data set, making it where it is missing.
 
     It is made under a temporary name and renamed when complete, so that an interrupted call leaves
@@ -117,7 +93,6 @@ def make_demo_dataset(
     Args:
         challenge: "singlecoil" or "multicoil".
         demo_dir: Folder to hold it; by default a cache folder of the user.
-        progress_bar: Whether to show one.
 
     Returns:
         A folder with {challenge}_train, {challenge}_val and {challenge}_test.
@@ -128,39 +103,25 @@ def make_demo_dataset(
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.parent / f".{root.name}.lock"):
         if not root.is_dir():
-            _make_dataset(challenge, root, progress_bar)
+            temporary = root.with_name(f".{root.name}.tmp")
+            shutil.rmtree(temporary, ignore_errors=True)  # which a killed call left
+            try:
+                _write_dataset(temporary, challenge)
+                temporary.rename(root)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     return root
 
 
-def _make_dataset(challenge: str, root: Path, progress_bar: bool) -> None:
-    """Make the data set under a temporary name, then rename it; remove what a killed call left."""
-    for left in root.parent.glob(f".{root.name}.*/"):
-        shutil.rmtree(left, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    temporary.chmod(0o755)  # mkdtemp gives the folder to its user alone
-    try:
-        jobs = []
-        for split, (n_volumes, _) in SPLITS.items():
-            folder = temporary / f"{challenge}_{split}"
-            folder.mkdir()
-            jobs += [
-                (folder / f"demo_{split}_{index}.h5", challenge, split, index)
-                for index in range(n_volumes)
-            ]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and torch release the lock
-            futures = [pool.submit(_write_volume, *job) for job in jobs]
-            try:
-                for future in tqdm(
-                    futures, "Making the demo data set", unit="volume", disable=not progress_bar
-                ):
-                    future.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        try:
-            temporary.rename(root)
-        except OSError:
-            if not root.is_dir():  # another process was faster, where the lock has no effect
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _write_dataset(root: Path, challenge: str) -> None:
+    """Write all volumes, several at once: NumPy and torch release the lock."""
+    jobs = []
+    for split, (n_volumes, _) in SPLITS.items():
+        folder = root / f"{challenge}_{split}"
+        folder.mkdir(parents=True)
+        for index in range(n_volumes):
+            jobs.append((folder / f"demo_{split}_{index}.h5", challenge, split, index))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = pool.map(lambda job: _write_volume(*job), jobs)
+        for _ in tqdm(written, "Making the demo data set", len(jobs), unit="volume"):
+            pass

@@ -90,14 +90,10 @@ def write_fastmri_file(
             )
             file["kspace"] = kspace
             if target is not None:
-                file[TARGET_KEYS[_challenge(kspace)]] = target
+                file[TARGET_KEYS["singlecoil" if kspace.ndim == 3 else "multicoil"]] = target
             if mask is not None:
                 file["mask"] = mask
             file.attrs.update(values | dict(attributes or {}))
-
-
-def _challenge(kspace: npt.NDArray[np.complex64]) -> str:
-    return "singlecoil" if kspace.ndim == 3 else "multicoil"
 
 
 def _checked_kspace(path: Path, kspace: npt.NDArray) -> npt.NDArray[np.complex64]:
@@ -189,18 +185,7 @@ def ismrmrd_header(
     acquired: tuple[int, int] | None = None,
     pixel_mm: tuple[float, float] = (1.0, 1.0),
 ) -> bytes:
-    """The ISMRMRD header that fastMRI reads, for two-dimensional Cartesian sampling.
-
-    Args:
-        encoded: Rows (readout) and columns (phase encodings) of the k-space.
-        recon: Rows and columns of the reconstructed image.
-        acquired: First column that was measured, and one past the last; the others are zero
-            filled. By default all. fastMRI calls them padding_left and padding_right.
-        pixel_mm: Height and width of a pixel in millimetres, for the fields of view.
-
-    Returns:
-        The XML text, UTF-8.
-    """
+    """The ISMRMRD header that fastMRI reads, as XML; arguments as of `write_fastmri_file`."""
     first, end = (0, encoded[1]) if acquired is None else acquired
 
     def space(size: tuple[int, int]) -> ismrmrd.xsd.encodingSpaceType:
@@ -230,17 +215,7 @@ def ismrmrd_header(
 def reference_image(
     kspace: npt.NDArray[np.complex64], size: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Magnitude (single-coil) or root sum of squares (multicoil) of the inverse FFT, cropped.
-
-    The host's transforms in double precision.
-
-    Args:
-        kspace: Centred k-space of one slice, ([coils,] rows, columns).
-        size: Height and width of the central part to keep.
-
-    Returns:
-        (height, width) float32, in the units of the image that `fastmri.ifft2c` makes.
-    """
+    """Magnitude or root sum of squares of a slice's k-space, cropped: the host's, in float64."""
     import fastmri
     import torch
     from fastmri.data.transforms import complex_center_crop, to_tensor

@@ -22,7 +22,6 @@ import numpy as np
 from fastmri_clgnet.errors import InputError
 
 SLICE_BYTES = 2**29  # at most of what is read at once: 64 coils of 1024 x 1024 complex numbers
-ATTRIBUTE_BYTES = 2**16  # at most
 # what h5py raises of damaged files
 _ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError,
            OverflowError, MemoryError)  # fmt: skip
@@ -30,17 +29,7 @@ _ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeE
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading.
-
-    Args:
-        path: The file, or a link of the file system to it.
-
-    Yields:
-        The file, whose attributes, all of which fastMRI reads, have been looked at.
-
-    Raises:
-        InputError: Naming the file, if it is none, or of whatever h5py raises while it is open.
-    """
+    """Open a file for reading; whatever h5py raises while it is open is an `InputError`."""
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: a link to {path.readlink()}, which does not exist")
     if not path.exists():
@@ -54,13 +43,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         )
     try:
         with h5py.File(path, "r") as file:
-            for name in file.attrs:
-                size = h5py.h5a.open(file.id, file.attrs._e(name)).get_storage_size()
-                if size > ATTRIBUTE_BYTES:
-                    raise InputError(
-                        f"{path}: attribute {name} of {size} bytes; expected a short value"
-                    )
-            dict(file.attrs)
+            dict(file.attrs)  # all of which fastMRI reads
             yield file
     except InputError:
         raise
@@ -79,20 +62,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 def get_dataset(
     file: h5py.File, key: str, path: Path, at_once: bool = False
 ) -> h5py.Dataset | None:
-    """One array of the file, not read yet.
-
-    Args:
-        file: Of `open_hdf5`.
-        key: Its name, of those at the top of the file.
-        path: The file, for the error.
-        at_once: Whether it is read at once, or slice by slice.
-
-    Returns:
-        The array; None if there is none of that name.
-
-    Raises:
-        InputError: If it lies elsewhere, or is too large to be true.
-    """
+    """One array of the file, not read yet; None if there is none of that name."""
     link = file.get(key, getlink=True)
     if link is None:
         return None

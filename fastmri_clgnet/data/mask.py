@@ -67,14 +67,7 @@ class Mask:
         return mask_func
 
     def check(self, widths: Iterable[int]) -> None:
-        """Draw a mask of each acceleration at each width; the host cannot draw every combination.
-
-        Args:
-            widths: Numbers of columns of the k-space.
-
-        Raises:
-            InputError: If the host's mask function fails; it names acceleration and width.
-        """
+        """Raise if the host cannot draw a mask of each acceleration at each of the widths."""
         for width in sorted(set(widths)):
             for fraction, factor in zip(self.center_fractions, self.accelerations, strict=True):
                 try:

@@ -101,14 +101,7 @@ class Data:
         return make_demo_dataset(self.challenge, self.demo_dir)
 
     def folder(self, split: str) -> Path:
-        """Return the folder of a split.
-
-        Args:
-            split: "train", "val", or "test" for the split that is tested on.
-
-        Returns:
-            The folder, which may be missing.
-        """
+        """The folder of "train", "val", or "test", the split that is tested on; may be missing."""
         if split == "test" and self.test_path is not None:
             return self.test_path
         return self.root() / f"{self.challenge}_{self.test_split if split == 'test' else split}"

@@ -23,16 +23,7 @@ import torch
 
 
 class Ellipses(NamedTuple):
-    """A sum of ellipses; every array is (n_ellipses,) float64, lengths in fields of view.
-
-    Args:
-        intensity: What each adds to the image where it lies.
-        center_y: Its centre, down from the middle of the field of view.
-        center_x: Its centre, right of the middle.
-        semi_axis_y: Half its height before the rotation.
-        semi_axis_x: Half its width before the rotation.
-        angle: Rotation in radians.
-    """
+    """A sum of ellipses; every array is (n_ellipses,) float64, lengths in fields of view."""
 
     intensity: npt.NDArray[np.float64]
     center_y: npt.NDArray[np.float64]
@@ -43,13 +34,7 @@ class Ellipses(NamedTuple):
 
 
 class Modulation(NamedTuple):
-    """Trigonometric polynomials s_c(y, x) = sum_m weights[c, m] exp(2 pi i (q_y[m] y + q_x[m] x)).
-
-    Args:
-        weights: (n_coils, n_terms) complex128.
-        q_y: (n_terms,) float64, cycles per field of view.
-        q_x: (n_terms,) float64, cycles per field of view.
-    """
+    """Polynomials s_c(y, x) = sum_m weights[c, m] exp(2 pi i (q_y[m] y + q_x[m] x)) of coils c."""
 
     weights: npt.NDArray[np.complex128]
     q_y: npt.NDArray[np.float64]
@@ -72,14 +57,6 @@ def ellipses_transform(
 
     For semi-axes a, b: a b J1(2 pi s) / s exp(-2 pi i k . centre), s = |(a k_u, b k_v)| in the
     frame of the ellipse; pi a b at k = 0.
-
-    Args:
-        ellipses: The phantom.
-        k_y: (rows,) vertical frequencies, cycles per field of view.
-        k_x: (columns,) horizontal frequencies, cycles per field of view.
-
-    Returns:
-        (rows, columns) complex128.
     """
     total = np.zeros((len(k_y), len(k_x)), np.complex128)
     rows, columns = k_y[:, None], k_x[None, :]
@@ -99,18 +76,7 @@ def ellipses_transform(
 def phantom_kspace(
     ellipses: Ellipses, modulation: Modulation, size: int, oversampling: int
 ) -> npt.NDArray[np.complex128]:
-    """k-space of a modulated phantom on the grid that fastMRI's `ifft2c` expects.
-
-    Args:
-        ellipses: The phantom, inside the field of view.
-        modulation: Smooth factors, one a coil.
-        size: Pixels across the field of view, and phase encodings.
-        oversampling: Readout oversampling factor; the readout runs down the rows.
-
-    Returns:
-        (n_coils, oversampling * size, size) complex128, centred; its orthonormal inverse FFT is the
-        phantom with its intensities, over an `oversampling` times taller field of view.
-    """
+    """(coils, oversampling * size, size) k-space, centred; its `ifft2c` is the phantom."""
     rows = np.arange(oversampling * size) - oversampling * size // 2
     columns = np.arange(size) - size // 2
     terms = np.stack(
@@ -150,13 +116,6 @@ def coil_sensitivities(rng: np.random.Generator, n_coils: int) -> Modulation:
     Each is the least-squares fit of a trigonometric polynomial (9 terms, periods of two fields of
     view) to a Gaussian centred outside the head, with a phase of its own; fitted or not, the
     polynomial is what the k-space is computed from.
-
-    Args:
-        rng: Source of the coils' angles and phases.
-        n_coils: Number of coils.
-
-    Returns:
-        The sensitivities.
     """
     harmonics = np.arange(-1, 2) / 2
     q_y, q_x = (q.ravel() for q in np.meshgrid(harmonics, harmonics, indexing="ij"))
@@ -177,17 +136,7 @@ def coil_sensitivities(rng: np.random.Generator, n_coils: int) -> Modulation:
 def brain_phantom(
     rng: np.random.Generator, shape: npt.NDArray[np.float64], level: float
 ) -> Ellipses:
-    """One slice of a random head: scalp, skull, brain, ventricles and many small structures.
-
-    Args:
-        rng: Source of the small structures, which differ from slice to slice.
-        shape: (4,) float64, what the slices of a volume share: half height, half width, rotation in
-            radians and contrast of the ventricles.
-        level: Position of the slice from 0 (base) to 1 (vertex): scales the head.
-
-    Returns:
-        The ellipses; the image is about 1 at the scalp and within 0 to 1.5 elsewhere.
-    """
+    """One slice of a random head, at a `level` from 0 (base) to 1 (vertex), which scales it."""
     half_y, half_x, angle, contrast = shape
     scale = math.sqrt(max(0.05, 1 - (1.1 * level - 0.35) ** 2))
     head_y, head_x = half_y * scale, half_x * scale

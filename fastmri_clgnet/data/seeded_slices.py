@@ -25,11 +25,6 @@ class SeededSlices(Dataset):
     Mask and transform draw from generators that are seeded for each item, so that neither the
     number of loader processes nor an interruption changes a sample. Torch's generator is left as
     it was.
-
-    Args:
-        slices: The host's data set.
-        mask_func: What its transform draws masks from; None if they are the files' own.
-        seed: 0 or more.
     """
 
     def __init__(
@@ -38,7 +33,6 @@ class SeededSlices(Dataset):
         mask_func: MaskFunc | None,
         seed: int,
     ) -> None:
-        """Keep the parts."""
         self.slices = slices
         self.mask_func = mask_func
         self.seed = seed
@@ -75,7 +69,6 @@ class EpochBatches(BatchSampler):
         batch_size: int,
         start: tuple[int, int] = (0, 0),
     ) -> None:
-        """Let the sampler begin at that epoch."""
         super().__init__(sampler, batch_size, drop_last=False)
         self.slices: Any = sampler.dataset
         self.start = start
@@ -91,14 +84,7 @@ class EpochBatches(BatchSampler):
 
 
 def progress(trainer: pl.Trainer | None) -> tuple[int, int]:
-    """Say where a run is, or the checkpoint that it has loaded.
-
-    Args:
-        trainer: Lightning's, before or in its training.
-
-    Returns:
-        Epochs done, and batches done of the next one.
-    """
+    """Epochs done, and batches done of the next one, of a run or its loaded checkpoint."""
     if trainer is None:
         return 0, 0
     epochs: Any = trainer.fit_loop.epoch_progress.current

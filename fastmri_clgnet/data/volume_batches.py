@@ -21,17 +21,9 @@ class VolumeBatches(Sampler[list[int]]):
     ones, so that the batch's mean loss counts slices twice. Here a process repeats whole batches,
     which `Lightning2Mixin` leaves out of the validation's loss; the metrics and the submission
     files take each slice once anyway.
-
-    Args:
-        sampler: fastMRI's, without shuffling.
-        batch_size: Slices in a batch.
-
-    Raises:
-        InputError: If there are fewer volumes than processes.
     """
 
     def __init__(self, sampler: VolumeSampler, batch_size: int) -> None:
-        """Share out the batches."""
         check_enough_volumes(len(sampler.all_volume_names), sampler.num_replicas, "the split")
         self.sampler = sampler  # which Lightning tells the epoch
         slices = Counter(str(sample[0]) for sample in sampler.dataset.raw_samples)
@@ -49,16 +41,7 @@ class VolumeBatches(Sampler[list[int]]):
 
 
 def check_enough_volumes(n_volumes: int, n_processes: int, name: str) -> None:
-    """Refuse a validation or test split that leaves a process without a volume.
-
-    Args:
-        n_volumes: Of the split.
-        n_processes: That share it.
-        name: How the error calls the split.
-
-    Raises:
-        InputError: If there are fewer volumes than processes.
-    """
+    """Refuse a split that leaves a process without a volume."""
     if n_volumes < n_processes:
         raise InputError(
             f"{name}: {n_volumes} volumes for {n_processes} processes, each of which takes whole "

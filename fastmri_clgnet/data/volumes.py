@@ -33,14 +33,10 @@ _OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"
 
 
 class HeaderInfo(NamedTuple):
-    """What the host reads from an ISMRMRD header.
+    """What the host reads from an ISMRMRD header: rows and columns, height and width of the image.
 
-    Args:
-        encoded: Rows and columns of k-space.
-        recon: Height and width of the image.
-        acquired: First measured column and one past the last, the host's padding_left and
-            padding_right.
-        pixel_mm: Height and width of a pixel in millimetres; 1 where the header does not say it.
+    `acquired` is the first measured column and one past the last, `pixel_mm` the height and width
+    of a pixel, 1 where the header does not say it.
     """
 
     encoded: tuple[int, int]
@@ -50,16 +46,7 @@ class HeaderInfo(NamedTuple):
 
 
 class VolumeInfo(NamedTuple):
-    """What a file holds.
-
-    Args:
-        path: The file.
-        kspace_shape: (slices, [coils,] rows, columns).
-        image_size: Height and width of the target, or of the header's image where there is none.
-        header: What the ISMRMRD header says.
-        acquisition: Name of the sequence.
-        simulated: Whether the file says that its k-space is simulated.
-    """
+    """What a file holds; k-space is (slices, [coils,] rows, columns), an image (height, width)."""
 
     path: Path
     kspace_shape: tuple[int, ...]
@@ -70,14 +57,7 @@ class VolumeInfo(NamedTuple):
 
 
 def list_files(folder: Path) -> list[Path]:
-    """All that is in a folder, sorted by name, since fastMRI opens all of it.
-
-    Args:
-        folder: Such as DATA/singlecoil_train.
-
-    Raises:
-        InputError: If there is nothing.
-    """
+    """All that is in a folder, sorted by name, since fastMRI opens all of it."""
     if not folder.is_dir():
         raise InputError(
             f"{folder}: no such folder; expected one of fastMRI's HDF5 files (in its layout "
@@ -96,18 +76,7 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def look_at(paths: Sequence[Path], look: Callable[[h5py.File, Path], Result]) -> Iterator[Result]:
-    """Open files that came from elsewhere; damaged ones crash another process, not this one.
-
-    Args:
-        paths: The files.
-        look: Reads an open file; its result is sent here.
-
-    Yields:
-        The results, in the order of the files.
-
-    Raises:
-        InputError: If a file cannot be read, and what `look` raises.
-    """
+    """Call `look` on opened files; damaged ones crash another process, not this one."""
 
     def read(path: Path) -> Result:
         with open_hdf5(path) as file:
@@ -123,18 +92,7 @@ def look_at(paths: Sequence[Path], look: Callable[[h5py.File, Path], Result]) ->
 
 
 def look_at_folder(folder: Path, look: Callable[[h5py.File, Path, bool], Result]) -> list[Result]:
-    """Look at all files of a folder, with a progress bar if it takes more than two seconds.
-
-    Args:
-        folder: As for `list_files`.
-        look: As for `look_at`; is told, too, whether the files are few enough to be read whole.
-
-    Returns:
-        The results, in the order of the names.
-
-    Raises:
-        InputError: As `list_files` and `look_at`, on the first problem.
-    """
+    """`look_at` all files of a folder; `look` is told whether they are few enough to read whole."""
     paths = list_files(folder)
     n_bytes = sum(path.stat().st_size for path in paths if path.is_file())
     whole = n_bytes <= READ_WHOLE_BYTES
@@ -147,20 +105,7 @@ def look_at_folder(folder: Path, look: Callable[[h5py.File, Path, bool], Result]
 def check_split(
     folder: Path, challenge: str, masked: bool, refuse_nan: bool = True
 ) -> list[VolumeInfo]:
-    """Check all files of one split.
-
-    Args:
-        folder: Such as data_path / "singlecoil_train".
-        challenge: "singlecoil" or "multicoil".
-        masked: Whether these are undersampled test volumes.
-        refuse_nan: Whether NaN and Inf are an error.
-
-    Returns:
-        What the files hold, sorted by name.
-
-    Raises:
-        InputError: On the first problem, naming the file.
-    """
+    """Check all files of one split, and what they hold; `masked`: of undersampled volumes."""
 
     def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
         volume = inspect_volume(file, path, challenge, masked)
@@ -194,23 +139,7 @@ def challenge_of(folder: Path) -> Challenge:
 def inspect_volume(
     file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool = True
 ) -> VolumeInfo:
-    """Check what fastMRI's data set and transforms will ask of a file, but for its images.
-
-    Args:
-        file: Of `open_hdf5`.
-        path: Its path.
-        challenge: "singlecoil" or "multicoil".
-        masked: Whether it is an undersampled test volume with a mask, or a fully sampled one with a
-            reference image.
-        reference: Whether a fully sampled volume needs that image; without, the header's size is
-            that of the image.
-
-    Returns:
-        Its shapes.
-
-    Raises:
-        InputError: If it lacks a key, or its shapes do not fit.
-    """
+    """Check what the host asks of a file, but for its values; `reference`: needs a target."""
     kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
     if kspace.ndim != ndim or 0 in kspace.shape or kspace.dtype not in (np.complex64, complex):
@@ -279,15 +208,7 @@ def _dataset(
 
 
 def read_header(header: bytes, path: Path) -> HeaderInfo:
-    """All that the host reads of the ISMRMRD header.
-
-    Args:
-        header: The XML text.
-        path: The file, for the error.
-
-    Raises:
-        InputError: If the header declares entities or other types, or does not hold sizes.
-    """
+    """All that the host reads of the ISMRMRD header, an XML text."""
     from fastmri.data.mri_data import et_query
 
     def number(*names: str, smallest: int = 1) -> int:
@@ -378,15 +299,7 @@ def _check_attributes(file: h5py.File, path: Path) -> None:
 def read_slices(
     file: h5py.File, challenge: str
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Read an inspected file slice by slice, the middle one first.
-
-    Args:
-        file: Of `open_hdf5`.
-        challenge: "singlecoil" or "multicoil".
-
-    Yields:
-        The slice's index, its k-space, and its reference image, None where there is none.
-    """
+    """Index, k-space and reference (or None) of each slice, the middle slice first."""
     kspace, target = file["kspace"], file.get(TARGET_KEYS[challenge])
     middle = len(kspace) // 2
     for i in chain([middle], range(middle), range(middle + 1, len(kspace))):
@@ -394,16 +307,7 @@ def read_slices(
 
 
 def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
-    """Refuse NaN and Inf.
-
-    Args:
-        values: Of any shape.
-        name: How the error calls the slice.
-        what: And the values.
-
-    Raises:
-        InputError: If a value is not finite.
-    """
+    """Refuse NaN and Inf; `name` is the slice's, `what` that of the values."""
     if not np.isfinite(values).all():
         raise InputError(
             f"{name}: the {what} holds NaN or Inf; reconstruct or convert this volume again, or "
@@ -412,16 +316,7 @@ def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
 
 
 def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bool = False) -> None:
-    """Refuse slices of several sizes in one batch.
-
-    Args:
-        volumes: A split.
-        batch_size: Slices in a batch.
-        on_kspace: Whether k-space is in the batch, whose size counts then, or images.
-
-    Raises:
-        InputError: Naming one file of each size.
-    """
+    """Refuse slices of several sizes in one batch, of k-space or of images."""
     if batch_size == 1:
         return
 

@@ -54,8 +54,9 @@ class ContrastiveLoss(nn.Module):
     d_j(a, b) = mean |phi_j(a) - phi_j(b)|
 
     with the feature maps phi_j and K negatives Neg_k, undersampled images drawn without replacement
-    from the same batch. The paper sums over i; the mean keeps the weight of the loss independent of
-    the batch size. The gradient reaches the output alone.
+    by torch's own generator from the same batch (that of its process, in distributed training). The
+    paper sums over i; the mean keeps the weight of the loss independent of the batch size. The
+    gradient reaches the output alone.
 
     Each image's features are computed once and shared by all anchors: three passes through the
     extractor whatever K is, one of them with a graph. Intensities are mapped before, per image and
@@ -72,8 +73,6 @@ class ContrastiveLoss(nn.Module):
             denominator away (the paper's ablation "w/o negative").
         eps: Added to the denominator; keeps the gradient finite where the output equals its
             negatives.
-        seed: Seed of the drawing; by default negatives are drawn from torch's own generator. Under
-            distributed training each process draws from its own batch.
 
     Raises:
         ValueError: If num_negatives is negative, or, when called, if shapes do not fit or the
@@ -90,9 +89,7 @@ class ContrastiveLoss(nn.Module):
         layer_weights: Sequence[float],
         num_negatives: int = 6,
         eps: float = 1e-7,
-        seed: int | None = None,
     ) -> None:
-        """Store the parts."""
         super().__init__()
         if num_negatives < 0:
             raise ValueError(f"num_negatives={num_negatives}: expected 0 or more")
@@ -101,7 +98,6 @@ class ContrastiveLoss(nn.Module):
         self.layer_weights = tuple(layer_weights)
         self.num_negatives = num_negatives
         self.eps = eps
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
         self._warned = False
 
     @property
@@ -117,14 +113,7 @@ class ContrastiveLoss(nn.Module):
         return self
 
     def draw_negatives(self, batch_size: int) -> torch.Tensor:
-        """Draw the negatives of each anchor.
-
-        Args:
-            batch_size: Number of images.
-
-        Returns:
-            (batch_size, min(K, batch_size)) int64: indices into the batch, distinct in each row.
-        """
+        """Indices (batch_size, min(K, batch_size)) of the negatives, distinct in each row."""
         if batch_size < self.num_negatives and not self._warned:
             self._warned = True
             warnings.warn(
@@ -133,11 +122,7 @@ class ContrastiveLoss(nn.Module):
                 stacklevel=2,
             )
         n_drawn = min(self.num_negatives, batch_size)
-        rows = [
-            torch.randperm(batch_size, generator=self._generator)[:n_drawn]
-            for _ in range(batch_size)
-        ]
-        return torch.stack(rows)
+        return torch.stack([torch.randperm(batch_size)[:n_drawn] for _ in range(batch_size)])
 
     def forward(
         self, output: torch.Tensor, target: torch.Tensor, undersampled: torch.Tensor

@@ -44,7 +44,6 @@ class CLGNetLoss(nn.Module):
     """
 
     def __init__(self, alpha: float = 0.05, contrastive: ContrastiveLoss | None = None) -> None:
-        """Store the parts."""
         super().__init__()
         if alpha < 0:
             raise ValueError(f"alpha={alpha}: expected a weight of 0 or more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -51,7 +52,6 @@ class VGG19Features(nn.Module):
     def __init__(
         self, layers: Sequence[int] = tuple(LAYER_WEIGHTS), weights: str | Path = IMAGENET
     ) -> None:
-        """Load the weights."""
         super().__init__()
         with torch.device("meta"):  # a layer that is not loaded cannot be used by mistake
             network = vgg19(weights=None).features
@@ -65,18 +65,14 @@ class VGG19Features(nn.Module):
         self.network = network[: max(self._taps) + 1]
         expected = self.network.state_dict()
         state = _load(weights)
-        served = []
-        for number, position in enumerate(positions, start=1):
-            names = (f"{position}.weight", f"{position}.bias")
-            if not all(name in state for name in names):
-                break
-            served.append(number)
-        missing = [layer for layer in layers if layer not in served]
+        there = takewhile(lambda i: {f"{i}.weight", f"{i}.bias"} <= state.keys(), positions)
+        served = len(list(there))
+        missing = [layer for layer in layers if layer > served]
         if missing:
             raise InputError(
                 f"{weights}: no weights for convolution {', '.join(map(str, missing))} of VGG19; "
-                f"the file serves {_span(served)}. Ask for those, or give a complete file (see the "
-                "README)"
+                f"the file serves {f'1 to {served}' if served else 'none'}. Ask for those, or give "
+                "a complete file (see the README)"
             )
         wrong = [name for name in expected if state[name].shape != expected[name].shape]
         if wrong:
@@ -115,10 +111,6 @@ class VGG19Features(nn.Module):
         return [activations[tap] for tap in self._taps]
 
 
-def _span(numbers: Sequence[int]) -> str:
-    return f"1 to {max(numbers)}" if numbers else "none"
-
-
 def _load(weights: str | Path) -> Mapping[str, torch.Tensor]:
     """A state dict of the features, from torchvision's download or a file."""
     if weights == IMAGENET:
@@ -131,10 +123,7 @@ def _load(weights: str | Path) -> Mapping[str, torch.Tensor]:
                 "--vgg_weights, or train without the contrastive loss by --alpha 0"
             ) from error
     else:
-        what = "a state dict of torchvision's VGG19"
-        state = load_tensors(Path(weights), what)
-        if not all(isinstance(value, torch.Tensor) for value in state.values()):
-            raise InputError(f"{weights}: expected {what}")
+        state = load_tensors(Path(weights), "a state dict of torchvision's VGG19")
     prefix = "features."
     if any(name.startswith(prefix) for name in state):
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -59,7 +59,6 @@ class CLGNet(nn.Module):
         wavelet: str = "haar",
         spectrum: Spectrum = "norm_relu",
     ) -> None:
-        """Make the layers."""
         super().__init__()
         counts = {
             "in_chans": in_chans,

@@ -39,7 +39,6 @@ class CLGNetDC(nn.Module):
         wavelet: str = "haar",
         spectrum: Spectrum = "norm_relu",
     ) -> None:
-        """Make the network."""
         super().__init__()
         self.clgnet = CLGNet(1, 1, chans, num_groups, num_blocks, wavelet, spectrum)
 

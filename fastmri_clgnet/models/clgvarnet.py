@@ -18,16 +18,7 @@ class StableNormUnet(NormUnet):
     """The host's `NormUnet` with an eps: a slice without signal gives zeros where it gives NaN."""
 
     def norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Normalise real and imaginary part, each over all coils, to mean 0 and deviation 1.
-
-        Args:
-            x: (batch, 2 * coils, height, width), all real parts before all imaginary ones; the
-                host's own code can do one coil alone.
-
-        Returns:
-            The normalised values, and mean and standard deviation plus eps, (batch, 2 * coils, 1,
-            1).
-        """
+        """Scale real and imaginary part, each over all coils, to mean 0 and deviation 1."""
         parts = x.unflatten(1, (2, -1))
         like_coils = parts[..., :1, :1]
         mean = parts.mean(dim=(2, 3, 4), keepdim=True).expand_as(like_coils).flatten(1, 2)
@@ -66,7 +57,6 @@ class NormCLGNet(StableNormUnet):
         spectrum: Spectrum = "norm_relu",
         correction: bool = False,
     ) -> None:
-        """Make the network, in the place of the host's U-Net."""
         super().__init__(chans=1, num_pools=1)
         self.unet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum)
         self.correction = correction
@@ -75,16 +65,7 @@ class NormCLGNet(StableNormUnet):
                 nn.init.zeros_(parameter)
 
     def unnorm(self, x: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-        """Undo `norm`; a correction is only scaled.
-
-        Args:
-            x: (batch, 2 * coils, height, width).
-            mean: (batch, 2 * coils, 1, 1).
-            std: (batch, 2 * coils, 1, 1).
-
-        Returns:
-            As x.
-        """
+        """Undo `norm`; a correction is only scaled."""
         output: torch.Tensor = x * std if self.correction else super().unnorm(x, mean, std)
         return output
 
@@ -150,7 +131,6 @@ class CLGVarNet(nn.Module):
         sens_pools: int = 4,
         mask_center: bool = True,
     ) -> None:
-        """Make the cascades and the sensitivity model."""
         super().__init__()
         if num_cascades < 0:
             raise ValueError(f"num_cascades={num_cascades}: expected 0 or more")

@@ -32,14 +32,9 @@ class ImageDomainLayer(nn.Module):
         layer(f) = fuse([local(f), ReLU(norm(pointwise(f)))])
 
     The unit of the spectral half acts on the chans features instead of their spectrum.
-
-    Args:
-        chans: Channels of input and output.
-        spectrum: What follows the pointwise convolution, as in `SpatialFourierLayer`.
     """
 
     def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
-        """Make the three convolutions."""
         super().__init__()
         check_spectrum(spectrum)
         self.spectrum: Spectrum = spectrum
@@ -61,16 +56,11 @@ class SelfAttention(nn.Module):
     of pixels and not with its square: a 512 x 512 image (65,536 pixels inside CLGNet) needs no 17
     GB.
 
-    Args:
-        chans: Channels of input and output.
-        inner_chans: Channels of query, key and value.
-
     References:
         Wang et al. Non-local Neural Networks. CVPR 2018.
     """
 
     def __init__(self, chans: int, inner_chans: int) -> None:
-        """Make the pointwise convolutions."""
         super().__init__()
         self.query_key_value = nn.Conv2d(chans, 3 * inner_chans, kernel_size=1)
         self.out = nn.Conv2d(inner_chans, chans, kernel_size=1)
@@ -90,15 +80,11 @@ class ResidualSwinGroup(nn.Module):
 
     Every second block shifts its windows. Window 8, 4 heads, MLP ratio 3.
 
-    Args:
-        chans: Channels of input and output, divisible by the number of heads.
-
     References:
         Liang et al. SwinIR: Image Restoration Using Swin Transformer. ICCV workshops 2021.
     """
 
     def __init__(self, chans: int) -> None:
-        """Make the blocks and the closing convolution."""
         super().__init__()
         if chans % SWIN_HEADS:
             raise ValueError(f"chans={chans} must divide by the transformer's {SWIN_HEADS} heads")
@@ -127,18 +113,11 @@ class SecondSpatialBranch(nn.Module):
 
     Its first convolution is 7x7, which makes up for the parameters of the wavelet branch's head and
     tail (the whole network is within 1 % of CLGNet's).
-
-    Args:
-        chans: Channels of input and output.
-        num_groups: Number of residual groups.
-        num_blocks: Number of residual blocks in a group.
-        spectrum: See `SpatialFourierLayer`.
     """
 
     def __init__(
         self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum = "norm_relu"
     ) -> None:
-        """Make the layers."""
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(chans, chans, kernel_size=7, stride=2, padding=3),

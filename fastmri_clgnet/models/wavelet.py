@@ -9,9 +9,7 @@ import pywt
 import torch
 from torch import nn
 
-SUBBANDS = (
-    4  # approximation, horizontal, vertical and diagonal detail: cA, cH, cV, cD of PyWavelets
-)
+SUBBANDS = 4  # approximation; horizontal, vertical, diagonal detail: PyWavelets' cA, cH, cV, cD
 
 
 def _wavelet(name: str) -> pywt.Wavelet:
@@ -57,17 +55,7 @@ def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> to
 def _analyse(
     x: torch.Tensor, low: list[float], high: list[float], dim: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One level along one axis: a[k] = sum_j filter[j] x[2k + L/2 - j], indices modulo the size.
-
-    Args:
-        x: Real tensor; an odd size along `dim` is first made even by repeating the last sample.
-        low: The wavelet's decomposition low-pass filter, of even length L.
-        high: Its high-pass filter, of the same length.
-        dim: The axis.
-
-    Returns:
-        Approximation and detail, each half as long (rounded up) along `dim`.
-    """
+    """One level along one axis: a[k] = sum_j filter[j] x[2k + L/2 - j], indices modulo the size."""
     if x.shape[dim] % 2:
         x = torch.cat([x, x.narrow(dim, x.shape[dim] - 1, 1)], dim)
     half, length = x.shape[dim] // 2, len(low)
@@ -88,18 +76,7 @@ def _synthesise(
     high: list[float],
     dim: int,
 ) -> torch.Tensor:
-    """Undo `_analyse`: x[n] = sum_k low[n - 2k + L/2 - 1] a[k] + high[...] d[k], modulo the size.
-
-    Args:
-        approximation: Real tensor, k along `dim`.
-        detail: The same shape.
-        low: The wavelet's reconstruction low-pass filter, of even length L.
-        high: Its high-pass filter, of the same length.
-        dim: The axis.
-
-    Returns:
-        A tensor twice as long along `dim`.
-    """
+    """Undo `_analyse`: x[n] = sum_k low[n - 2k + L/2 - 1] a[k] + high[...] d[k]."""
     half, length = approximation.shape[dim], len(low)
     reach = length // 2
     coefficients = [_periodic(c, reach, reach, dim) for c in (approximation, detail)]
@@ -128,10 +105,8 @@ class DiscreteWaveletTransform2d(nn.Module):
     """
 
     def __init__(self, wavelet: str = "haar") -> None:
-        """Store the decomposition filters."""
         super().__init__()
         filters = _wavelet(wavelet)
-        self.wavelet = wavelet
         self.low: list[float] = list(filters.dec_lo)
         self.high: list[float] = list(filters.dec_hi)
 
@@ -159,10 +134,6 @@ class DiscreteWaveletTransform2d(nn.Module):
         ]
         return torch.cat(bands, dim=-1).permute(0, 3, 1, 2)
 
-    def extra_repr(self) -> str:
-        """Name the wavelet when the module is printed."""
-        return f"wavelet={self.wavelet!r}"
-
 
 class InverseDiscreteWaveletTransform2d(nn.Module):
     """The exact inverse of `DiscreteWaveletTransform2d`, without parameters.
@@ -177,40 +148,28 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
     """
 
     def __init__(self, wavelet: str = "haar") -> None:
-        """Store the reconstruction filters."""
         super().__init__()
         filters = _wavelet(wavelet)
-        self.wavelet = wavelet
         self.low: list[float] = list(filters.rec_lo)
         self.high: list[float] = list(filters.rec_hi)
 
-    def forward(
-        self, coefficients: torch.Tensor, size: tuple[int, int] | None = None
-    ) -> torch.Tensor:
+    def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Reconstruct.
 
         Args:
             coefficients: (batch, 4 * chans, height, width), real floating point, in the order that
                 `DiscreteWaveletTransform2d` gives.
-            size: Height and width of the image that was decomposed, when odd; by default twice the
-                coefficients'.
 
         Returns:
-            (batch, chans, *size).
+            (batch, chans, 2 * height, 2 * width); of an image of odd sizes, crop it to them.
 
         Raises:
-            ValueError: If the channels do not divide by 4, or `size` does not fit.
+            ValueError: If the channels do not divide by 4.
         """
-        height, width = 2 * coefficients.shape[-2], 2 * coefficients.shape[-1]
         if coefficients.shape[1] % SUBBANDS:
             raise ValueError(
                 f"expected 4 subbands of equally many channels, got {coefficients.shape[1]} "
                 "channels"
-            )
-        if size is not None and not (0 <= height - size[0] <= 1 and 0 <= width - size[1] <= 1):
-            raise ValueError(
-                f"coefficients of {tuple(coefficients.shape[-2:])} give {(height, width)}, or one "
-                f"less where the image was odd; size={size} is neither"
             )
         pixels = coefficients.permute(0, 2, 3, 1)
         approximation, horizontal, vertical, diagonal = pixels.chunk(SUBBANDS, dim=-1)
@@ -218,9 +177,4 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
         # PyWavelets' names: cH is high-pass along the rows' axis (-2), cV along the columns' (-1)
         rows_low = _synthesise(approximation, vertical, self.low, self.high, columns)
         rows_high = _synthesise(horizontal, diagonal, self.low, self.high, columns)
-        image = _synthesise(rows_low, rows_high, self.low, self.high, rows).permute(0, 3, 1, 2)
-        return image if size is None else image[..., : size[0], : size[1]]
-
-    def extra_repr(self) -> str:
-        """Name the wavelet when the module is printed."""
-        return f"wavelet={self.wavelet!r}"
+        return _synthesise(rows_low, rows_high, self.low, self.high, rows).permute(0, 3, 1, 2)

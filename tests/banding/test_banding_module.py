@@ -19,7 +19,7 @@ from banding import BandingModule, RandomTranspose
 from banding.adversary import OrientationDiscriminator, narrow
 from banding.banding_module import wanted_guess
 from banding.metrics import THRESHOLD
-from fastmri_clgnet.data import CheckedDataModule
+from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from tests.helpers import assert_gradients_reach_all
 

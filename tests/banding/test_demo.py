@@ -41,7 +41,7 @@ def test_runs_on_little(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A few batches show nothing, and the exit status says so."""
-    few = {name: demo_data.Split(2, 2) for name in demo_data.SPLITS}
+    few = dict.fromkeys(demo_data.SPLITS, (2, 2))
     monkeypatch.setattr(demo_data, "SPLITS", few)
     flags = ["--demo_dir", "data", "--pretrain_epochs", "1", "--max_epochs", "1"]
     assert demo.main([*flags, "--limit_train_batches", "1"]) == 1

@@ -8,14 +8,15 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet.data import check_split, make_demo_dataset
 from fastmri_clgnet.data import demo as demo_module
-from fastmri_clgnet.data.demo import SIZE, Split, simulate_volume
+from fastmri_clgnet.data import make_demo_dataset
+from fastmri_clgnet.data.demo import SIZE, simulate_volume
+from fastmri_clgnet.data.volumes import check_split
 from tests.processes import SERVER
 
 LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in
 
-TINY = {"train": Split(1, 1), "val": Split(1, 1), "test": Split(1, 2)}
+TINY = {"train": (1, 1), "val": (1, 1), "test": (1, 2)}
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
 @pytest.mark.usefixtures("tiny")
 def test_makes_checked_deterministic_data(challenge: str, tmp_path: Path) -> None:
-    first = make_demo_dataset(challenge, tmp_path / "a", progress_bar=False)
-    second = make_demo_dataset(challenge, tmp_path / "b", progress_bar=False)
+    first = make_demo_dataset(challenge, tmp_path / "a")
+    second = make_demo_dataset(challenge, tmp_path / "b")
     for split in TINY:
         volumes = check_split(first / f"{challenge}_{split}", challenge, masked=split == "test")
         assert len(volumes) == 1
@@ -44,7 +45,7 @@ def test_makes_checked_deterministic_data(challenge: str, tmp_path: Path) -> Non
             else:
                 target = a[f"reconstruction_{'esc' if challenge == 'singlecoil' else 'rss'}"][()]
                 assert np.isclose(a.attrs["max"], target.max())
-    assert make_demo_dataset(challenge, tmp_path / "a", progress_bar=False) == first
+    assert make_demo_dataset(challenge, tmp_path / "a") == first
 
 
 def test_volumes_differ_and_are_not_symmetric() -> None:
@@ -62,15 +63,15 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(demo_module, "_write_volume", fail)
         with pytest.raises(KeyboardInterrupt):
-            make_demo_dataset("singlecoil", tmp_path, progress_bar=False)
+            make_demo_dataset("singlecoil", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
-    assert make_demo_dataset("singlecoil", tmp_path, progress_bar=False).is_dir()
+    assert make_demo_dataset("singlecoil", tmp_path).is_dir()
 
 
 def _make(folder: Path) -> None:
     demo_module.SPLITS = TINY
     demo_module.SIZE = 32
-    make_demo_dataset("singlecoil", folder, progress_bar=False)
+    make_demo_dataset("singlecoil", folder)
 
 
 def test_concurrent_making_gives_one_data_set(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform, UnetSample
 from torch.utils.data import DistributedSampler
 
-from fastmri_clgnet.data import CheckedDataModule, CheckedTransform, Data
+from fastmri_clgnet.data import Data
+from fastmri_clgnet.data.data_module import CheckedDataModule, CheckedTransform
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed
 
 

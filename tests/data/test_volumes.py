@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet.data import check_split, volumes
-from fastmri_clgnet.data.volumes import challenge_of, check_one_size, list_files
+from fastmri_clgnet.data import volumes
+from fastmri_clgnet.data.volumes import challenge_of, check_one_size, check_split, list_files
 from fastmri_clgnet.errors import InputError
 
 

@@ -28,9 +28,8 @@ def test_equals_pywavelets_and_inverts(wavelet: str) -> None:
             inverse(coefficients), torch.from_numpy(inverted), rtol=0, atol=1e-12
         )
         # PyWavelets' filters have about 12 digits (sym20: 10)
-        torch.testing.assert_close(
-            inverse(coefficients, size), torch.from_numpy(image), rtol=0, atol=1e-9
-        )
+        restored = inverse(coefficients)[..., : size[0], : size[1]]
+        torch.testing.assert_close(restored, torch.from_numpy(image), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db3"])
@@ -48,5 +47,3 @@ def test_errors() -> None:
     inverse = InverseDiscreteWaveletTransform2d()
     with pytest.raises(ValueError, match="4 subbands"):
         inverse(torch.zeros(1, 6, 4, 4))
-    with pytest.raises(ValueError, match=r"size=\(4, 8\)"):
-        inverse(torch.zeros(1, 4, 4, 4), (4, 8))

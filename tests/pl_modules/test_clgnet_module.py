@@ -12,7 +12,7 @@ from fastmri.data.transforms import UnetSample
 
 import fastmri_clgnet
 from fastmri_clgnet import CLGNet, CLGNetModule
-from fastmri_clgnet.data import collate_one_size
+from fastmri_clgnet.data.data_module import collate_one_size
 from fastmri_clgnet.errors import InputError
 from tests.helpers import assert_gradients_reach_all
 

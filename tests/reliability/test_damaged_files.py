@@ -15,7 +15,8 @@ import pytest
 from fastmri.data import SliceDataset
 
 from fastmri_clgnet.check import check
-from fastmri_clgnet.data import check_split, isolate
+from fastmri_clgnet.data import isolate
+from fastmri_clgnet.data.volumes import check_split
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.reconstruct import find_volumes
 from fastmri_clgnet.reconstruct import main as reconstruct

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.data import Data, check_split, volumes
+from fastmri_clgnet.data import Data, volumes
+from fastmri_clgnet.data.volumes import check_split
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL
 

@@ -18,16 +18,9 @@ from fastmri_clgnet.models.comparison.kspace_network import (
 
 
 class DilatedDenseLayer(nn.Module):
-    """BN-ReLU-1x1-BN-ReLU-3x3 (dilated), its output concatenated to its input.
-
-    Args:
-        in_chans: Channels of the input.
-        growth: Channels that are added.
-        dilation: Dilation of the 3x3 convolution.
-    """
+    """BN-ReLU-1x1-BN-ReLU-3x3 (dilated), its output concatenated to its input."""
 
     def __init__(self, in_chans: int, growth: int, dilation: int) -> None:
-        """Make the layers."""
         super().__init__()
         self.layers = nn.Sequential(
             nn.BatchNorm2d(in_chans),
@@ -70,7 +63,6 @@ class CDDN(KspaceNetwork):
     def __init__(
         self, num_cascades: int = 10, growth: int = 16, magnitude_step: bool = False
     ) -> None:
-        """Make the cascades."""
         super().__init__()
         self.magnitude_step = magnitude_step
         self.cascades = nn.ModuleList(

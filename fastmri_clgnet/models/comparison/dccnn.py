@@ -33,7 +33,6 @@ class DCCNN(KspaceNetwork):
     """
 
     def __init__(self, num_cascades: int = 5, num_convolutions: int = 5, chans: int = 64) -> None:
-        """Make the cascades."""
         super().__init__()
         self.cascades = nn.ModuleList(
             nn.Sequential(

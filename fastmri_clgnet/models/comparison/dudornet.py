@@ -19,15 +19,9 @@ from fastmri_clgnet.models.comparison.kspace_network import (
 
 
 class SqueezeAndExcitation(nn.Module):
-    """Scales channels by a gate that is computed from their means.
-
-    Args:
-        chans: Channels.
-        reduction: The inner width is chans // reduction.
-    """
+    """Scales channels by a gate that is computed from their means."""
 
     def __init__(self, chans: int, reduction: int) -> None:
-        """Make the gate."""
         super().__init__()
         inner = max(1, chans // reduction)
         self.gate = nn.Sequential(
@@ -45,15 +39,9 @@ class SqueezeAndExcitation(nn.Module):
 
 
 class DilatedResidualDenseBlock(nn.Module):
-    """Four dense dilated convolutions, fused, gated, with a residual.
-
-    Args:
-        chans: Channels of input, output and each convolution.
-        reduction: Of the gate's inner width.
-    """
+    """Four dense dilated convolutions, fused, gated, with a residual."""
 
     def __init__(self, chans: int, reduction: int) -> None:
-        """Make the layers."""
         super().__init__()
         self.dense = nn.ModuleList(
             nn.Sequential(convolution((i + 1) * chans, chans, dilation), nn.ReLU())
@@ -72,16 +60,9 @@ class DilatedResidualDenseBlock(nn.Module):
 
 
 class DilatedResidualDenseNetwork(nn.Module):
-    """DRDN: three dense blocks whose outputs are fused; no residual from its input.
-
-    Args:
-        chans: Width.
-        reduction: Of the gates' inner widths.
-        num_blocks: Number of dense blocks.
-    """
+    """DRDN: three dense blocks whose outputs are fused; no residual from its input."""
 
     def __init__(self, chans: int, reduction: int, num_blocks: int = 3) -> None:
-        """Make the layers."""
         super().__init__()
         self.first = convolution(2, chans)
         self.second = convolution(chans, chans)
@@ -130,7 +111,6 @@ class DuDoRNet(KspaceNetwork):
     betas = (0.5, 0.999)
 
     def __init__(self, num_recurrences: int = 5, chans: int = 32, reduction: int = 16) -> None:
-        """Make the two networks."""
         super().__init__()
         self.num_recurrences = num_recurrences
         self.image_network = DilatedResidualDenseNetwork(chans, reduction)

@@ -26,13 +26,9 @@ class ISTAPhase(nn.Module):
     """One phase: a gradient step on the data term, then shrinkage in a learned transform.
 
     r = x - step A^H (A x - y), h = F2 ReLU F1 D r, x' = r + G B2 ReLU B1 soft(h).
-
-    Args:
-        chans: Width of the transform.
     """
 
     def __init__(self, chans: int) -> None:
-        """Make the transforms and the two scalars."""
         super().__init__()
         self.step = nn.Parameter(torch.tensor(0.5))
         self.threshold = nn.Parameter(torch.tensor(0.01))
@@ -46,17 +42,7 @@ class ISTAPhase(nn.Module):
     def forward(
         self, image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Apply the phase.
-
-        Args:
-            image: x, (batch, height, width, 2).
-            masked_kspace: y, the same shape.
-            mask: (batch, 1, width, 1).
-
-        Returns:
-            The next image, and the symmetry residual B(F(D r)) - D r, (batch, chans, height,
-            width).
-        """
+        """The next image, and the residual B(F(D r)) - D r, (batch, chans, height, width)."""
         image = image - self.step * data_gradient(image, masked_kspace, mask)
         features = self.entry(to_channels(image))
         transformed = self.forward_2(F.relu(self.forward_1(features)))
@@ -86,7 +72,6 @@ class ISTANetPlus(KspaceNetwork):
     def __init__(
         self, num_phases: int = 10, chans: int = 32, symmetry_weight: float = 0.01
     ) -> None:
-        """Make the phases, with Xavier-normal weights."""
         super().__init__()
         self.symmetry_weight = symmetry_weight
         self.phases = nn.ModuleList(ISTAPhase(chans) for _ in range(num_phases))

@@ -11,12 +11,7 @@ from torch import nn
 
 
 class Reconstruction(NamedTuple):
-    """What a network gives.
-
-    Args:
-        image: Complex image, (batch, height, width, 2).
-        auxiliary: More terms of its loss by name, scalars, weighted as they are to be added.
-    """
+    """A complex image (batch, height, width, 2), and scalars to add to the loss by name."""
 
     image: torch.Tensor
     auxiliary: dict[str, torch.Tensor]
@@ -54,19 +49,13 @@ class KspaceNetwork(nn.Module, ABC):
 
 
 def to_image(kspace: torch.Tensor) -> torch.Tensor:
-    """Centred orthonormal inverse FFT, (batch, height, width, 2) to the same: the host's.
-
-    Half precision becomes float32, since no FFT takes it on every device.
-    """
+    """Centred orthonormal inverse FFT of (batch, height, width, 2), in float32 at least."""
     image: torch.Tensor = fastmri.ifft2c(_at_least_float32(kspace))
     return image
 
 
 def to_kspace(image: torch.Tensor) -> torch.Tensor:
-    """Centred orthonormal FFT, (batch, height, width, 2) to the same: the host's.
-
-    Half precision becomes float32, as in `to_image`.
-    """
+    """Centred orthonormal FFT of (batch, height, width, 2), in float32 at least."""
     kspace: torch.Tensor = fastmri.fft2c(_at_least_float32(image))
     return kspace
 
@@ -88,48 +77,21 @@ def from_channels(values: torch.Tensor) -> torch.Tensor:
 def replace_measured(
     kspace: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
-    """Hard data consistency in k-space: measured samples replace the estimate's.
-
-    Args:
-        kspace: Estimate, (batch, height, width, 2).
-        masked_kspace: Measurement, the same shape.
-        mask: (batch, 1, width, 1).
-
-    Returns:
-        The same shape.
-    """
+    """Hard data consistency in k-space: measured samples replace the estimate's."""
     return torch.where(mask.bool(), masked_kspace, kspace)
 
 
 def hard_data_consistency(
     image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
-    """Hard data consistency of an image; a projection onto the images that fit the measurement.
-
-    Args:
-        image: Estimate, (batch, height, width, 2).
-        masked_kspace: Measurement in k-space, the same shape.
-        mask: (batch, 1, width, 1).
-
-    Returns:
-        The same shape.
-    """
+    """Hard data consistency of an image: a projection onto those that fit the measurement."""
     return to_image(replace_measured(to_kspace(image), masked_kspace, mask))
 
 
 def data_gradient(
     image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
-    """Gradient of 1/2 ||A x - y||^2, A^H (A x - y) with A = mask FFT: soft data consistency's step.
-
-    Args:
-        image: x, (batch, height, width, 2).
-        masked_kspace: y, the same shape.
-        mask: (batch, 1, width, 1).
-
-    Returns:
-        The same shape.
-    """
+    """Gradient of 1/2 ||A x - y||^2, A^H (A x - y) with A = mask FFT."""
     return to_image(mask.to(image.dtype) * to_kspace(image) - masked_kspace)
 
 

@@ -24,11 +24,6 @@ class ComplexConv2d(nn.Module):
     (W_r + i W_i) * (x_r + i x_i), evaluated as one real convolution. Real parts stand in front of
     imaginary parts.
 
-    Args:
-        in_chans: Complex channels of the input.
-        out_chans: Complex channels of the output.
-        bias: Whether real and imaginary outputs have a bias.
-
     Attributes:
         weight: (2, out_chans, in_chans, 3, 3), real and imaginary kernel.
     """
@@ -57,16 +52,9 @@ class OctaveConv2d(nn.Module):
 
     High to low: average pooling, then convolution; low to high: convolution, then nearest
     upsampling. A path of no channels is left out.
-
-    Args:
-        in_high: Complex channels of full resolution, input.
-        in_low: Complex channels of half resolution, input.
-        out_high: Complex channels of full resolution, output.
-        out_low: Complex channels of half resolution, output.
     """
 
     def __init__(self, in_high: int, in_low: int, out_high: int, out_low: int) -> None:
-        """Make the paths; each output has one bias."""
         super().__init__()
         self.high_to_high = ComplexConv2d(in_high, out_high)
         self.high_to_low = ComplexConv2d(in_high, out_low)
@@ -91,15 +79,9 @@ def upsample(low: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 class OctaveBlock(nn.Module):
-    """Five complex convolutions with ReLU between, octave ones but the last, with a residual.
-
-    Args:
-        chans: Complex channels.
-        low_chans: Those of them at half resolution.
-    """
+    """Five complex convolutions with ReLU between, octave ones but the last, with a residual."""
 
     def __init__(self, chans: int, low_chans: int) -> None:
-        """Make the layers."""
         super().__init__()
         high = chans - low_chans
         self.octaves = nn.ModuleList(
@@ -144,7 +126,6 @@ class DualOctConv(KspaceNetwork):
     """
 
     def __init__(self, num_blocks: int = 10, chans: int = 64, alpha: float = 0.125) -> None:
-        """Make the blocks."""
         super().__init__()
         complex_chans = chans // 2
         low_chans = round(alpha * complex_chans)

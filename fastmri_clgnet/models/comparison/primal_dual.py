@@ -20,15 +20,9 @@ from fastmri_clgnet.models.comparison.kspace_network import (
 
 
 class ProximalBlock(nn.Module):
-    """Four convolutions with ReLU between, in place of a proximal operator.
-
-    Args:
-        in_chans: Channels of the concatenated inputs.
-        chans: Width.
-    """
+    """Four convolutions with ReLU between, in place of a proximal operator."""
 
     def __init__(self, in_chans: int, chans: int) -> None:
-        """Make the convolutions."""
         super().__init__()
         widths = [in_chans, chans, chans, chans, 2]
         self.layers = nn.ModuleList(convolution(a, b) for a, b in itertools.pairwise(widths))
@@ -59,7 +53,6 @@ class PrimalDualNet(KspaceNetwork):
     """
 
     def __init__(self, num_iterations: int = 10, chans: int = 32) -> None:
-        """Make the blocks."""
         super().__init__()
         self.dual = nn.ModuleList(ProximalBlock(6, chans) for _ in range(num_iterations))
         self.primal = nn.ModuleList(ProximalBlock(4, chans) for _ in range(num_iterations))
