@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,14 +28,17 @@ def format_metrics(metrics: Metrics) -> str:
     return format_table(make_cells(rows))
 
 
-def save_validation_picture(path: Path, methods: Methods) -> None:
-    """Save the middle slice of the first validation volume, reconstructed by each module.
+class Slice(NamedTuple):
+    """A validation slice: reconstructions by method and target (height, width), and a title."""
 
-    Args:
-        path: The picture, .png or .pdf.
-        methods: Modules by the name to show, each with the data module that gives it validation
-            samples; the first one's target is shown.
-    """
+    images: dict[str, np.ndarray]
+    target: np.ndarray
+    max_value: float
+    title: str
+
+
+def middle_slice(methods: Methods) -> Slice:
+    """Reconstruct the middle slice of the first validation volume by each module."""
     images: dict[str, np.ndarray] = {}
     for name, (module, data) in methods.items():
         dataset = data.val_dataloader().dataset
@@ -51,5 +55,10 @@ def save_validation_picture(path: Path, methods: Methods) -> None:
             target = result["target"][0].float().cpu().numpy()
             max_value = float(result["max_value"][0])
             title = f"{result['fname'][0]}, slice {int(result['slice_num'][0])}"
+    return Slice(images, target, max_value, title)
+
+
+def save_validation_picture(path: Path, methods: Methods) -> None:
+    """Save the middle slice of the first validation volume, reconstructed by each module."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_comparison(path, images, target, max_value, title)
+    save_comparison(path, *middle_slice(methods))
