@@ -140,8 +140,7 @@ def convert(
 def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> None:
     """Write what the conversion is beside its files, or refuse what differs from an earlier run's.
 
-    Both are by name: settings, and the bytes of each volume's file. A volume that was not converted
-    then may have been fixed.
+    `volumes` are the sizes of the sources' files. One that was not converted then may be fixed.
     """
     path = out / RECORD
     settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
