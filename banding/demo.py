@@ -39,18 +39,12 @@ RUNS = {"without adversary": 0.0, "with adversary": 1.0}  # the weights of the f
 
 
 class BandedTarget:
-    """Adds bands along the readout to low signal of the target, then calls a host's transform.
+    """Adds bands along the readout to low signal of the target, then calls a host's transform."""
 
-    Args:
-        transform: Such as `fastmri.data.transforms.UnetDataTransform`.
-        amplitude: Of the bands' cosine, as a part of the slice's 99th percentile.
-    """
-
-    def __init__(self, transform: Callable[..., Any], amplitude: float = AMPLITUDE) -> None:
+    def __init__(self, transform: Callable[..., Any]) -> None:
         """Wrap the transform."""
         self.transform = transform
         self.mask_func = getattr(transform, "mask_func", None)
-        self.amplitude = amplitude
 
     def __call__(
         self, kspace: np.ndarray, mask: np.ndarray | None, target: np.ndarray, *sample: Any
@@ -60,7 +54,7 @@ class BandedTarget:
 
         level = np.quantile(target, 0.99)
         wave = np.cos(2 * math.pi / PERIOD * np.arange(target.shape[-1]))
-        bands = self.amplitude * level * wave * (target < THRESHOLD * level)
+        bands = AMPLITUDE * level * wave * (target < THRESHOLD * level)
         banded = np.maximum(target + bands, 0).astype(target.dtype)  # a magnitude, as before
         return self.transform(kspace, mask, banded, *sample)
 
@@ -79,17 +73,7 @@ class BandedData(Data):
 
 
 def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
-    """Train the U-Net that leaves bands, on one orientation.
-
-    Args:
-        root: Folder of the run.
-        epochs: How many.
-        seed: Of everything.
-        flags: More flags of train_clgnet.
-
-    Returns:
-        Its last checkpoint.
-    """
+    """Train the U-Net that leaves bands, on one orientation; gives its last checkpoint."""
     import pytorch_lightning as pl
 
     from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
@@ -200,11 +184,7 @@ def verdict(rows: dict[str, dict[str, float]]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status, of `demo` or 1 after an error in the input."""
-
-    def give(status: int) -> int:
-        return status
-
-    return cli.run(demo, argv, prog="python -m banding.demo", then=give)
+    return cli.run(demo, argv, prog="python -m banding.demo", then=lambda status: status)
 
 
 if __name__ == "__main__":

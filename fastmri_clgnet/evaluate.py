@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as csv_files
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,6 @@ def evaluate(
         InputError: If no reference can be read, or arguments do not fit.
     """
     settings = {name: _as_text(value) for name, value in locals().items()}
-    from fastmri_clgnet.evaluation.labels import folder_labels
     from fastmri_clgnet.evaluation.metrics import evaluate_folders
     from fastmri_clgnet.evaluation.statistics import summarise_methods
 
@@ -138,6 +138,24 @@ def evaluate(
     )
     summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
     return Evaluation(settings, names, volumes, summaries, differences, failures)
+
+
+def folder_labels(folders: Sequence[Path]) -> list[str]:
+    """Short names for folders: the part of their paths that tells them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    if len(set(parts)) < len(parts):
+        raise InputError("a folder of predictions is given twice")
+    if len(folders) == 1:
+        return [folders[0].resolve().name]
+    start = _common(parts)
+    end = _common([part[:start:-1] for part in parts])
+    return ["/".join(part[start : len(part) - end]) or part[-1] for part in parts]
+
+
+def _common(parts: Sequence[tuple[str, ...]]) -> int:
+    """How many leading elements all have in common."""
+    columns = list(zip(*parts, strict=False))
+    return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))
 
 
 def _as_text(value: Any) -> Any:

@@ -23,15 +23,7 @@ def format_value(column: str, value: Value, sign: str = "") -> str:
 
 
 def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) -> list[list[str]]:
-    """Texts of a table.
-
-    Args:
-        rows: Values by column, by row; the columns may differ from row to row.
-        names: What to call the rows; the others keep their key.
-
-    Returns:
-        The head, then the rows, each with its name in front.
-    """
+    """The head, then the rows, each with its name in front; columns may differ between rows."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = [["", *columns]]
     for key, row in rows.items():
@@ -41,16 +33,7 @@ def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) 
 
 
 def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
-    """Lay texts out in columns.
-
-    Args:
-        cells: Lines of the same length, the head first.
-        n_left: How many columns are aligned to the left; the others are to the right.
-        markdown: Whether to write a Markdown table, all to the left.
-
-    Returns:
-        The table, without a line break at the end.
-    """
+    """Lay lines of texts out in columns, the first n_left aligned to the left, in Markdown all."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     if markdown:
         lines = [*cells[:1], ["-" * width for width in widths], *cells[1:]]

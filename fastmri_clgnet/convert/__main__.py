@@ -12,14 +12,7 @@ READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Twix, Ni
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: Arguments; by default the process's.
-
-    Returns:
-        The exit status: 0, 1 if a volume or all could not be converted, 130 after Ctrl-C.
-    """
+    """Run the command; returns the exit status."""
     return cli.run(convert, argv, ("source", "out"), choices={"reader": ("from", READERS)})
 
 

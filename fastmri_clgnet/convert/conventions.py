@@ -32,11 +32,7 @@ class PlainKspace:
     recon_size: tuple[int, int] | None = None
 
     def image_size(self, path: Path, kspace: npt.NDArray) -> tuple[int, int]:
-        """The height and width that recon_size asks for, within (..., rows, columns).
-
-        Raises:
-            InputError: If it does not fit; it names the file.
-        """
+        """The height and width that recon_size asks for, within (..., rows, columns)."""
         rows, columns = kspace.shape[-2:]
         height, width = self.recon_size or (rows, columns)
         if not (0 < height <= rows and 0 < width <= columns):
@@ -50,19 +46,11 @@ class PlainKspace:
 def to_fastmri(
     kspace: npt.NDArray[np.complexfloating], convention: Convention, norm: Norm
 ) -> npt.NDArray[np.complex64]:
-    """Give k-space such that `fastmri.ifft2c` makes the same image of it, to the same scale.
+    """Give k-space (..., rows, columns) of which `fastmri.ifft2c` makes the same image.
 
-    Args:
-        kspace: (..., rows, columns), in one of these conventions of the image, in NumPy's words:
-            centred: fftshift(fft2(ifftshift(image))), fastMRI's and BART's;
-            plain: fft2(image), the centre of k-space in the corner;
-            shifted: fftshift(fft2(image)), the centre of k-space in the middle, but the image's
-            origin in the corner, so that every second sample has the other sign.
-        convention: Which.
-        norm: The FFT's normalisation, in NumPy's words; fastMRI's is "ortho".
-
-    Returns:
-        (..., rows, columns) complex64, centred and orthonormal.
+    centred: fftshift(fft2(ifftshift(image))), fastMRI's and BART's; plain: fft2(image); shifted:
+    fftshift(fft2(image)), with the image's origin in the corner, so that every second sample has
+    the other sign.
     """
     axes = (-2, -1)
     rows, columns = kspace.shape[-2:]
@@ -84,14 +72,7 @@ def to_fastmri(
 
 
 def center_is_in_the_middle(energy: npt.NDArray[np.floating]) -> bool:
-    """Whether k-space has its centre in the middle, not in the corner.
-
-    Args:
-        energy: (rows, columns), squared magnitude of k-space, summed over slices and coils.
-
-    Returns:
-        Whether the largest value is nearer to the middle, counted around the edges.
-    """
+    """Whether the largest energy, (rows, columns), is nearer to the middle than to the corner."""
     peak = np.unravel_index(np.argmax(energy), energy.shape)
     to_middle = sum(abs(p - n // 2) / n for p, n in zip(peak, energy.shape, strict=True))
     to_corner = sum(min(p, n - p) / n for p, n in zip(peak, energy.shape, strict=True))

@@ -89,18 +89,7 @@ class NumPy(PlainKspace, Simulation):
 
 
 def load_array(path: Path, key: str | None = None) -> npt.NDArray:
-    """Read an array, and never a pickle.
-
-    Args:
-        path: `.npy` or `.npz`.
-        key: Which of an `.npz` file; by default the only one, or 'kspace'.
-
-    Returns:
-        The array.
-
-    Raises:
-        InputError: If it cannot be read, or is empty.
-    """
+    """Read an array that is not empty, and never a pickle; `key` as in `NumPy`."""
     try:
         loaded = np.load(path, allow_pickle=False)
         array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)

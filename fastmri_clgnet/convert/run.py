@@ -113,7 +113,7 @@ def convert(
         raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies in the source {source}; give a folder elsewhere")
-    found, drawn = find_volumes(source, tuple(reader.suffixes), split, by, seed)
+    found = find_volumes(source, tuple(reader.suffixes), split, by, seed)
     mask.make(seed)  # refuses masks that cannot be drawn
     settings: dict[str, Any] = {"split": split, "by": by, "acquisition": acquisition, "seed": seed}
     settings |= {"source_format": getattr(reader, "name", type(reader).__name__)}
@@ -121,7 +121,7 @@ def convert(
         if dataclasses.is_dataclass(each) and not isinstance(each, type):
             settings |= dataclasses.asdict(each)
     sizes = {f"{one.split}/{one.name}": one.path.stat().st_size for one in found}
-    _record(out, settings, sizes, drawn)
+    _record(out, settings, sizes)
 
     from fastmri_clgnet.convert.writing import PARTIAL, Done, Job, attempt
 
@@ -137,44 +137,33 @@ def convert(
     return Conversion(out, [one for one in results if isinstance(one, Done)], list(failures))
 
 
-def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int], drawn: bool) -> None:
-    """Write what the conversion is beside its files, or compare it with an earlier run's.
+def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> None:
+    """Write what the conversion is beside its files, or refuse what differs from an earlier run's.
 
-    A volume that was not converted then may be fixed. Where the splits are the source's own,
-    volumes may be added, or taken away: those that were converted stay as they are. Drawn splits
-    depend on all names, which must stay the same.
-
-    Args:
-        out: The output folder.
-        settings: Everything that settles what is written.
-        volumes: Bytes of each volume's file, by split and name such as "train/a".
-        drawn: Whether the splits were drawn.
-
-    Raises:
-        InputError: If the output folder holds another conversion, or files of other origin.
+    `volumes` are the sizes of the sources' files. One that was not converted then may be fixed.
     """
     path = out / RECORD
     settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
     if path.is_file():
         try:
             earlier = json.loads(path.read_text(encoding="utf-8"))
-            recorded, before = dict(earlier["volumes"]), dict(earlier["settings"])
+            sizes, before = dict(earlier["volumes"]), dict(earlier["settings"])
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(
                 f"{path}: not the record of a conversion; give another output folder"
             ) from error
-        converted = {
-            name: size
-            for name, size in recorded.items()
-            if any((out / f"{challenge}_{name}.h5").is_file() for challenge in CHALLENGES)
-        }
-        names = set(recorded if drawn else converted)
-        now = set(volumes)
-        others = [f"{key} {before.get(key)}" for key in sorted({*before, *settings})
-                  if before.get(key) != settings.get(key)]  # fmt: skip
-        resized = [name for name, size in converted.items() if volumes.get(name, size) != size]
-        difference = ", ".join(others)
-        if names != now and (drawn or not (names < now or names > now)):
+        resized = [
+            name
+            for name, size in sizes.items()
+            if volumes.get(name) != size
+            and any((out / f"{challenge}_{name}.h5").is_file() for challenge in CHALLENGES)
+        ]
+        difference = ", ".join(
+            f"{key} {before.get(key)}"
+            for key in sorted({*before, *settings})
+            if before.get(key) != settings.get(key)
+        )
+        if sizes.keys() != volumes.keys():
             difference = difference or "other volumes"
         if resized:
             difference = difference or f"files of other sizes, such as {words(resized[:3])}"
@@ -183,7 +172,6 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int], drawn:
                 f"{path}: another conversion, with {difference}; repeat that one to continue it, "
                 "or give another output folder"
             )
-        volumes = converted | volumes
     else:
         for folder in sorted(out.glob("*coil_*")):
             if folder.name.startswith(CHALLENGES) and any(folder.iterdir()):

@@ -31,20 +31,7 @@ class Simulation:
     def kspace(
         self, path: Path, magnitude: npt.NDArray, seed: Sequence[int]
     ) -> tuple[npt.NDArray[np.complex64], dict[str, str | int | float]]:
-        """Give magnitude images a smooth phase or coil sensitivities, and noise; transform them.
-
-        Args:
-            path: The file, for errors.
-            magnitude: (slices, height, width), not negative.
-            seed: Of `numpy.random.default_rng`; settles what is drawn.
-
-        Returns:
-            Centred orthonormal k-space, (slices, [coils,] height, width) complex64, and the
-            attributes that say what was simulated.
-
-        Raises:
-            InputError: If noise, coils or the images make no sense.
-        """
+        """k-space (slices, [coils,] height, width) of magnitudes, and attributes that say so."""
         import fastmri
         import torch
 

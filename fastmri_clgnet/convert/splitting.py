@@ -16,40 +16,19 @@ By = Literal["volume", "folder", "prefix"]
 
 
 class Found(NamedTuple):
-    """A volume of a source.
-
-    Args:
-        path: Its file.
-        name: Of the volume, and of the file to write: the folders and the file joined by '_'.
-        split: train, val or test.
-    """
+    """A volume of a source, and the split it goes to."""
 
     path: Path
-    name: str
+    name: str  # of the file to write: its folders and itself joined by '_', without the ending
     split: str
 
 
 def find_volumes(
     source: Path, suffixes: tuple[str, ...], fractions: Sequence[float], by: By, seed: int
-) -> tuple[list[Found], bool]:
-    """Find the volumes of a source and settle the split of each.
-
-    Args:
-        source: Holds folders train, val or validation, and test, in upper or lower case; or files
-            to distribute; or is one file.
-        suffixes: Endings of the files to take, lower case.
-        fractions: As in `assign_splits`, for a source without such folders.
-        by: As in `assign_splits`.
-        seed: As in `assign_splits`.
-
-    Returns:
-        The volumes, sorted by split and name; and whether the splits were drawn.
-
-    Raises:
-        InputError: If there are none, two would get the same name, or some lie beside the folders
-            of the source's own splits.
-    """
-    names = _files(source, suffixes)
+) -> list[Found]:
+    """The volumes of a source by split and name; it may have splits of its own, else draw them."""
+    base = source.parent if source.is_file() else source
+    names = _files(source, base, suffixes)
     if not names:
         raise InputError(f"{source}: no files ending in {words(suffixes)}")
     own = {
@@ -68,25 +47,22 @@ def find_volumes(
     for name, split in (own or assign_splits(names, fractions, by, seed)).items():
         ending = next(ending for ending in suffixes if name.name.lower().endswith(ending))
         stem = "_".join(name.parts[bool(own) :])[: -len(ending)]
-        found.append(
-            Found(source.parent / name if source.is_file() else source / name, stem, split)
-        )
+        found.append(Found(base / name, stem, split))
     for (stem, split), count in Counter((one.name, one.split) for one in found).items():
         if count > 1:
             raise InputError(f"{source}: {count} files would be {split}/{stem}.h5; rename them")
-    return sorted(found, key=lambda one: (one.split, one.name)), not own
+    return sorted(found, key=lambda one: (one.split, one.name))
 
 
-def _files(source: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files with one of the endings, relative to the source, hidden ones left out."""
+def _files(source: Path, base: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of a source with one of the endings, relative to `base`, hidden ones left out."""
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    if source.is_file():
-        base, found = source.parent, [source]
-    else:
+    found = [source]
+    if base == source:
         # rglob follows no links, but a split's folder may be one
         links = [each for each in source.iterdir() if each.is_symlink() and _split_of(each.name)]
-        base, found = source, [path for folder in [source, *links] for path in folder.rglob("*")]
+        found = [path for folder in [source, *links] for path in folder.rglob("*")]
     return [
         path
         for path in sorted(path.relative_to(base) for path in found if path.is_file())
@@ -101,16 +77,7 @@ def _split_of(folder: str) -> str | None:
 
 
 def group_of(name: Path, by: By) -> str:
-    """What must stay together with a volume.
-
-    Args:
-        name: The file, relative to the source.
-        by: volume: nothing else. folder: the volumes of its first folder, such as a patient's.
-            prefix: those whose names agree up to the first '_', such as p01_s1_t2w and p01_s2_t2w.
-
-    Returns:
-        The name of its group.
-    """
+    """The name of what must stay together with a volume; `name` is relative to the source."""
     if by == "prefix":
         return name.name.split(".")[0].split("_")[0]
     return name.parts[0] if by == "folder" and len(name.parts) > 1 else str(name)
@@ -119,20 +86,7 @@ def group_of(name: Path, by: By) -> str:
 def assign_splits(
     names: Sequence[Path], fractions: Sequence[float], by: By, seed: int
 ) -> dict[Path, str]:
-    """Draw a split for each group of volumes.
-
-    Args:
-        names: Files relative to the source.
-        fractions: Of the groups for training, validation and test; they add up to 1.
-        by: What is drawn as one; see `group_of`.
-        seed: The same seed and names give the same splits.
-
-    Returns:
-        The split of each file. Every split with a fraction above 0 has at least one group.
-
-    Raises:
-        InputError: If the fractions cannot be met.
-    """
+    """Draw a split for each group of files; every fraction above 0 gets at least one group."""
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise InputError(
             f"split {words(fractions)}: expected fractions for {words(SPLITS)} that add up to 1"

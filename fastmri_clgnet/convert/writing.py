@@ -90,15 +90,7 @@ def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:
 
 
 def _write(path: Path, volume: Volume, job: Job) -> None:
-    """Write one volume as its split has it in fastMRI.
-
-    Training and validation volumes are fully sampled. Test volumes are undersampled by a mask that
-    the host draws from the file's name, and keep the reference of the full k-space, so that
-    reconstructions can be evaluated. What was acquired undersampled has no reference.
-
-    Raises:
-        InputError: If the volume was acquired undersampled and is to train or validate.
-    """
+    """Write one volume: a test volume undersampled, with the reference of its full k-space."""
     kspace, mask, target = volume.kspace, volume.mask, None
     attributes = dict(volume.attributes)
     split = job.volume.split
@@ -132,12 +124,7 @@ def _write(path: Path, volume: Volume, job: Job) -> None:
 def _test_mask(
     name: str, columns: int, acquired: tuple[int, int], job: Job
 ) -> tuple[npt.NDArray[np.bool_], int]:
-    """Draw a mask as the host does for validation: seeded by the file's name.
-
-    Returns:
-        The mask, (columns,) bool, and the acceleration that was asked for, as fastMRI's files have
-        it: what a random mask reaches differs from file to file.
-    """
+    """Draw a mask, (columns,) bool, as the host does for validation; its nominal acceleration."""
     mask_func, seed = job.mask.make(job.seed), tuple(map(ord, name))
     drawn, _ = mask_func((1, columns, 1), seed=seed)
     with temp_seed(mask_func.rng, seed):

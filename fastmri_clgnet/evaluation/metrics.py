@@ -81,19 +81,7 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
 def read_pair(
     target_path: Path, prediction_path: Path, challenge: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Read a reference and its reconstruction, cropped as fastMRI's evaluation crops them.
-
-    Args:
-        target_path: fastMRI's file.
-        prediction_path: The submission file.
-        challenge: "singlecoil" or "multicoil".
-
-    Returns:
-        Both (slices, width, width), width being the reference's.
-
-    Raises:
-        InputError: If one is missing, unreadable or of another shape; names the file.
-    """
+    """A reference and its reconstruction, cropped to (slices, width, width) as fastMRI does."""
     if not prediction_path.exists():
         raise InputError(
             f"{prediction_path}: no such file; expected one of that name for every reference"
@@ -122,10 +110,8 @@ def read_pair(
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
-    """All of the host's metrics of a volume (slices, height, width), and its slices' SSIM.
-
-    The host's SSIM of a volume is the mean of its slices'; each slice is handed to the host once.
-    """
+    """All of the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
+    # the host's SSIM of a volume is the mean of its slices'
     ssim = [
         float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
         for one, other in zip(target, prediction, strict=True)
@@ -151,27 +137,11 @@ def evaluate_folders(
     target_path: Path,
     predictions: Mapping[str, Path],
     challenge: str,
-    acquisition: str | None = None,
-    acceleration: int | None = None,
-    num_processes: int = 1,
+    acquisition: str | None,
+    acceleration: int | None,
+    num_processes: int,
 ) -> tuple[list[VolumeMetrics], list[str]]:
-    """Compare prediction folders with the references.
-
-    Args:
-        target_path: Folder of the references.
-        predictions: Folders of submission files by label.
-        challenge: "singlecoil" or "multicoil".
-        acquisition: Only volumes with this attribute.
-        acceleration: Only volumes with this attribute.
-        num_processes: Processes that share the files.
-
-    Returns:
-        What could be evaluated, in the order of predictions and of the references' names; and what
-        is wrong with the rest, one text for each file.
-
-    Raises:
-        InputError: If there is no such reference that can be opened, or a process died.
-    """
+    """Metrics by method and reference, and what is wrong with the rest; see `evaluate`."""
     targets, failures = _find_targets(target_path, acquisition, acceleration)
     jobs = [
         (target, name, method, folder, challenge)

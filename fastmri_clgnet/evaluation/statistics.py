@@ -42,12 +42,6 @@ def summarise(values: Sequence[float], confidence: float, resamples: int, seed: 
 
     The interval knows only of the volumes: repeated scans of one patient are not independent, and
     make it too narrow.
-
-    Args:
-        values: One for each volume.
-        confidence: Level of the interval, between 0 and 1.
-        resamples: Number of bootstrap samples.
-        seed: Of the resampling; the same seed and data give the same interval.
     """
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
@@ -72,20 +66,7 @@ def summarise_methods(
     resamples: int,
     seed: int,
 ) -> tuple[Summaries, Summaries]:
-    """Summarise every metric of every method, and what it differs by from the first method.
-
-    Args:
-        volumes: Of all methods.
-        methods: In the order to show; the others are compared with the first.
-        confidence: As for `summarise`, like the others.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
-
-    Returns:
-        The summaries of the values; and those of (method - first method), over the volumes that
-        both have. All volumes come first, then each acquisition, if there are several; methods
-        without volumes are left out.
-    """
+    """Summaries of every method, and of (method - first method) over the volumes of both."""
     volumes = sorted(volumes, key=lambda volume: volume.acquisition)
     first = {volume.file: volume.values for volume in volumes if volume.method == methods[0]}
     differences = [
@@ -117,15 +98,7 @@ def summarise_methods(
 
 
 def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
-    """Lay summaries out in cells, such as "0.0123 [0.0101, 0.0150]".
-
-    Args:
-        summaries: By group, method and metric.
-        sign: "+" writes the sign of positive values, too, for differences.
-
-    Returns:
-        The head, then a row for each group and method.
-    """
+    """A head and a row for each group and method, with cells such as "0.0123 [0.0101, 0.0150]"."""
     columns = {name: "PSNR (dB)" if name == "PSNR" else name for name in METRICS}
     rows = [["volumes", "method", "n", *columns.values()]]
     for group, methods in summaries.items():

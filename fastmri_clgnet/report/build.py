@@ -140,19 +140,12 @@ def report(
 
 
 class Shown(NamedTuple):
-    """What a report computes from images.
+    """What a report computes from images."""
 
-    Args:
-        notes: What is left out, and why.
-        evaluation: Metrics, zero-filled images first.
-        choices: Slices.
-        volumes: Their volumes by file.
-    """
-
-    notes: list[str]
-    evaluation: Evaluation | None = None
+    notes: list[str]  # what is left out, and why
+    evaluation: Evaluation | None = None  # zero-filled images first
     choices: Sequence[Choice] = ()
-    volumes: Mapping[str, Volume] = MappingProxyType({})
+    volumes: Mapping[str, Volume] = MappingProxyType({})  # of the choices, by file
 
 
 def _evaluate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,35 +32,21 @@ Frames = dict[str, dict[int, Frame]]  # by file and slice
 
 
 class Choice(NamedTuple):
-    """A slice to show.
+    """A slice to show."""
 
-    Args:
-        reason: Why: "worst", "median", "best", or "as asked".
-        file: The volume's file name.
-        slice_index: The slice, counted from 0.
-    """
-
-    reason: str
+    reason: str  # "worst", "median", "best" or "as asked"
     file: str
-    slice_index: int
+    slice_index: int  # counted from 0
 
 
 class Volume(NamedTuple):
-    """A volume's images, all in the data's units, and the scales that show them.
-
-    Args:
-        target: The reference, (slices, width, width).
-        reconstructions: Of the same shape, by method.
-        slice_ssim: SSIM of every slice, by method.
-        white: The grey scale's upper end: the reference's 99.5th percentile.
-        error_scale: The error maps' upper end: the largest 99.5th percentile of an error.
-    """
+    """A volume's images, (slices, width, width) in the data's units, and the scales' upper ends."""
 
     target: npt.NDArray[np.float32]
-    reconstructions: dict[str, npt.NDArray[np.float32]]
-    slice_ssim: dict[str, list[float]]
-    white: float
-    error_scale: float
+    reconstructions: dict[str, npt.NDArray[np.float32]]  # by method
+    slice_ssim: dict[str, list[float]]  # by method
+    white: float  # the reference's 99.5th percentile
+    error_scale: float  # the largest 99.5th percentile of an error
 
     def caption(self, method: str, index: int) -> str:
         """PSNR and SSIM of a slice, relative to the volume's largest value."""
@@ -131,42 +118,23 @@ def read_volume(
 
 
 def make_frames(choices: Sequence[Choice], volumes: Mapping[str, Volume], limit: int) -> Frames:
-    """Encode slices: all of the chosen volumes', or fewer, or in lower quality, as fits.
-
-    Args:
-        choices: What is shown; these slices are always among the images.
-        volumes: Their volumes by file.
-        limit: Bytes that all images may take, as they are in the page.
-    """
-    shown = [(choice.file, choice.slice_index) for choice in choices]
+    """Encode the chosen slices, and as many others, as good, as fit into `limit` bytes."""
+    shown = Counter((choice.file, choice.slice_index) for choice in choices)
     for quality, n_slices in _ATTEMPTS:
-        frames: Frames = {file: {} for file in volumes}
+        frames: Frames = {}
         size = 0
-        for file, index in _places(volumes, n_slices, shown):
-            frames[file][index] = frame = volumes[file].frame(index, quality)
-            length = sum(len(text) for part in frame for text in part.values())
-            size += length * (1 + shown.count((file, index)))
-            if size > limit:
-                break
+        for file, volume in volumes.items():
+            n_all = len(volume.target)
+            even = np.linspace(0, n_all - 1, min(n_slices, n_all)).round().astype(int).tolist()
+            chosen = {index for name, index in shown if name == file}
+            places = sorted({*(even if n_slices > 1 else []), *chosen})
+            frames[file] = {index: volume.frame(index, quality) for index in places}
+            for index, frame in frames[file].items():
+                length = sum(len(text) for part in frame for text in part.values())
+                size += length * (1 + shown[file, index])
         if size <= limit:
             break
-    for file, index in shown:  # what did not fit at the lowest quality either is shown all the same
-        if index not in frames[file]:
-            frames[file][index] = volumes[file].frame(index, quality)
     return frames
-
-
-def _places(
-    volumes: Mapping[str, Volume], n_slices: int, shown: Sequence[tuple[str, int]]
-) -> list[tuple[str, int]]:
-    """About n_slices of each volume, evenly spread, and those that must be among them."""
-    places = []
-    for file, volume in volumes.items():
-        n_all = len(volume.target)
-        even = np.linspace(0, n_all - 1, min(n_slices, n_all)).round().astype(int).tolist()
-        always = [index for name, index in shown if name == file]
-        places += [(file, i) for i in sorted({*(even if n_slices > 1 else []), *always})]
-    return places
 
 
 @functools.cache
@@ -189,14 +157,7 @@ def data_address(values: bytes, kind: str) -> str:
 def encode(
     image: npt.NDArray[np.float32], upper: float, quality: int, colours: bool = False
 ) -> str:
-    """Encode an image (height, width), shown from 0 to `upper`, as WebP in a data address.
-
-    Args:
-        image: The image.
-        upper: The value that is white, or the brightest colour.
-        quality: 0 to 100.
-        colours: Whether to use the error maps' colours, or grey.
-    """
+    """An image (height, width) from 0 to `upper`, in grey or `colours`, as WebP in an address."""
     levels = np.clip(np.rint(image * (255 / upper)), 0, 255).astype(np.uint8)
     picture = Image.fromarray(colour_table()[levels] if colours else levels)
     stream = io.BytesIO()

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple, get_args
 from fastmri_clgnet.cli import read_yaml
 from fastmri_clgnet.data.mask import Mask, MaskType
 from fastmri_clgnet.data.mri_data import Challenge, Data
-from fastmri_clgnet.data.volumes import list_files
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.evaluation.labels import folder_labels
+from fastmri_clgnet.evaluate import folder_labels
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.reconstruct import read_settings, reconstruct
 from fastmri_clgnet.training.checkpoint import BEST, LAST, checkpoint_dir
@@ -26,21 +25,13 @@ MASK_FLAGS = [field.name for field in fields(Mask)]
 
 
 class Source(NamedTuple):
-    """A method of the report.
-
-    Args:
-        label: Its name.
-        path: The run's folder, or the folder of reconstructions.
-        is_run: Which of them it is.
-        settings: config.yaml of the run, or what the first submission file says of itself.
-        mask: Of validation, or of the reconstructions; None if it is not known.
-    """
+    """A method of the report: a run's folder, or a folder of reconstructions."""
 
     label: str
     path: Path
     is_run: bool
-    settings: dict[str, Any]
-    mask: Mask | None
+    settings: dict[str, Any]  # config.yaml of the run, or what the first submission file says
+    mask: Mask | None  # of validation, or of the reconstructions; None if it is not known
 
     def command(self, target_path: Path | None) -> str | None:
         """The command that makes it again, if it is known."""
@@ -68,8 +59,7 @@ class Source(NamedTuple):
     def reconstructions(self, target_path: Path, challenge: Challenge, device: str) -> Path:
         """The folder of its reconstructions of the references.
 
-        A run's best checkpoint makes them with the run's mask, where it has not yet; a run without
-        a checkpoint has its own reconstructions/ taken, and is an error if there are none.
+        A run's best checkpoint makes them with the run's mask, where it has not yet.
         """
         if not self.is_run:
             return self.path
@@ -77,12 +67,9 @@ class Source(NamedTuple):
         checkpoint = next((place for place in places if place.is_file()), None)
         model = self.settings.get("model")
         if checkpoint is None and model != ZERO_FILLED:
-            own = self.path / "reconstructions"
-            if all((own / path.name).is_file() for path in list_files(target_path)):
-                return own
             raise InputError(
-                f"{self.path}: neither reconstructions of {target_path} nor a checkpoint to make "
-                "them with"
+                f"{self.path}: no checkpoint to reconstruct {target_path} with; give a folder of "
+                "reconstructions instead of this run"
             )
         folder = self.path / MADE
         # the folder is the report's own: what a checkpoint of earlier epochs made is outdated
@@ -167,10 +154,7 @@ def _look_at(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
 
 
 def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Path | None:
-    """Where the references are: as asked, else the validation volumes of the first run.
-
-    None if that run's data is not where its configuration says.
-    """
+    """As asked, else the first run's validation volumes; None if they are not where it says."""
     if target_path is not None:
         if not target_path.is_dir():
             raise InputError(f"--target-path {target_path}: no such folder")
@@ -193,11 +177,7 @@ def find_predictions(
     zero_filled: Path | None,
     device: str,
 ) -> tuple[dict[str, Path], list[str]]:
-    """The folders to compare by label, zero-filled images first, and notes on what is left out.
-
-    Zero-filled images are made in the folder `zero_filled`, if there is one, with the first mask
-    that is known.
-    """
+    """Folders by label, zero-filled images first, made with the first known mask; notes."""
     found = {
         source.label: source.reconstructions(target_path, challenge, device) for source in sources
     }

@@ -48,9 +48,7 @@ def test_own_splits(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     source = tmp_path / "s"
     (source / "Validation").symlink_to(tmp_path / "far")
-    found, drawn = find_volumes(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
-    assert not drawn
-    assert found == [
+    assert find_volumes(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0) == [
         (source / "TEST" / "b.NPY", "b", "test"),
         (source / "Train" / "p1" / "a.npy", "p1_a", "train"),
         (source / "Validation" / "a.npy", "a", "val"),

@@ -19,8 +19,7 @@ from fastmri import evaluate as host
 
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.evaluate import Evaluation, evaluate, main
-from fastmri_clgnet.evaluation.labels import folder_labels
+from fastmri_clgnet.evaluate import Evaluation, evaluate, folder_labels, main
 from fastmri_clgnet.evaluation.statistics import summarise
 from tests.helpers import small_volume
 
