@@ -89,6 +89,11 @@ def test_results_and_errors_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_ctrl_c_ends_both() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        next(map_in_fork(_interrupt, [Path("a.h5")]))
+    # Python has no handler where it was started in the background
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(map_in_fork(_interrupt, [Path("a.h5")]))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not multiprocessing.active_children()
