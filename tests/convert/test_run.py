@@ -319,7 +319,7 @@ def test_a_reader_of_ones_own(num_workers: int, tmp_path: Path) -> None:
 
 def test_a_reader_of_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes do not find its class: the files are converted in this one."""
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(_Text, "__module__", "__main__")
     (tmp_path / "in").mkdir()
     for name in "abc":
