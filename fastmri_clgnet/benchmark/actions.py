@@ -88,4 +88,4 @@ def _contrastive_loss(batch: int) -> CLGNetLoss:
         torch.save(vgg19(weights=None).features.state_dict(), path)
         features = VGG19Features(weights=path)
     weights = list(LAYER_WEIGHTS.values())
-    return CLGNetLoss(contrastive=ContrastiveLoss(features, weights, min(6, batch), seed=0))
+    return CLGNetLoss(contrastive=ContrastiveLoss(features, weights, min(6, batch)))
