@@ -298,7 +298,12 @@ def _center_problem(energy: npt.NDArray[np.float64]) -> Iterator[str]:
 
 
 def save(findings: Findings, json: Path | None = None) -> int:
-    """Print what was found, or write it to a JSON file; returns the exit status."""
+    """Print what was found, and write it where that is asked for; returns the exit status.
+
+    Args:
+        findings: Of `check`.
+        json: JSON file to write the result to, too; - prints it in place of the table.
+    """
     if json == Path("-"):
         print(dumps(findings.as_dict(), indent=2))
     else:

@@ -26,7 +26,6 @@ def write_fastmri_file(
     acquired: tuple[int, int] | None = None,
     pixel_mm: tuple[float, float] = (1.0, 1.0),
     acquisition: str = "unknown",
-    patient_id: str | None = None,
     attributes: Mapping[str, str | int | float] | None = None,
 ) -> None:
     """Write one volume as fastMRI's `SliceDataset` reads it; whole or not at all.
@@ -47,8 +46,8 @@ def write_fastmri_file(
             zero filled at its edges; fastMRI's masks then keep out of the rest. By default all.
         pixel_mm: Height and width of a pixel in millimetres.
         acquisition: Name of the sequence, such as "AXT2".
-        patient_id: Name of the patient; by default the file's stem.
-        attributes: More HDF5 attributes, or other values for those above.
+        attributes: More HDF5 attributes, or other values for those above and for patient_id, by
+            default the file's stem.
 
     Raises:
         InputError: If the arrays do not fit together, or are not finite.
@@ -72,7 +71,7 @@ def write_fastmri_file(
 
     values: dict[str, str | int | float] = {
         "acquisition": acquisition,
-        "patient_id": path.stem if patient_id is None else patient_id,
+        "patient_id": path.stem,
     }
     if target is not None:
         values |= {"max": float(target.max()), "norm": float(np.linalg.norm(target))}

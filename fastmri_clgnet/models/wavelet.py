@@ -43,12 +43,10 @@ def _periodic(x: torch.Tensor, before: int, after: int, dim: int) -> torch.Tenso
 
 def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
     """Sum of terms times weights; zero weights (the padding of short filters) cost nothing."""
-    total: torch.Tensor | None = None
-    for term, weight in zip(terms, weights, strict=True):
-        if weight != 0.0:
-            total = term * weight if total is None else total.add_(term, alpha=weight)
-    if total is None:
-        raise ValueError("a wavelet filter of zeros alone")
+    used = [(term, weight) for term, weight in zip(terms, weights, strict=True) if weight != 0.0]
+    total = used[0][0] * used[0][1]
+    for term, weight in used[1:]:
+        total.add_(term, alpha=weight)
     return total
 
 

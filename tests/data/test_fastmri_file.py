@@ -17,7 +17,9 @@ from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
 def test_host_reads_what_was_written(challenge: str, tmp_path: Path) -> None:
     kspace, target = small_volume(challenge, 0)
-    write_fastmri_file(tmp_path / "a.h5", kspace, target, acquisition="AXT2", patient_id="P")
+    write_fastmri_file(
+        tmp_path / "a.h5", kspace, target, acquisition="AXT2", attributes={"patient_id": "P"}
+    )
     dataset = SliceDataset(tmp_path, challenge)
     assert len(dataset) == 3
     for i in range(3):
