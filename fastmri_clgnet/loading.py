@@ -12,10 +12,15 @@ from fastmri.pl_modules import MriModule
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.training.checkpoint import MODEL_KEY, TRAINED_ON_KEY, completed
+from fastmri_clgnet.training.checkpoint import (
+    MODEL_KEY,
+    TRAINED_ON_KEY,
+    check_fit,
+    completed,
+)
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
@@ -30,6 +35,16 @@ class StoredModel(NamedTuple):
     state: dict[str, torch.Tensor]  # parameters and buffers, on the CPU
     # "challenge", "accelerations", "acquisitions" and "simulated" of the training data
     trained_on: dict[str, Any] = {}  # noqa: RUF012
+
+    def __str__(self) -> str:
+        """The file, and what is said of the training."""
+        said = self.trained_on
+        parts = [said["challenge"]] if "challenge" in said else []
+        parts += [words(said["acquisitions"])] if "acquisitions" in said else []
+        parts += [f"{words(said['accelerations'])}x"] if "accelerations" in said else []
+        parts += ["simulated"] if said.get("simulated") else []
+        trained = f", trained on: {', '.join(parts)}" if parts else ""
+        return f"{self.path} ({self.model}{trained})"
 
 
 def load(
@@ -52,7 +67,34 @@ def load(
     Raises:
         InputError: If the file cannot be used; says why.
     """
-    return build(read_model(Path(path), model)).to(device)
+    return build(read_model(find_weights(path), model)).to(device)
+
+
+def start_from(module: MriModule, weights: Path | str) -> StoredModel:
+    """Give a module the weights of a file, to be trained further.
+
+    Raises:
+        InputError: If they are of another model or size; says which flags they were trained with.
+    """
+    stored = read_model(find_weights(weights), name_of(module))
+    check_fit(stored.path, stored.state, stored.arguments, module, "another --init_weights")
+    module.load_state_dict(stored.state)
+    return stored
+
+
+def find_weights(weights: Path | str) -> Path:
+    """The file of weights that `load` reads.
+
+    Raises:
+        InputError: If there is no such file.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
+            "or .json of export"
+        )
+    return path
 
 
 def read_model(path: Path, model: str | None = None) -> StoredModel:

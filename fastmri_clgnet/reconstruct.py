@@ -197,14 +197,14 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
     return look_at_folder(folder, look)
 
 
-def load_module(checkpoint: Path | MriModule | None, model: str | None) -> MriModule:
+def load_module(checkpoint: Path | str | MriModule | None, model: str | None) -> MriModule:
     """The model in evaluation mode, loaded or copied; see `reconstruct`."""
-    from fastmri_clgnet.loading import build, read_model
+    from fastmri_clgnet.loading import build, find_weights, read_model
 
     if model not in (None, *MODELS):
         raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
-    if isinstance(checkpoint, Path):
-        return build(read_model(checkpoint, model))
+    if isinstance(checkpoint, Path | str):
+        return build(read_model(find_weights(checkpoint), model))
     if checkpoint is not None:
         return copy.deepcopy(checkpoint).cpu().eval()
     if model is None:

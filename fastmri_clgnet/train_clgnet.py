@@ -282,7 +282,7 @@ def run(args: Namespace, parser: cli.Parser) -> int:
     if args.mode == "test":
         test(module, data, **shared)
         return 0
-    more = {name: args[name] for name in ("on_nan", "checkpoint_minutes", "logger")}
+    more = {name: args[name] for name in ("init_weights", "on_nan", "checkpoint_minutes", "logger")}
     result = train(module, data, **shared, **more, flags=config_of(args, parser))
     cli.show(result if str(result) else None)
     return result.status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
+from fastmri_clgnet.data.augmentation import Change, augmented
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.data.volumes import check_finite
@@ -23,15 +24,17 @@ from fastmri_clgnet.errors import InputError
 
 
 class CheckedTransform:
-    """A data transform of the host that first refuses k-space and references with NaN or Inf."""
+    """A data transform of the host, behind a check for NaN and Inf and changes of the slice."""
 
     def __init__(
         self,
         transform: Callable[..., NamedTuple],
         refuse_nan: bool = True,
         one_coil: bool = False,
+        changes: Sequence[Change] = (),
     ) -> None:
         self.transform = transform
+        self.changes = changes
         self.refuse_nan = refuse_nan
         self.one_coil = one_coil
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
@@ -50,6 +53,9 @@ class CheckedTransform:
             check_finite(kspace, f"{fname}, slice {slice_num}")
             if target is not None:
                 check_finite(target, f"{fname}, slice {slice_num}", "reference")
+        if self.changes and target is not None:
+            shape = (target.shape[0], target.shape[1])
+            kspace, target, attrs = augmented(kspace, attrs, shape, *self.changes)
         values = kspace[None] if self.one_coil else kspace
         return self.transform(values, mask, target, attrs, fname, slice_num)
 
@@ -60,13 +66,15 @@ def make_transform(
     on_kspace: bool,
     use_seed: bool = True,
     refuse_nan: bool = True,
+    changes: Sequence[Change] = (),
 ) -> CheckedTransform:
     """The host's transform; `use_seed`: the file's name settles a volume's mask."""
     if not on_kspace:
-        return CheckedTransform(UnetDataTransform(challenge, mask_func, use_seed), refuse_nan)
+        host = UnetDataTransform(challenge, mask_func, use_seed)
+        return CheckedTransform(host, refuse_nan, changes=changes)
     # which zeroes the mask of a padded test volume that has no coil axis
     transform = VarNetDataTransform(mask_func, use_seed)
-    return CheckedTransform(transform, refuse_nan, one_coil=challenge == "singlecoil")
+    return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes)
 
 
 def collate_one_size(samples: list[Any]) -> Any:

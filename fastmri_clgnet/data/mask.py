@@ -11,7 +11,9 @@ from fastmri_clgnet.errors import InputError, words
 if TYPE_CHECKING:
     from fastmri.data.subsample import MaskFunc
 
-MaskType = Literal["random", "equispaced", "equispaced_fraction", "magic", "magic_fraction"]
+MaskType = Literal[
+    "random", "equispaced", "equispaced_fraction", "magic", "magic_fraction", "mixed"
+]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Mask:
     """What the host's masks of k-space columns are made from.
 
     Args:
-        mask_type: Type of k-space mask, fastMRI's name.
+        mask_type: Type of k-space mask, fastMRI's name; or mixed: random or equispaced_fraction,
+            drawn for each slice or volume.
         accelerations: Acceleration factors; one is drawn for each slice, or for each volume by its
             file name where a split has to be the same each time.
         center_fractions: Fraction of columns in the fully sampled centre, one for each
@@ -62,7 +65,13 @@ class Mask:
                     "alone would be more than all columns to sample; expected 0 < fraction <= 1 / "
                     "acceleration"
                 )
-        mask_func = create_mask_for_mask_type(self.mask_type, fractions, accelerations)
+        mask_func: MaskFunc
+        if self.mask_type == "mixed":
+            from fastmri_clgnet.data.mixed_mask import RandomOrEquispacedMaskFunc
+
+            mask_func = RandomOrEquispacedMaskFunc(fractions, accelerations)
+        else:
+            mask_func = create_mask_for_mask_type(self.mask_type, fractions, accelerations)
         mask_func.rng.seed(seed)
         return mask_func
 

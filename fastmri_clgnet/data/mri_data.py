@@ -10,9 +10,11 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 
 if TYPE_CHECKING:
+    from fastmri_clgnet.data.augmentation import Change
     from fastmri_clgnet.data.data_module import CheckedDataModule
 
 Challenge = Literal["singlecoil", "multicoil"]
+MIN_TRAIN_SIZE = 16  # what CLGNet takes
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Data:
             the same kind as in training.
         batch_size: Slices in a batch.
         num_workers: Processes that load data; 0 loads in this one.
+        augment: Whether training slices are mirrored, transposed, turned by up to 10 degrees, and
+            changed in contrast, phase and noise, anew in each epoch.
+        train_size: Train on the central columns and rows of k-space only, so many of each, that is
+            on images of lower resolution and the same field of view. None is all.
         demo_dir: Folder of the demo data set, made where it is missing. None is a cache folder of
             the user.
         test_path: Folder of test files; overrides data_path and test_split.
@@ -51,6 +57,8 @@ class Data:
     val_mask: Mask | None = None
     batch_size: int = 10
     num_workers: int = 4
+    augment: bool = False
+    train_size: int | None = None
     demo_dir: Path | None = None
     test_path: Path | None = None
     test_split: Literal["val", "test", "challenge"] = "test"
@@ -74,6 +82,8 @@ class Data:
                 f"batch_size {self.batch_size} and num_workers {self.num_workers}: expected 1 or "
                 "more, and 0 or more"
             )
+        if self.train_size is not None and self.train_size < MIN_TRAIN_SIZE:
+            raise InputError(f"train_size {self.train_size}: expected {MIN_TRAIN_SIZE} or more")
 
     @property
     def is_demo(self) -> bool:
@@ -106,6 +116,13 @@ class Data:
             return self.test_path
         return self.root() / f"{self.challenge}_{self.test_split if split == 'test' else split}"
 
+    def _changes(self) -> list[Change]:
+        """What changes the slices of the training."""
+        from fastmri_clgnet.data.augmentation import LowResolution, RandomChanges
+
+        size = [] if self.train_size is None else [LowResolution(self.train_size)]
+        return [*size, *([RandomChanges()] if self.augment else [])]
+
     def module(
         self, on_kspace: bool, seed: int = 42, distributed: bool = False
     ) -> CheckedDataModule:
@@ -133,7 +150,7 @@ class Data:
                 challenge=self.challenge,
                 # in training `OnNan` meets NaN, in all processes and with the number of the step
                 train_transform=make_transform(
-                    self.challenge, random, on_kspace, use_seed=False, refuse_nan=False
+                    self.challenge, random, on_kspace, False, False, self._changes()
                 ),
                 val_transform=make_transform(self.challenge, fixed, on_kspace),
                 test_transform=make_transform(self.challenge, test, on_kspace),

@@ -15,7 +15,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.reconstruct import Precision, describe, load_module
 from fastmri_clgnet.scan.output import checked_suffix, output_files, write_images
 from fastmri_clgnet.scan.reading import Reading, read_scan
-from fastmri_clgnet.scan.reconstruction import find_weights, out_of_domain, run, undersample
+from fastmri_clgnet.scan.reconstruction import out_of_domain, run, undersample
 
 if TYPE_CHECKING:
     from fastmri.pl_modules import MriModule
@@ -95,7 +95,7 @@ def reconstruct_file(
     read = str(volume)
     if mask is not None:
         volume = undersample(volume, mask)
-    module = load_module(None if checkpoint is None else find_weights(checkpoint), model)
+    module = load_module(checkpoint, model)
     warning = out_of_domain(module, volume)
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
         images = run(module, volume, device, batch_size, precision, bar.update)

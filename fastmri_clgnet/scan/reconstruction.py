@@ -107,28 +107,11 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
-    module = load_module(find_weights(weights), model)
+    module = load_module(weights, model)
     remark = out_of_domain(module, scan)
     if remark is not None:
         warnings.warn(remark, OutOfDomain, stacklevel=2)
     return run(module, scan, device, batch_size, precision, progress)
-
-
-def find_weights(weights: MriModule | Path | str) -> MriModule | Path:
-    """The file of weights, or the module as it is.
-
-    Raises:
-        InputError: If there is no such file.
-    """
-    if not isinstance(weights, str | Path):
-        return weights
-    path = Path(weights)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
-            "or .json of export"
-        )
-    return path
 
 
 def run(

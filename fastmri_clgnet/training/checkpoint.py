@@ -132,14 +132,28 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     Raises an `InputError` that says how they differ.
     """
     checkpoint = load_tensors(path, _EXPECTED)
-    state, expected = checkpoint.get("state_dict"), module.state_dict()
+    state = checkpoint.get("state_dict")
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(
             f"{path}: holds no 'state_dict' of tensors; expected a Lightning checkpoint"
         )
+    remedy = "another --default_root_dir or --ckpt_path, or start over with --ckpt_path none"
+    check_fit(path, state, checkpoint.get("hyper_parameters") or {}, module, remedy)
+    return checkpoint
+
+
+def check_fit(
+    path: Path,
+    state: Mapping[str, torch.Tensor],
+    arguments: Mapping[str, Any],
+    module: pl.LightningModule,
+    remedy: str,
+) -> None:
+    """Raise an `InputError` unless weights, made by these arguments, are of a module's network."""
+    expected = module.state_dict()
     shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
     same_shapes = shapes[0] == shapes[1]
-    theirs = completed(checkpoint.get("hyper_parameters") or {}, type(module))
+    theirs = completed(arguments, type(module))
     of_the_network = set(signature(type(module)).parameters) - _OF_THE_TRAINING
     compared = _WITHOUT_PARAMETERS if same_shapes else of_the_network
     differences = [
@@ -147,15 +161,13 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
         for name, value in module.hparams.items()
         if name in theirs and theirs[name] != value and name in compared
     ]
-    if same_shapes and not differences:
-        return checkpoint
     if differences:
         raise InputError(
             f"{path}: of another model or size, trained with {' '.join(differences)}. Give "
-            "these flags, or another --default_root_dir, or start over with --ckpt_path none"
+            f"these flags, or {remedy}"
         )
-    name = next(iter(state.keys() ^ expected.keys()), "sizes")
-    raise InputError(
-        f"{path}: of another model ({name} does not fit {type(module).__name__}). Give another "
-        "--default_root_dir or --ckpt_path, or start over with --ckpt_path none"
-    )
+    if not same_shapes:
+        name = next(iter(state.keys() ^ expected.keys()), "sizes")
+        raise InputError(
+            f"{path}: of another model ({name} does not fit {type(module).__name__}). Give {remedy}"
+        )

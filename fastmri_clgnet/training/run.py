@@ -49,6 +49,7 @@ def train(
     trainer: Mapping[str, Any] | None = None,
     default_root_dir: Path | None = None,
     ckpt_path: Path | str | None = None,
+    init_weights: Path | str | None = None,
     seed: int = 42,
     on_nan: NanAction = "stop",
     checkpoint_minutes: float = 30.0,
@@ -75,6 +76,9 @@ def train(
         ckpt_path: Checkpoint to continue from or to test: a file, 'last', 'best' or 'none' (start
             over). Default: the last one when training, the best one when testing, under
             default_root_dir.
+        init_weights: Weights to begin with, for fine-tuning: a checkpoint, or a file of `export`.
+            Unlike ckpt_path it brings no steps, no optimizer and no loss; a run that continues
+            from a checkpoint of its own ignores it.
         seed: Seed of weights, data order, masks and negatives.
         on_nan: What NaN or Inf in a training sample, the loss or a gradient does. stop: end with
             an error that names step, file and slice. skip: take no step on that batch, and count
@@ -98,6 +102,7 @@ def train(
     session = Session(module, data, trainer or {}, default_root_dir, seed)
     return session.train(
         None if ckpt_path is None else str(ckpt_path),
+        init_weights=init_weights,
         on_nan=on_nan,
         checkpoint_minutes=checkpoint_minutes,
         logger=logger,

@@ -25,6 +25,7 @@ from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.data.volumes import check_one_size, check_split
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.loading import start_from
 from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import (
     DEFAULT_MODEL,
@@ -200,6 +201,7 @@ class Session:
         self,
         ckpt_path: str | None,
         *,
+        init_weights: Path | str | None = None,
         on_nan: NanAction,
         checkpoint_minutes: float,
         logger: bool,
@@ -210,7 +212,14 @@ class Session:
         """Do what `train` does."""
         if keep_best and self.settings.get("limit_val_batches") == 0:
             raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
-        settings = {"on_nan": on_nan, "checkpoint_minutes": checkpoint_minutes, "logger": logger}
+        if init_weights is not None and find_checkpoint(ckpt_path, self.root) is None:
+            say(f"Starting with the weights of {start_from(self.module, init_weights)}")
+        settings = {
+            "init_weights": None if init_weights is None else str(init_weights),
+            "on_nan": on_nan,
+            "checkpoint_minutes": checkpoint_minutes,
+            "logger": logger,
+        }
         with _quiet():
             data, has_test = self.prepare(on_nan == "stop")
             with sole_run(self.root, self.evaluator.is_global_zero):
