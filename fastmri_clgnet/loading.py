@@ -89,7 +89,7 @@ def find_weights(weights: Path | str) -> Path:
         InputError: If there is no such file.
     """
     path = Path(weights)
-    if not path.is_file():
+    if not path.is_file() and path.suffix not in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
         raise InputError(
             f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
             "or .json of export"

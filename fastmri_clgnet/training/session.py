@@ -153,7 +153,9 @@ class Session:
             check_one_size(volumes, data.batch_size, takes_kspace(self.module))
             check_enough_volumes(len(volumes), n_volumes, str(folder))
             if mask is not None:
-                mask.check(volume.kspace_shape[-1] for volume in volumes)
+                size = data.train_size if split == "train" else None
+                widths = {volume.kspace_shape[-1] for volume in volumes}
+                mask.check(widths if size is None else {min(width, size) for width in widths})
             if split == "train":
                 self.trained_on = {
                     "challenge": data.challenge,

@@ -1,0 +1,30 @@
+"""Masks that are random or equispaced."""
+
+from __future__ import annotations
+
+import numpy as np
+from fastmri.data.subsample import EquispacedMaskFractionFunc, RandomMaskFunc
+
+from fastmri_clgnet.data.mixed_mask import RandomOrEquispacedMaskFunc
+
+
+def test_half_are_equispaced_as_the_hosts_are() -> None:
+    mixed = RandomOrEquispacedMaskFunc([0.08], [4])
+    host = EquispacedMaskFractionFunc([0.08], [4])
+    shape = (1, 128, 1)
+    equispaced = {host(shape, offset)[0].numpy().tobytes() for offset in range(8)}
+    masks = [mixed(shape, seed=seed)[0].numpy() for seed in range(400)]
+    is_equispaced = [mask.tobytes() in equispaced for mask in masks]
+    assert 0.42 < np.mean(is_equispaced) < 0.58
+    others = [mask for mask, known in zip(masks, is_equispaced, strict=True) if not known]
+    random = [RandomMaskFunc([0.08], [4])(shape, seed=seed)[0].numpy() for seed in range(200)]
+    spreads = [np.mean([mask.mean() for mask in each]) for each in (others, random)]
+    assert abs(spreads[0] - spreads[1]) < 0.01
+    assert len({mask.tobytes() for mask in others}) == len(others)
+
+
+def test_a_file_name_settles_which() -> None:
+    masks = [RandomOrEquispacedMaskFunc([0.08], [4])((1, 64, 1), seed=(1, 2)) for _ in range(3)]
+    for mask, n_centre in masks:
+        np.testing.assert_array_equal(mask, masks[0][0])
+        assert n_centre == 5
