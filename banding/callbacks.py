@@ -14,8 +14,6 @@ from banding.banding_module import BandingModule
 from banding.train_banding import SSIM_TOLERANCE
 from fastmri_clgnet.safe_loading import save_tensors
 
-# what belongs to the source's training, not to its model
-_OF_THE_TRAINING = {"optimizer_states", "lr_schedulers", "callbacks", "state_dict"}
 COLUMNS = {  # of the printed table: what is logged, its heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",
@@ -34,9 +32,9 @@ class KeepBest(Callback):
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
-        """Take the file to write, what the source's checkpoint holds, and its SSIM."""
+        """Take the file to write, what it holds beside the weights, and the SSIM before."""
         self.path = path
-        self.contents = {key: contents[key] for key in contents.keys() - _OF_THE_TRAINING}
+        self.contents = contents
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
         self.best = (False, -float("inf"))
         self.epoch = 0  # the one that is kept, counted from 1; 0 for none

@@ -68,7 +68,7 @@ class TurnedData(Data):
 def fine_tune(
     module: BandingModule,
     data: Data,
-    checkpoint: Path,
+    checkpoint: Path | str,
     *,
     trainer: Mapping[str, Any] | None = None,
     default_root_dir: Path | None = None,
@@ -84,8 +84,8 @@ def fine_tune(
     Args:
         module: The module around the reconstruction module of `checkpoint`.
         data: Data to train and validate on.
-        checkpoint: Of `train`: what is fine-tuned. All that it says of its model goes into
-            plain.ckpt.
+        checkpoint: What is fine-tuned: a file that `load` reads, or the name of shipped weights.
+            What it says of its model goes into plain.ckpt.
         trainer: As for `train`; max_steps counts training batches, the warm-up's included.
         default_root_dir: As for `train`; by default banding/MODEL/CHALLENGE[_demo] here.
         ckpt_path: As for `train`.
@@ -110,15 +110,15 @@ def fine_tune(
         print_row,
     )
     from banding.picture import save_bands
-    from fastmri_clgnet.loading import read_model
-    from fastmri_clgnet.safe_loading import load_tensors
+    from fastmri_clgnet.loading import as_checkpoint, find_weights, read_model
     from fastmri_clgnet.training.checkpoint import checkpoint_dir
     from fastmri_clgnet.training.session import Session
 
     settings = {"max_epochs": 10, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the validation says which epoch is kept")
-    model = read_model(checkpoint).model
+    source = read_model(find_weights(checkpoint))
+    model = source.model
     if data.challenge != "singlecoil" and not MODELS[model].multicoil:
         raise InputError(f"{checkpoint}: {model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
@@ -134,8 +134,7 @@ def fine_tune(
         print_heading()
         print_row("before", metrics["before"])
     written = checkpoint_dir(root) / PLAIN
-    contents = load_tensors(checkpoint, "a checkpoint that train_clgnet wrote")
-    keeper = KeepBest(written, contents, metrics["before"]["val_metrics/ssim"])
+    keeper = KeepBest(written, as_checkpoint(source), metrics["before"]["val_metrics/ssim"])
     run = session.train(
         None if ckpt_path is None else str(ckpt_path),
         on_nan=on_nan,
@@ -184,7 +183,8 @@ def build_parser(showing: bool = False) -> cli.Parser:
         "--checkpoint",
         type=Path,
         required=True,
-        help="Checkpoint of train_clgnet to fine-tune; it says which model it is, and its size.",
+        help="What to fine-tune: a checkpoint of train_clgnet, a file of export, or the name of "
+        "weights of the package; it says which model it is, and its size.",
     )
     (module,) = constructors([MODULE], showing)
     betas = inspect.signature(module).parameters["adam_betas"].default
@@ -192,7 +192,7 @@ def build_parser(showing: bool = False) -> cli.Parser:
         "--adam_betas", type=tuple[float, float], default=betas, help="Of both networks' Adam."
     )
     for source, skip in (
-        (train, SHELL),
+        (train, {*SHELL, "init_weights"}),
         (module, {"reconstructor", "adam_betas"}),
         (Data, set()),
         (paper_objective, set()),
@@ -211,10 +211,10 @@ def run(argv: Sequence[str]) -> int:
     import pytorch_lightning as pl
 
     from banding.banding_module import BandingModule
-    from fastmri_clgnet.loading import build, read_model
+    from fastmri_clgnet.loading import build, find_weights, read_model
 
     pl.seed_everything(args.seed, workers=True)
-    source = read_model(args.checkpoint)
+    source = read_model(find_weights(args.checkpoint))
     reconstructor = build(source).train()
     demo = args.data_path is None
     if args.default_root_dir is None:

@@ -1,23 +1,41 @@
-"""The command `python -m fastmri_clgnet`: the list of commands."""
+"""The command `python -m fastmri_clgnet`: the list of commands, and any of them by name."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
+from collections.abc import Sequence
 
 COMMANDS = {
     "train_clgnet": "train a model, test it and save submission files",
-    "reconstruct": "reconstruct the volumes of a folder with a trained model",
+    "reconstruct": "reconstruct a scan, or the volumes of a folder, with a trained model",
     "evaluate": "NMSE, PSNR and SSIM of reconstructions, with confidence intervals",
     "report": "one HTML page about runs and reconstructions",
     "check": "check a data set in fastMRI's format, file by file",
     "convert": "convert other data into fastMRI's format",
     "export": "a checkpoint's weights, to share",
+    "weights": "the trained weights that ship with the package",
     "benchmark": "time, memory, operations and quality of the models",
 }
 
 
-def main() -> int:
-    """Print the commands."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that is named first, else print what there is; returns the exit status."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0] in COMMANDS:
+        home = f"fastmri_clgnet.{given[0]}"
+        spec = importlib.util.find_spec(home)
+        is_package = spec is not None and spec.submodule_search_locations is not None
+        module = importlib.import_module(f"{home}.__main__" if is_package else home)
+        status: int = module.main(given[1:])
+        return status
+    if given and given[0] not in ("-h", "--help"):
+        print(
+            f"error: {given[0]}: no such command; expected one of {', '.join(COMMANDS)}",
+            file=sys.stderr,
+        )
+        return 2
     print("CLGNet for fastMRI. Commands, each with --help:\n")
     for name, text in COMMANDS.items():
         print(f"  python -m fastmri_clgnet.{name:14}{text}")

@@ -6,13 +6,19 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, write_json
 
+if TYPE_CHECKING:
+    import torch
 
-def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path, Path]:
+
+def export(
+    checkpoint: Path, out: Path, model: str | None = None, half: bool = False
+) -> tuple[Path, Path]:
     """Write the weights of a training checkpoint and the arguments of its model's constructor.
 
     OUT.safetensors and OUT.json hold no optimizer and no code; fastmri_clgnet.load and reconstruct
@@ -22,6 +28,7 @@ def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path,
         checkpoint: A checkpoint of train_clgnet.
         out: The files' common name; a suffix .safetensors or .json is ignored.
         model: Which model it is of, as train_clgnet's --model has it, where it does not say so.
+        half: Whether the weights are stored as float16, at half the size; they are read as float32.
 
     Returns:
         The weights (safetensors) and the arguments (JSON).
@@ -54,10 +61,20 @@ def export(checkpoint: Path, out: Path, model: str | None = None) -> tuple[Path,
     out.parent.mkdir(parents=True, exist_ok=True)
     # safetensors refuses tensors that share memory
     state = {name: values.contiguous().clone() for name, values in stored.state.items()}
+    if half:
+        state = {name: _half(name, values, checkpoint) for name, values in state.items()}
     with atomic_path(weights) as temporary:
         temporary.write_bytes(save(state))
     write_json(arguments, contents)
     return weights, arguments
+
+
+def _half(name: str, values: torch.Tensor, checkpoint: Path) -> torch.Tensor:
+    """Round to float16; whole numbers stay what they are."""
+    rounded = values.half() if values.is_floating_point() else values
+    if not rounded.isfinite().all():
+        raise InputError(f"{checkpoint}: {name} is too large for float16; export without --half")
+    return rounded
 
 
 def show(written: tuple[Path, Path]) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytorch_lightning as pl
 import torch
 from fastmri.pl_modules import MriModule
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from fastmri_clgnet.training.checkpoint import (
     check_fit,
     completed,
 )
+from fastmri_clgnet.weights import shipped
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 _EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
@@ -53,7 +55,8 @@ def load(
     """Load a trained model, ready for use; no code that the file may hold is run.
 
     Args:
-        path: A checkpoint of train_clgnet, or either file of `python -m fastmri_clgnet.export`.
+        path: The name of weights that ship with the package (`python -m fastmri_clgnet weights`), a
+            checkpoint of train_clgnet, or either file of `python -m fastmri_clgnet.export`.
         device: Where to put it.
         model: The choice of train_clgnet's --model, for checkpoints that do not say it.
 
@@ -82,19 +85,35 @@ def start_from(module: MriModule, weights: Path | str) -> StoredModel:
     return stored
 
 
+def as_checkpoint(stored: StoredModel) -> dict[str, Any]:
+    """What a checkpoint of `train` says of its model; Lightning and `load` read it."""
+    return {
+        "pytorch-lightning_version": pl.__version__,
+        "epoch": 0,
+        "global_step": 0,
+        "hyper_parameters": stored.arguments,
+        MODEL_KEY: stored.model,
+        TRAINED_ON_KEY: stored.trained_on,
+        "state_dict": stored.state,
+    }
+
+
 def find_weights(weights: Path | str) -> Path:
-    """The file of weights that `load` reads.
+    """The file of weights that are given by name, for those of the package, or by path.
 
     Raises:
         InputError: If there is no such file.
     """
     path = Path(weights)
-    if not path.is_file() and path.suffix not in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
+    if path.is_file() or path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
+        return path
+    names = shipped()
+    if str(weights) not in names:
         raise InputError(
-            f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
-            "or .json of export"
+            f"{path}: no such weights; expected a checkpoint of train_clgnet, the .safetensors or "
+            f".json of export, or a name: {', '.join(names)}"
         )
-    return path
+    return names[str(weights)]
 
 
 def read_model(path: Path, model: str | None = None) -> StoredModel:
@@ -195,6 +214,11 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: no such file; expected it beside the {ARGUMENTS_SUFFIX} of export"
         )
     try:
-        return load_file(path)
+        # stored as float16, at half the size, or as they were trained
+        return {name: _single(values) for name, values in load_file(path).items()}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file ({error}); export it again") from error
+
+
+def _single(values: torch.Tensor) -> torch.Tensor:
+    return values.float() if values.dtype == torch.float16 else values

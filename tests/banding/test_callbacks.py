@@ -57,7 +57,7 @@ def test_the_best_epoch_is_kept(
     epochs: list[tuple[float, float]], kept: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "checkpoints" / "plain.ckpt"
-    contents = {"hyper_parameters": {"chans": 1}, "optimizer_states": [1]}
+    contents = {"hyper_parameters": {"chans": 1}}
     module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1)
     keeper = KeepBest(path, contents, ssim_before=0.8)
     for epoch, (score, ssim) in enumerate(epochs, 1):

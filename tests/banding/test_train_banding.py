@@ -15,6 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from banding import score, train_banding
 from fastmri_clgnet import reconstruct, train_clgnet
+from fastmri_clgnet.export import export
+from fastmri_clgnet.loading import read_model
+from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.training.checkpoint import MODEL_KEY, TRAINED_ON_KEY
 from tests.helpers import MASK, QUIET, SMALL
 
 FLAGS = [*QUIET, "--batch_size", "1", "--log_every_n_steps", "1", "--adversary_chans", "4"]
@@ -85,10 +89,15 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     # the plain model: all that the source says of it, with other weights
     written = root / "checkpoints" / "plain.ckpt"
     before, after = read(source), read(written)
-    assert before.keys() - after.keys() == {"optimizer_states", "lr_schedulers", "callbacks"}
-    assert after["hyper_parameters"] == before["hyper_parameters"]
+    for key in ("hyper_parameters", MODEL_KEY, TRAINED_ON_KEY):
+        assert after[key] == before[key]
     assert after["state_dict"].keys() == before["state_dict"].keys()
     assert any(not torch.equal(after["state_dict"][k], v) for k, v in before["state_dict"].items())
+
+    # Lightning reads it
+    ours = MODELS[model].module.load_from_checkpoint(written, **MODELS[model].fixed)
+    for name, values in ours.state_dict().items():
+        torch.testing.assert_close(values, after["state_dict"][name], rtol=0, atol=0)
 
     # train_clgnet and reconstruct read it, and agree with each other and with the fine-tuning
     test = ["--model", model, "--challenge", challenge, *network, *QUIET, *data, "--mode", "test"]
@@ -161,7 +170,7 @@ def test_bad_input_is_one_error(
     torch.save({"state_dict": {"weight": torch.zeros(1)}}, "other.ckpt")
     source = str(pretrained("dccnn", "singlecoil", [], [*data, "--limit_train_batches", "1"]))
     for name, more, message in (
-        ("nowhere.ckpt", [], "nowhere.ckpt: no such file"),
+        ("nowhere.ckpt", [], "nowhere.ckpt: no such weights"),
         ("other.ckpt", [], "other.ckpt: holds no weights"),
         (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
@@ -173,3 +182,17 @@ def test_bad_input_is_one_error(
     never = ["--check_val_every_n_epoch", "5", "--max_epochs", "1"]
     assert train_banding.main(["--checkpoint", source, *FLAGS, *data, *never]) == 1
     assert "plain.ckpt: not written, since no validation" in capsys.readouterr().err
+
+
+def test_fine_tunes_exported_weights(
+    small_run: Path, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export(small_run / "checkpoints" / "best.ckpt", Path("weights"), half=True)
+    data = ["--data_path", str(small_dataset), "--limit_train_batches", "1"]
+    command = ["--checkpoint", "weights.safetensors", *FLAGS, *data, "--max_epochs", "1"]
+    assert train_banding.main(command) == 0
+    written = read_model(Path("banding/clgnet/singlecoil/checkpoints/plain.ckpt"))
+    source = read_model(Path("weights.safetensors"))
+    assert (written.model, written.arguments) == (source.model, source.arguments)
+    assert written.trained_on == source.trained_on
