@@ -117,7 +117,7 @@ def test_a_run_that_is_killed_again_and_again_ends(small_dataset: Path, tmp_path
     chooser, killed = random.Random(0), 0
     status = -9
     while status == -9 and killed < 40:
-        _, status = run([*command, str(tmp_path / "run")], seconds * chooser.uniform(0.2, 0.7))
+        _, status = run([*command, str(tmp_path / "run")], seconds * chooser.uniform(0.1, 0.5))
         killed += status == -9
         assert_all_whole(tmp_path)
     assert killed >= 2
