@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 from fastmri_clgnet.files import atomic_path, write_json
 
-DECIMALS = {"NMSE": 4, "PSNR (dB)": 2, "SSIM": 4}  # by column; others have 4 significant digits
+DECIMALS = {
+    "NMSE": 4,
+    "PSNR (dB)": 2,
+    "PSNR from": 2,
+    "PSNR to": 2,
+    "SSIM": 4,
+}  # by column; others have 4 significant digits
 Value = float | int | str | None
 Row = Mapping[str, Value]
 Cells = Sequence[Sequence[str]]

@@ -11,9 +11,10 @@ from fastmri_clgnet.benchmark.ablation import ablation
 from fastmri_clgnet.benchmark.speed import speed
 from fastmri_clgnet.benchmark.table1 import table1
 from fastmri_clgnet.benchmark.table2 import table2
+from fastmri_clgnet.benchmark.weights import weights
 from fastmri_clgnet.tables import Table
 
-BENCHMARKS = {each.__name__: each for each in (ablation, table1, table2, speed)}
+BENCHMARKS = {each.__name__: each for each in (ablation, table1, table2, speed, weights)}
 TRAINS = (ablation, table1)
 
 
