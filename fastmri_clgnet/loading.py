@@ -1,4 +1,4 @@
-"""Trained models from files: training checkpoints, and the weights that `export` writes."""
+"""Trained models from files: training checkpoints, what `export` writes, fastMRI's weights."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from safetensors.torch import load_file
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.plain_weights import recognise
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.training.checkpoint import MODEL_KEY, TRAINED_ON_KEY, completed
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
-_EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
+_EXPECTED = (
+    "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, or the plain "
+    "state dictionary of fastMRI's Unet or VarNet"
+)
 
 
 class StoredModel(NamedTuple):
@@ -38,16 +42,19 @@ def load(
     """Load a trained model, ready for use; no code that the file may hold is run.
 
     Args:
-        path: A checkpoint of train_clgnet, or either file of `python -m fastmri_clgnet.export`.
+        path: A checkpoint of train_clgnet, either file of `python -m fastmri_clgnet.export`, or a
+            plain state dictionary of fastMRI's U-Net or E2E-VarNet, such as the published
+            brain_leaderboard_state_dict.pt, whose sizes are inferred from the shapes.
         device: Where to put it.
-        model: The choice of train_clgnet's --model, for checkpoints that do not say it.
+        model: The choice of train_clgnet's --model, for checkpoints that do not say it. A plain
+            state dictionary says it by its names.
 
     Returns:
         The model in evaluation mode. Image models (clgnet, unet) map normalised zero-filled
         magnitude images (batch, height, width), as `fastmri.data.transforms.UnetDataTransform`
         gives them, to such images; k-space models take masked_kspace and mask of
         `VarNetDataTransform` with a batch axis, and give magnitude images (batch, height, width).
-        The bare network is its attribute (`.clgnet`, `.unet`, `.network`).
+        The bare network is its attribute (`.clgnet`, `.unet`, `.varnet`, `.network`).
 
     Raises:
         InputError: If the file cannot be used; says why.
@@ -67,9 +74,15 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
         name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
         trained_on = contents.get(TRAINED_ON_KEY)
         state = contents.get("state_dict")
+        if contents and _are_tensors(contents):
+            try:
+                name, arguments, state = recognise(contents)
+            except ValueError as error:
+                raise InputError(f"{path}: holds {error}; expected {_EXPECTED}") from error
     if not _are_tensors(state) or not isinstance(arguments, dict):
         raise InputError(
-            f"{path}: holds no weights with their model's arguments; expected {_EXPECTED}"
+            f"{path}: holds no weights with their model's arguments, but a dictionary of "
+            f"{_keys(contents)}; expected {_EXPECTED}"
         )
     if name is not None and model not in (None, name):
         raise InputError(f"{path}: of the model {name}, not of {model}")
@@ -123,6 +136,12 @@ def build(stored: StoredModel) -> MriModule:
 
 def _are_tensors(state: Any) -> bool:
     return isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())
+
+
+def _keys(contents: dict[str, Any]) -> str:
+    """The first keys of a dictionary that nobody here may have written, for an error."""
+    names = [str(key)[:40] for key in list(contents)[:6]]
+    return ", ".join(names + ["..."] * (len(contents) > 6)) or "nothing"
 
 
 def weights_digest(state: dict[str, torch.Tensor]) -> str:

@@ -45,7 +45,7 @@ class Sensitivities(SensitivityModel):
 
     def __init__(self, chans: int, num_pools: int, mask_center: bool = True) -> None:
         super().__init__(chans, num_pools, mask_center=mask_center)
-        self.norm_unet = StableNormUnet.of(self.norm_unet)
+        self.norm_unet: NormUnet = StableNormUnet.of(self.norm_unet)
 
     @classmethod
     def of(cls, host: SensitivityModel) -> Sensitivities:

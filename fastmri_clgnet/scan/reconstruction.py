@@ -125,8 +125,8 @@ def find_weights(weights: MriModule | Path | str) -> MriModule | Path:
     path = Path(weights)
     if not path.is_file():
         raise InputError(
-            f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
-            "or .json of export"
+            f"{path}: no such weights; expected a checkpoint of train_clgnet, the .safetensors or "
+            ".json of export, or fastMRI's published weights"
         )
     return path
 
