@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -46,8 +47,8 @@ def load(
             plain state dictionary of fastMRI's U-Net or E2E-VarNet, such as the published
             brain_leaderboard_state_dict.pt, whose sizes are inferred from the shapes.
         device: Where to put it.
-        model: The choice of train_clgnet's --model, for checkpoints that do not say it. A plain
-            state dictionary says it by its names.
+        model: The choice of train_clgnet's --model, for checkpoints that do not say it. The names
+            of their tensors say it where it is fastMRI's U-Net or E2E-VarNet.
 
     Returns:
         The model in evaluation mode. Image models (clgnet, unet) map normalised zero-filled
@@ -87,6 +88,9 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
     if name is not None and model not in (None, name):
         raise InputError(f"{path}: of the model {name}, not of {model}")
     name = model if name is None else name
+    if name is None:  # as in checkpoints of fastMRI's own modules
+        with contextlib.suppress(ValueError):
+            name = recognise(state).model
     if name is None:
         raise InputError(
             f"{path}: does not say which model it is of; name it, one of {', '.join(MODELS)} "

@@ -107,7 +107,8 @@ def test_the_hosts_lightning_modules(tmp_path: Path) -> None:
             assert torch.equal(load(path)(kspace, mask, 4), expected)
         contents = {"state_dict": varnet.state_dict(), "hyper_parameters": dict(varnet.hparams)}
         torch.save(contents, tmp_path / "b.ckpt")
-        assert torch.equal(load(tmp_path / "b.ckpt", model="varnet")(kspace, mask, 4), expected)
+        for model in (None, "varnet"):
+            assert torch.equal(load(tmp_path / "b.ckpt", model=model)(kspace, mask, 4), expected)
 
 
 def test_a_varnet_of_one_coil_has_no_sensitivity_model(tmp_path: Path) -> None:
