@@ -1,7 +1,8 @@
-"""Trained models from files: training checkpoints, and the weights that `export` writes."""
+"""Trained models from files: training checkpoints, what `export` writes, fastMRI's weights."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of
+from fastmri_clgnet.plain_weights import recognise
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.training.checkpoint import (
     MODEL_KEY,
@@ -25,7 +27,10 @@ from fastmri_clgnet.training.checkpoint import (
 from fastmri_clgnet.weights import shipped
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
-_EXPECTED = "a checkpoint that train_clgnet wrote, or the .safetensors and .json of export"
+_EXPECTED = (
+    "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, or the plain "
+    "state dictionary of fastMRI's Unet or VarNet"
+)
 
 
 class StoredModel(NamedTuple):
@@ -56,16 +61,19 @@ def load(
 
     Args:
         path: The name of weights that ship with the package (`python -m fastmri_clgnet weights`), a
-            checkpoint of train_clgnet, or either file of `python -m fastmri_clgnet.export`.
+            checkpoint of train_clgnet, either file of `python -m fastmri_clgnet.export`, or a plain
+            state dictionary of fastMRI's U-Net or E2E-VarNet, such as the published
+            brain_leaderboard_state_dict.pt, whose sizes are inferred from the shapes.
         device: Where to put it.
-        model: The choice of train_clgnet's --model, for checkpoints that do not say it.
+        model: The choice of train_clgnet's --model, for checkpoints that do not say it. The names
+            of their tensors say it where it is fastMRI's U-Net or E2E-VarNet.
 
     Returns:
         The model in evaluation mode. Image models (clgnet, unet) map normalised zero-filled
         magnitude images (batch, height, width), as `fastmri.data.transforms.UnetDataTransform`
         gives them, to such images; k-space models take masked_kspace and mask of
         `VarNetDataTransform` with a batch axis, and give magnitude images (batch, height, width).
-        The bare network is its attribute (`.clgnet`, `.unet`, `.network`).
+        The bare network is its attribute (`.clgnet`, `.unet`, `.varnet`, `.network`).
 
     Raises:
         InputError: If the file cannot be used; says why.
@@ -111,7 +119,7 @@ def find_weights(weights: Path | str) -> Path:
     if str(weights) not in names:
         raise InputError(
             f"{path}: no such weights; expected a checkpoint of train_clgnet, the .safetensors or "
-            f".json of export, or a name: {', '.join(names)}"
+            f".json of export, fastMRI's published weights, or a name: {', '.join(names)}"
         )
     return names[str(weights)]
 
@@ -128,13 +136,22 @@ def read_model(path: Path, model: str | None = None) -> StoredModel:
         name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
         trained_on = contents.get(TRAINED_ON_KEY)
         state = contents.get("state_dict")
+        if contents and _are_tensors(contents):
+            try:
+                name, arguments, state = recognise(contents)
+            except ValueError as error:
+                raise InputError(f"{path}: holds {error}; expected {_EXPECTED}") from error
     if not _are_tensors(state) or not isinstance(arguments, dict):
         raise InputError(
-            f"{path}: holds no weights with their model's arguments; expected {_EXPECTED}"
+            f"{path}: holds no weights with their model's arguments, but a dictionary of "
+            f"{_keys(contents)}; expected {_EXPECTED}"
         )
     if name is not None and model not in (None, name):
         raise InputError(f"{path}: of the model {name}, not of {model}")
     name = model if name is None else name
+    if name is None:  # as in checkpoints of fastMRI's own modules
+        with contextlib.suppress(ValueError):
+            name = recognise(state).model
     if name is None:
         raise InputError(
             f"{path}: does not say which model it is of; name it, one of {', '.join(MODELS)} "
@@ -184,6 +201,12 @@ def build(stored: StoredModel) -> MriModule:
 
 def _are_tensors(state: Any) -> bool:
     return isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())
+
+
+def _keys(contents: dict[str, Any]) -> str:
+    """The first keys of a dictionary that nobody here may have written, for an error."""
+    names = [str(key)[:40] for key in list(contents)[:6]]
+    return ", ".join(names + ["..."] * (len(contents) > 6)) or "nothing"
 
 
 def weights_digest(state: dict[str, torch.Tensor]) -> str:

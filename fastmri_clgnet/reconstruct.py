@@ -93,8 +93,9 @@ def reconstruct(
     Args:
         data_path: Folder of fastMRI's files, such as DATA/singlecoil_test.
         output_path: Folder of the submission files.
-        checkpoint: Checkpoint of train_clgnet, or what export made of one. In Python also a
-            module, which is copied and not changed.
+        checkpoint: Checkpoint of train_clgnet, what export made of one, or fastMRI's published
+            weights of its U-Net or E2E-VarNet. In Python also a module, which is copied and not
+            changed.
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         challenge: Kind of data. None is what the first file holds.
         mask: How fully sampled files are undersampled.
@@ -204,7 +205,14 @@ def load_module(checkpoint: Path | str | MriModule | None, model: str | None) ->
     if model not in (None, *MODELS):
         raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
     if isinstance(checkpoint, Path | str):
-        return build(read_model(find_weights(checkpoint), model))
+        module = build(read_model(find_weights(checkpoint), model))
+        for name in ("in_chans", "out_chans"):
+            if module.hparams.get(name, 1) != 1:
+                raise InputError(
+                    f"{checkpoint}: a network with {name} {module.hparams[name]}; expected one "
+                    "that takes and gives one magnitude image"
+                )
+        return module
     if checkpoint is not None:
         return copy.deepcopy(checkpoint).cpu().eval()
     if model is None:

@@ -13,6 +13,8 @@ import torch
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 
+_REFUSAL = "WeightsUnpickler error: "  # the line of torch's message that says what was found
+
 
 def load_tensors(path: Path, expected: str) -> dict[str, Any]:
     """Load a dictionary of tensors and plain values that `torch.save` wrote, onto the CPU.
@@ -41,8 +43,8 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     """What torch says, without its advice to load the file unsafely."""
     lines = [line.strip() for line in str(error).splitlines() if "weights_only" not in line]
-    reason = next(filter(None, lines), type(error).__name__)
-    reason = reason.removeprefix("WeightsUnpickler error: ")
+    said = [line for line in lines if line.startswith(_REFUSAL)] or [line for line in lines if line]
+    reason = next(iter(said), type(error).__name__).removeprefix(_REFUSAL)
     return reason.partition(" was not an allowed global")[0].strip()
 
 

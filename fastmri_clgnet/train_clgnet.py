@@ -49,6 +49,7 @@ DEMO_MODELS: dict[str, dict[str, Any]] = {
     DEFAULT_MODEL: {**_DEMO_NETWORK, "vgg_layers": [1, 3, 5], "num_negatives": 2},
     "clgnet_dc": _DEMO_NETWORK,
     "clgvarnet": {**_DEMO_NETWORK, "chans": 8, "num_cascades": 4},
+    "varnet": {"chans": 8, "num_cascades": 4, "sens_chans": 4},
 }
 
 TRAINER = "pytorch_lightning.trainer.trainer:Trainer"
@@ -98,9 +99,9 @@ def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parse
         choices=tuple(MODELS),
         default=DEFAULT_MODEL,
         help="What to train: CLGNet, clgnet_dc (one hard data consistency behind it), clgvarnet "
-        "(in fastMRI's variational network), fastMRI's U-Net, or a comparison method on "
-        "single-coil k-space; zero_filled is tested without training. The flags of its constructor "
-        "are shown by --model MODEL --help.",
+        "(in fastMRI's variational network), fastMRI's U-Net or E2E-VarNet, or a comparison "
+        "method on single-coil k-space; zero_filled is tested without training. The flags of its "
+        "constructor are shown by --model MODEL --help.",
     )
     parser.switches |= cli.add_flags(run, train, skip=SHELL)
     data = parser.add_argument_group("data (fastMRI's names)")

@@ -314,7 +314,7 @@ def test_help_of_every_command_is_quick(called: str) -> None:
     assert "usage" in run.stdout or module == "fastmri_clgnet"
 
 
-@pytest.mark.parametrize("model", ["clgnet", "clgvarnet", "unet", "dccnn", "zero_filled"])
+@pytest.mark.parametrize("model", ["clgnet", "clgvarnet", "unet", "varnet", "dccnn", "zero_filled"])
 def test_help_of_a_model_shows_the_flags_that_are_parsed(model: str) -> None:
     """It is read from the constructors' source, the flags are the constructors'."""
 

@@ -74,6 +74,7 @@ def test_every_model_is_rebuilt_from_a_checkpoint(model: str, tmp_path: Path) ->
     small: dict[str, dict[str, Any]] = {
         "clgnet": {"chans": 4, "variant": "wo_sfl"},
         "unet": {"chans": 3},
+        "varnet": {"num_cascades": 2, "chans": 3, "pools": 2, "challenge": "singlecoil"},
     }
     module = choice.module(**choice.fixed, **small.get(model, {}))
     path = tmp_path / "model.ckpt"

@@ -16,7 +16,11 @@ from typing import Any
 
 import fastmri.pl_modules
 import pytest
+import pytorch_lightning as pl
 import torch
+from fastmri.data.subsample import create_mask_for_mask_type
+from fastmri.data.transforms import VarNetDataTransform
+from fastmri.pl_modules import FastMriDataModule
 
 from fastmri_clgnet import Lightning2Mixin, cli
 from fastmri_clgnet.convert.__main__ import READERS
@@ -114,6 +118,43 @@ def test_drop_ins() -> None:
     maps = torch.ones_like(kspace)
     assert namespace["block"](kspace, kspace, mask, maps).shape == kspace.shape
     assert namespace["model"](kspace.expand(1, 2, 32, 32, 2), mask, 4).shape == (1, 32, 32)
+
+
+def test_swap_into_the_hosts_varnet(small_dataset: Path, tmp_path: Path) -> None:
+    """Every cascade is a CLGNet, gradients reach them, and a step through the bridge moves them."""
+    namespace: dict[str, Any] = {}
+    exec(python_block("swap").replace("num_cascades=4", "num_cascades=2"), namespace)
+    module = namespace["module"]
+    data = FastMriDataModule(
+        small_dataset,
+        "multicoil",
+        *[VarNetDataTransform(create_mask_for_mask_type("random", [0.1], [4]))] * 2,
+        VarNetDataTransform(),
+        use_dataset_cache_file=False,
+        num_workers=0,
+    )
+    batch = next(iter(data.train_dataloader()))
+    cascades = module.varnet.cascades
+    with torch.no_grad():
+        kspace, maps = batch.masked_kspace, torch.ones_like(batch.masked_kspace)
+        assert torch.equal(cascades[0](kspace, kspace, batch.mask, maps), kspace)
+        output = module(kspace, batch.mask, batch.num_low_frequencies)
+    assert output.shape == kspace.shape[:1] + kspace.shape[2:4]
+    before = [parameter.clone() for parameter in cascades.parameters()]
+    trainer = pl.Trainer(
+        default_root_dir=tmp_path, max_epochs=1, limit_train_batches=2, limit_val_batches=1,
+        accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, data)
+    # at the first step the last convolutions leave zero, and at the second the others follow
+    names = [name for name, _ in cascades.named_parameters()]
+    for name, old, new in zip(names, before, cascades.parameters(), strict=True):
+        # the first cascade starts at the measurement: its data consistency has nothing to weigh
+        assert name == "0.dc_weight" or not torch.equal(old, new), name
+        assert torch.isfinite(new).all()
+    assert {type(cascade.model).__name__ for cascade in cascades} == {"NormCLGNet"}
+    assert "validation_loss" in trainer.callback_metrics
 
 
 def demo_words(challenge: str) -> list[str]:

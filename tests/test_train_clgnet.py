@@ -264,6 +264,7 @@ SIZES = {
     "unet": ["--chans", "4", "--num_pool_layers", "2"],
     "clgnet_dc": SMALL[:-2],
     "clgvarnet": [*SMALL[:-2], "--num_cascades", "2", "--checkpoint_activations", "true"],
+    "varnet": ["--num_cascades", "2", "--chans", "4", "--pools", "2"],
 }
 
 
@@ -340,17 +341,20 @@ def test_comparison_methods_refuse_multicoil_data(
     flags = ["--model", "dccnn", "--challenge", "multicoil", "--data_path", str(small_dataset)]
     assert main(flags) == 1
     error = capsys.readouterr().err
-    assert "takes single-coil data only; clgnet, clgnet_dc, clgvarnet, unet, zero_filled" in error
+    assert (
+        "takes single-coil data only; clgnet, clgnet_dc, clgvarnet, unet, varnet, zero_filled"
+        in error
+    )
 
 
-@pytest.mark.parametrize("model", ["clgnet_dc", "clgvarnet"])
+@pytest.mark.parametrize("model", ["clgnet_dc", "clgvarnet", "varnet"])
 def test_data_consistency_on_multicoil_data(
     model: str, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Both train with mixed accelerations in a batch, and see the test volume's own mask."""
     flags = [*QUIET, *SIZES[model], "--challenge", "multicoil", "--data_path", str(small_dataset)]
     flags += ["--accelerations", "4", "2", "--center_fractions", "0.1", "0.2", "--batch_size", "3"]
-    if model == "clgvarnet":
+    if model != "clgnet_dc":
         flags += ["--sens_chans", "2", "--sens_pools", "2"]
     root = ["--default_root_dir", str(tmp_path)]
     assert main(["--model", model, *flags, *root, "--max_epochs", "2"]) == 0
@@ -358,7 +362,7 @@ def test_data_consistency_on_multicoil_data(
     with h5py.File(tmp_path / "reconstructions" / "e.h5") as file:
         assert np.isfinite(file["reconstruction"][()]).all()
     flags[flags.index("multicoil")] = "singlecoil"
-    if model == "clgvarnet":
+    if model != "clgnet_dc":
         capsys.readouterr()
         assert main(["--model", model, *flags, *root]) == 1
         assert "trained with --challenge multicoil" in capsys.readouterr().err

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import torch
-from fastmri.models.varnet import NormUnet, SensitivityModel, VarNetBlock
+from fastmri.models.varnet import VarNetBlock
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from fastmri_clgnet.models.clgnet import CLGNet
 from fastmri_clgnet.models.comparison.kspace_network import replace_measured, to_image
+from fastmri_clgnet.models.sensitivities import OneCoil, Sensitivities, StableNormUnet
 from fastmri_clgnet.models.spectral_unit import Spectrum
-
-EPS = 1e-12  # far below the standard deviation of fastMRI's images, about 1e-6 to 1e-4
-
-
-class StableNormUnet(NormUnet):
-    """The host's `NormUnet` with an eps: a slice without signal gives zeros where it gives NaN."""
-
-    def norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Scale real and imaginary part, each over all coils, to mean 0 and deviation 1."""
-        parts = x.unflatten(1, (2, -1))
-        like_coils = parts[..., :1, :1]
-        mean = parts.mean(dim=(2, 3, 4), keepdim=True).expand_as(like_coils).flatten(1, 2)
-        std = parts.std(dim=(2, 3, 4), keepdim=True).expand_as(like_coils).flatten(1, 2) + EPS
-        return (x - mean) / std, mean, std
 
 
 class NormCLGNet(StableNormUnet):
@@ -137,10 +124,11 @@ class CLGVarNet(nn.Module):
         self.num_cascades = num_cascades
         self.hard_dc = hard_dc
         self.checkpoint_activations = checkpoint_activations
-        self.sens_net: SensitivityModel | None = None
-        if estimate_sensitivities:
-            self.sens_net = SensitivityModel(sens_chans, sens_pools, mask_center=mask_center)
-            self.sens_net.norm_unet = StableNormUnet(sens_chans, sens_pools)
+        self.sens_net: nn.Module = (
+            Sensitivities(sens_chans, sens_pools, mask_center)
+            if estimate_sensitivities
+            else OneCoil()
+        )
         self.cascades = nn.ModuleList(
             VarNetBlock(
                 NormCLGNet(
@@ -188,7 +176,7 @@ class CLGVarNet(nn.Module):
     ) -> torch.Tensor:
         """Estimate the whole k-space k_T, of masked_kspace's shape; arguments as of `forward`."""
         mask = mask.bool()
-        sens_maps = self._sensitivities(masked_kspace, mask, num_low_frequencies)
+        sens_maps = self.sens_net(masked_kspace, mask, num_low_frequencies)
         kspace = masked_kspace
         for index in range(self.num_cascades):
             cascade = self.cascades[index % len(self.cascades)]
@@ -198,29 +186,3 @@ class CLGVarNet(nn.Module):
             else:
                 kspace = cascade(*arguments)
         return replace_measured(kspace, masked_kspace, mask) if self.hard_dc else kspace
-
-    def _sensitivities(
-        self,
-        masked_kspace: torch.Tensor,
-        mask: torch.Tensor,
-        num_low_frequencies: torch.Tensor | int | None,
-    ) -> torch.Tensor:
-        """Estimate the sensitivity maps, (batch, coils, height, width, 2); for one coil 1 + 0i."""
-        if self.sens_net is None:
-            if masked_kspace.ndim != 5 or masked_kspace.shape[1] != 1:
-                raise ValueError(
-                    "CLGVarNet without sensitivity estimation takes one coil, (batch, 1, height, "
-                    f"width, 2), got {tuple(masked_kspace.shape)}; for several coils make it with "
-                    "estimate_sensitivities=True"
-                )
-            return masked_kspace.new_tensor([1.0, 0.0]).expand(1, 1, 1, 1, 2)
-        if not isinstance(num_low_frequencies, torch.Tensor):
-            maps: torch.Tensor = self.sens_net(masked_kspace, mask, num_low_frequencies)
-            return maps
-        numbers = num_low_frequencies.reshape(-1).tolist()
-        if len(set(numbers)) == 1:
-            maps = self.sens_net(masked_kspace, mask, numbers[0])
-            return maps
-        # the host takes one number for a batch: mixed accelerations go slice by slice
-        slices = zip(masked_kspace.split(1), mask.split(1), numbers, strict=True)
-        return torch.cat([self.sens_net(kspace, each, n) for kspace, each, n in slices])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
     from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
     from fastmri_clgnet.pl_modules.reconstruction_module import ReconstructionModule
+    from fastmri_clgnet.pl_modules.varnet_module import VarNetModule
 
 __all__ = [
     "CLGNetDCModule",
@@ -20,6 +21,7 @@ __all__ = [
     "KspaceModule",
     "Lightning2Mixin",
     "ReconstructionModule",
+    "VarNetModule",
     "ZeroFilledModule",
 ]
 
@@ -33,6 +35,7 @@ __getattr__ = lazy(
         "KspaceModule": "kspace_module",
         "Lightning2Mixin": "lightning2",
         "ReconstructionModule": "reconstruction_module",
+        "VarNetModule": "varnet_module",
         "ZeroFilledModule": "image_module",
     },
 )

@@ -6,21 +6,19 @@ from typing import Any, Literal
 
 import fastmri
 import torch
-from fastmri.data.transforms import VarNetSample
 
 from fastmri_clgnet.models.clgnet_dc import CLGNetDC
 from fastmri_clgnet.models.clgvarnet import CLGVarNet
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
 from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
+from fastmri_clgnet.pl_modules.variational_module import VariationalModule
 
 
-class CLGVarNetModule(KspaceModule):
+class CLGVarNetModule(VariationalModule):
     """`CLGVarNet` with the loss and the optimizer of fastMRI's `VarNetModule`: 1 - SSIM, Adam.
 
-    It is no subclass of `VarNetModule`, whose constructor makes a network of its own and whose
-    steps take one slice at a time and no lower precision. Batches here have any size; the loss is
-    computed in full precision whatever the trainer's.
+    It is no subclass of `VarNetModule`, whose constructor makes a network of its own.
     """
 
     def __init__(
@@ -98,19 +96,6 @@ class CLGVarNetModule(KspaceModule):
         """Reconstruct; see `CLGVarNet`."""
         output: torch.Tensor = self.varnet(masked_kspace, mask, num_low_frequencies)
         return output
-
-    def reconstruct(self, batch: VarNetSample) -> torch.Tensor:
-        """Reconstruct a batch, (batch, height, width)."""
-        return self(batch.masked_kspace, batch.mask, batch.num_low_frequencies)
-
-    def image_loss(
-        self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
-    ) -> torch.Tensor:
-        """1 - SSIM; its variances of values of 1e-4 are no task for half precision."""
-        data_range = torch.as_tensor(batch.max_value).to(output)
-        with torch.autocast(output.device.type, enabled=False):
-            loss: torch.Tensor = self.loss(output[:, None], target[:, None], data_range=data_range)
-        return loss
 
     def configure_optimizers(self) -> Any:
         """Adam with a step decay, as fastMRI's `VarNetModule`."""

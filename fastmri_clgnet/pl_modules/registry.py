@@ -48,6 +48,7 @@ MODELS: dict[str, Model] = {
         f"{_MODULES}.unet_module:UnetModule",
         constructors=("fastmri.pl_modules.unet_module:UnetModule", _HOST),
     ),
+    "varnet": Model("E2E-VarNet", f"{_MODULES}.varnet_module:VarNetModule"),
     **{
         name: Model(
             label,

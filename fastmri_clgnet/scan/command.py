@@ -69,7 +69,8 @@ def reconstruct_file(
         output: OUT.h5 (fastMRI's submission file), OUT.nii.gz or OUT.nii (NIfTI, with the scan's
             geometry where the file says it), OUT.dcm (DICOM, one file per slice), or OUT.png (a
             picture of the middle slice).
-        checkpoint: Checkpoint of train_clgnet, or what export made of one.
+        checkpoint: Checkpoint of train_clgnet, what export made of one, or fastMRI's published
+            weights of its U-Net or E2E-VarNet.
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         mask: Undersamples a fully sampled scan retrospectively, to compare with it.
         reading: Which part of the file to read.

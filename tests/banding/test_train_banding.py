@@ -25,6 +25,7 @@ FLAGS = [*QUIET, "--batch_size", "1", "--log_every_n_steps", "1", "--adversary_c
 FLAGS += ["--warmup_epochs", "0", "--limit_train_batches", "2"]
 UNET = ["--chans", "4", "--num_pool_layers", "2"]
 CLGVARNET = ["--chans", "4", "--num_blocks", "1", "--num_cascades", "2"]
+VARNET = ["--chans", "4", "--pools", "2", "--num_cascades", "2"]
 NETWORKS = [
     ("clgnet", "singlecoil", SMALL),
     ("clgvarnet", "multicoil", [*CLGVARNET, "--sens_chans", "2", "--sens_pools", "2"]),
@@ -35,6 +36,7 @@ NETWORKS = [
             ("unet", "multicoil", UNET),
             ("dccnn", "singlecoil", []),
             ("clgvarnet", "singlecoil", CLGVARNET),
+            ("varnet", "singlecoil", VARNET),
         )
     ),
 ]

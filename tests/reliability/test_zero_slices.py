@@ -36,7 +36,7 @@ def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("model", "challenge"),
     [*((name, "singlecoil") for name in NETWORKS), ("clgnet", "multicoil"),
-     ("clgnet_dc", "multicoil"), ("clgvarnet", "multicoil")],
+     ("clgnet_dc", "multicoil"), ("clgvarnet", "multicoil"), ("varnet", "multicoil")],
 )  # fmt: skip
 def test_zero_slices_train_validate_test_and_reconstruct(
     model: str, challenge: str, data_path: Path, tmp_path: Path

@@ -1,0 +1,107 @@
+"""What fastMRI's variational network lacks: slices without signal, mixed batches, one coil."""
+
+from __future__ import annotations
+
+import torch
+from fastmri.models.varnet import NormUnet, SensitivityModel
+from torch import nn
+
+_NO_SIGNAL = 1e-12  # in place of a deviation of zero; fastMRI's images have 1e-6 to 1e-4
+
+
+class StableNormUnet(NormUnet):
+    """The host's `NormUnet`, but a slice without signal gives almost zeros where it gives NaN.
+
+    Every other slice gives exactly what the host's gives.
+    """
+
+    @classmethod
+    def of(cls, host: NormUnet) -> StableNormUnet:
+        """Take over the network of the host's: the same weights, under the same names."""
+        stable = StableNormUnet(chans=1, num_pools=1)
+        stable.unet = host.unet
+        return stable
+
+    def norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Scale real and imaginary part, each over all coils, to mean 0 and deviation 1."""
+        batch, n_channels = x.shape[:2]
+        parts = x.reshape(batch, 2, -1)
+        mean, std = parts.mean(dim=2), parts.std(dim=2)
+        std = std.masked_fill(std == 0, _NO_SIGNAL)
+        n_coils = n_channels // 2
+        mean = mean.repeat_interleave(n_coils, dim=1)[..., None, None]
+        std = std.repeat_interleave(n_coils, dim=1)[..., None, None]
+        return (x - mean) / std, mean, std
+
+
+class Sensitivities(SensitivityModel):
+    """The host's `SensitivityModel`, for slices without signal and batches of mixed centres.
+
+    Args:
+        chans: First width of its U-Net.
+        num_pools: Poolings of its U-Net.
+        mask_center: Whether sensitivities are estimated from the centre of k-space alone.
+    """
+
+    def __init__(self, chans: int, num_pools: int, mask_center: bool = True) -> None:
+        super().__init__(chans, num_pools, mask_center=mask_center)
+        self.norm_unet: NormUnet = StableNormUnet.of(self.norm_unet)
+
+    @classmethod
+    def of(cls, host: SensitivityModel) -> Sensitivities:
+        """Take over the network of the host's: the same weights, under the same names."""
+        stable = Sensitivities(1, 1, host.mask_center)
+        stable.norm_unet = StableNormUnet.of(host.norm_unet)
+        return stable
+
+    def forward(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Estimate the maps.
+
+        Args:
+            masked_kspace: (batch, coils, height, width, 2), centred.
+            mask: (batch, 1, 1, width, 1), bool.
+            num_low_frequencies: Columns in the fully sampled centre, one number or (batch,); 0 or
+                None finds them in the mask.
+
+        Returns:
+            Maps, (batch, coils, height, width, 2), whose squares sum to one over the coils.
+        """
+        if not isinstance(num_low_frequencies, torch.Tensor):
+            maps: torch.Tensor = super().forward(masked_kspace, mask, num_low_frequencies)
+            return maps
+        numbers = num_low_frequencies.reshape(-1).tolist()
+        if len(set(numbers)) == 1:
+            maps = super().forward(masked_kspace, mask, numbers[0])
+            return maps
+        # the host takes one number for a batch: mixed accelerations go slice by slice
+        slices = zip(masked_kspace.split(1), mask.split(1), numbers, strict=True)
+        each_slice = [super(Sensitivities, self).forward(*each) for each in slices]
+        return torch.cat(each_slice)
+
+
+class OneCoil(nn.Module):
+    """The sensitivities of single-coil data: one coil, 1 + 0i everywhere; nothing is estimated."""
+
+    def forward(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Give the map, (1, 1, 1, 1, 2), for (batch, 1, height, width, 2).
+
+        Raises:
+            ValueError: If there are several coils.
+        """
+        if masked_kspace.ndim != 5 or masked_kspace.shape[1] != 1:
+            raise ValueError(
+                "without sensitivity estimation the network takes one coil, (batch, 1, height, "
+                f"width, 2), got {tuple(masked_kspace.shape)}; for several coils make it with "
+                "sensitivity estimation (estimate_sensitivities=True, challenge multicoil)"
+            )
+        return masked_kspace.new_tensor([1.0, 0.0]).expand(1, 1, 1, 1, 2)

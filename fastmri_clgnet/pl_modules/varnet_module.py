@@ -1,0 +1,94 @@
+"""fastMRI's end-to-end variational network under Lightning 2."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import fastmri.pl_modules
+import torch
+
+from fastmri_clgnet.models.sensitivities import OneCoil, Sensitivities, StableNormUnet
+from fastmri_clgnet.pl_modules.variational_module import VariationalModule
+
+
+class VarNetModule(VariationalModule, fastmri.pl_modules.VarNetModule):
+    """fastMRI's E2E-VarNet under Lightning 2: its network, loss, optimizer and parameter names.
+
+    Checkpoints of fastMRI's own `VarNetModule` load. Added are slices and coils without signal,
+    which give NaN there, batches of several slices, lower precision, and single-coil data, which
+    has one coil of sensitivity 1 and no sensitivity model.
+    """
+
+    def __init__(
+        self,
+        num_cascades: int = 12,
+        pools: int = 4,
+        chans: int = 18,
+        sens_pools: int = 4,
+        sens_chans: int = 8,
+        challenge: Literal["singlecoil", "multicoil"] = "multicoil",
+        lr: float = 0.0003,
+        lr_step_size: int = 40,
+        lr_gamma: float = 0.1,
+        weight_decay: float = 0.0,
+        num_log_images: int = 16,
+    ) -> None:
+        """Make the network; the defaults are fastMRI's.
+
+        Args:
+            num_cascades: Number of cascades.
+            pools: Poolings of each cascade's U-Net.
+            chans: First width of each cascade's U-Net.
+            sens_pools: Poolings of the sensitivity model's U-Net (multicoil).
+            sens_chans: First width of the sensitivity model's U-Net (multicoil).
+            challenge: singlecoil has one coil and no sensitivity estimation.
+            lr: Adam's learning rate.
+            lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
+                again.
+            lr_gamma: Factor of the learning rate's decay.
+            weight_decay: Adam's weight decay.
+            num_log_images: Validation batches whose first image is logged.
+        """
+        for name, value in (("num_cascades", num_cascades), ("pools", pools), ("chans", chans)):
+            if value < 1:
+                raise ValueError(f"{name}={value}: expected 1 or more")
+        super().__init__(
+            num_cascades=num_cascades,
+            pools=pools,
+            chans=chans,
+            sens_pools=sens_pools,
+            sens_chans=sens_chans,
+            lr=lr,
+            lr_step_size=lr_step_size,
+            lr_gamma=lr_gamma,
+            weight_decay=weight_decay,
+            num_log_images=num_log_images,
+        )
+        self.save_hyperparameters()
+        network = self.varnet
+        network.sens_net = (
+            Sensitivities.of(network.sens_net) if challenge == "multicoil" else OneCoil()
+        )
+        for cascade in network.cascades:
+            cascade.model = StableNormUnet.of(cascade.model)
+
+    def forward(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Reconstruct; see `fastmri.models.VarNet`.
+
+        Args:
+            masked_kspace: (batch, coils, height, width, 2), centred, zero where nothing was
+                measured.
+            mask: (batch, 1, 1, width, 1), bool or 0 and 1.
+            num_low_frequencies: Columns in the fully sampled centre, one number or (batch,); 0 or
+                None finds them in the mask.
+
+        Returns:
+            Root-sum-of-squares image, (batch, height, width), in the data's units.
+        """
+        output: torch.Tensor = self.varnet(masked_kspace, mask.bool(), num_low_frequencies)
+        return output
