@@ -45,7 +45,6 @@ class OrientationDiscriminator(nn.Module):
     """
 
     def __init__(self, chans: int = 64) -> None:
-        """Make the layers, of width chans before the first pooling and twice that after it."""
         super().__init__()
         self.features = nn.Sequential(
             # images come with a standard deviation of 1: see `standardise`
@@ -86,7 +85,6 @@ class OrientationAdversary(nn.Module):
     """
 
     def __init__(self, num_adversaries: int = 1, chans: int = 64) -> None:
-        """Make the members, each with weights of its own."""
         super().__init__()
         if num_adversaries < 1 or chans < 1:
             raise ValueError(
@@ -102,11 +100,8 @@ class OrientationAdversary(nn.Module):
 
 
 def standardise(image: torch.Tensor) -> torch.Tensor:
-    """Give images (batch, height, width) mean 0 and standard deviation 1; a constant becomes 0.
-
-    Data come in arbitrary units; the gradient penalty says something about the adversary only in
-    units of its own.
-    """
+    """Give images (batch, height, width) mean 0 and standard deviation 1; a constant becomes 0."""
+    # the gradient penalty says something about the adversary only in units of its own
     centred = image - image.mean(dim=(1, 2), keepdim=True)
     # the norm's gradient at 0 is 0, the square root's is not finite
     scale = torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True)

@@ -170,10 +170,7 @@ class BandingModule(Lightning2Mixin, MriModule):
     def adversary_loss(
         self, images: torch.Tensor, rotated: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The adversary's loss on images turned back, (batch, height, width), and what it saw.
-
-        `rotated` is the truth, (batch,) bool; no gradient goes into the images.
-        """
+        """The adversary's loss with its penalty, and the images that it saw."""
         weight = self.hparams["penalty_weight"]
         with torch.autocast(images.device.type, enabled=False):
             images = standardise(narrow(images.detach().float(), self.hparams["adversary_window"]))
@@ -201,15 +198,13 @@ class BandingModule(Lightning2Mixin, MriModule):
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
     ) -> torch.Tensor:
-        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum (batch,).
-
-        In full precision: SSIM's variances are differences of nearly equal numbers.
-        """
+        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum."""
         output, target = output.float(), target.float()
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
         low = target < THRESHOLD * percentile_99(target)
         weight = torch.where(low, self.hparams["low_signal_weight"], 1.0)
+        # SSIM's variances are differences of nearly equal numbers
         with torch.autocast(output.device.type, enabled=False):
             ssim = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]), reduced=False)
         margin = self.ssim_loss.win_size // 2  # a window counts as the pixel in its centre

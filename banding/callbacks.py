@@ -34,7 +34,6 @@ class KeepBest(Callback):
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
-        """Take the file to write, what the source's checkpoint holds, and its SSIM."""
         self.path = path
         self.contents = {key: contents[key] for key in contents.keys() - _OF_THE_TRAINING}
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
@@ -85,7 +84,6 @@ class StopAfter(Callback):
     """
 
     def __init__(self, n_batches: int) -> None:
-        """Take the number."""
         self.n_batches = n_batches
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

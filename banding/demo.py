@@ -42,7 +42,6 @@ class BandedTarget:
     """Adds bands along the readout to low signal of the target, then calls a host's transform."""
 
     def __init__(self, transform: Callable[..., Any]) -> None:
-        """Wrap the transform."""
         self.transform = transform
         self.mask_func = getattr(transform, "mask_func", None)
 

@@ -268,10 +268,7 @@ def _value_problems(
 
 
 def _target_error(values: npt.NDArray[np.complex64], reference: npt.NDArray) -> float:
-    """Squared error of a target against the image of its k-space, relative to that image.
-
-    Both are cut to what they share, as the host does with volumes of too few rows.
-    """
+    """Squared error of a target against the image of its k-space, relative to that image."""
     rows = min(reference.shape[0], values.shape[-2])
     columns = min(reference.shape[1], values.shape[-1])
     top, left = (reference.shape[0] - rows) // 2, (reference.shape[1] - columns) // 2

@@ -117,7 +117,6 @@ class Parser(ArgumentParser):
     """jsonargparse's parser with --config and --debug, whose words are `normalised`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what jsonargparse's parser takes."""
         super().__init__(*args, **kwargs)
         self.switches = {"debug"}  # names of flags that are true or false
 
@@ -150,19 +149,7 @@ def add_flags(
     prefix: str = "",
     optional: bool = False,
 ) -> set[str]:
-    """Add a flag for each parameter of a function, or for each field of a dataclass.
-
-    Args:
-        parser: A parser, or a group of it.
-        source: The function or dataclass.
-        positional: Parameters that are given without a flag's name.
-        skip: Parameters that are no flags.
-        prefix: In front of the flags' names.
-        optional: Whether all of them may be missing together.
-
-    Returns:
-        The names of the switches among them, for `Parser.switches`.
-    """
+    """Add a flag for each parameter or dataclass field; gives the names of the switches."""
     switches: set[str] = set()
     texts = _parameter_texts(source)
     for name, (hint, may_be_none, default) in _parameters(source).items():
@@ -196,10 +183,7 @@ def add_flags(
 
 
 def call(source: Callable[..., Any], args: Namespace, prefix: str = "", **given: Any) -> Any:
-    """Call a function, or make a dataclass, with the values of its flags and what is no flag.
-
-    Raises an `InputError` if some of the flags of an optional dataclass are given, but not all.
-    """
+    """Call a function, or make a dataclass, with the values of its flags and what is no flag."""
     values = dict(given)
     for name, (hint, may_be_none, _) in _parameters(source).items():
         if name in values or hint is None:
@@ -236,10 +220,7 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
 
 
 def divided(argv: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
-    """Divide the words into the parser's own flags and others, each with its values.
-
-    Words with spaces are values, as for argparse.
-    """
+    """Divide the words into the parser's own flags and others, each with its values."""
     negated = {f"no_{each}" for each in parser.switches}
     names = {"h", "help", *parser.get_defaults().keys(), *negated}
     own: list[str] = []
@@ -272,10 +253,7 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
 
 
 def read_yaml(path: Path, expected: str) -> dict[str, Any]:
-    """Read names with plain values; an `InputError` says what was expected instead of others.
-
-    Tags that would make Python objects are refused.
-    """
+    """Read names with plain values; tags that would make Python objects are refused."""
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -286,10 +264,7 @@ def read_yaml(path: Path, expected: str) -> dict[str, Any]:
 
 
 def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
-    """Type without None, whether None is allowed, and default; the type of what is no flag is None.
-
-    Types that a module imports for type checking only are known to callers in Python, not here.
-    """
+    """Type without None, whether None is allowed, and default; the type of no flag is None."""
     if dataclasses.is_dataclass(source):
         # looks up the type of an inherited field in the module that defines it
         hints = typing.get_type_hints(source)

@@ -100,16 +100,7 @@ def comparison(
 def images_row(
     images: Mapping[str, npt.NDArray[np.float32]], title: str = "", aspect: float = 1.0
 ) -> Figure:
-    """Draw images beside each other on one grey scale, up to the last one's 99.5th percentile.
-
-    Args:
-        images: Images (height, width) by name.
-        title: A line above.
-        aspect: Height of a pixel relative to its width.
-
-    Returns:
-        The figure.
-    """
+    """Draw images beside each other on one grey scale, up to the last one's 99.5th percentile."""
     white = float(np.percentile(list(images.values())[-1], 99.5)) or 1.0
     figure = Figure(figsize=(3.2 * len(images) + 0.2, 3.8), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images), squeeze=False)[0]
@@ -121,15 +112,7 @@ def images_row(
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure, whole or not at all.
-
-    Args:
-        path: The file; its suffix is the format, such as .png or .pdf.
-        figure: The figure.
-
-    Raises:
-        InputError: If matplotlib does not know the format, or it cannot be written.
-    """
+    """Write a figure, whole or not at all; the suffix is the format, such as .png or .pdf."""
     kind = path.suffix.lstrip(".").lower()
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
@@ -146,14 +129,5 @@ def save_comparison(
     title: str = "",
     zoom: Box | None = None,
 ) -> None:
-    """Save the `comparison` of one slice.
-
-    Args:
-        path: The file, .png or .pdf.
-        reconstructions: See `comparison`.
-        target: See `comparison`.
-        max_value: See `comparison`.
-        title: See `comparison`.
-        zoom: See `comparison`.
-    """
+    """Save the `comparison` of one slice."""
     save_figure(path, comparison(reconstructions, target, max_value, title, zoom))

@@ -16,10 +16,7 @@ _METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` on success, remove it on failure.
-
-    Raises an `InputError` if it cannot be written; an existing file is unchanged.
-    """
+    """Give a temporary name beside `path`; rename it on success, remove it on failure."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):

@@ -72,16 +72,7 @@ class Table(NamedTuple):
 
 
 def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str, object]) -> None:
-    """Write tables as PATH.md and PATH.json, each whole or not at all, and say so.
-
-    Args:
-        path: The files' common name; its folder is made.
-        tables: By their key in the JSON file.
-        settings: What they were made with, for the JSON file: plain values and paths.
-
-    Raises:
-        InputError: If a file cannot be written.
-    """
+    """Write tables and settings as PATH.md and PATH.json, each whole or not at all; say so."""
     plain = {
         name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
     }

@@ -28,14 +28,7 @@ class PlainSpatialFourierLayer(SpatialFourierLayer):
 
 
 def plain_clgnet(model: CLGNet | None = None) -> CLGNet:
-    """Evaluate every spatial-Fourier layer plainly.
-
-    Args:
-        model: What to change; by default a CLGNet of the paper's size.
-
-    Returns:
-        The model, with the same parameters.
-    """
+    """Evaluate every spatial-Fourier layer plainly; by default of a CLGNet of the paper's size."""
     model = CLGNet() if model is None else model
     for module in model.modules():
         if isinstance(module, SpatialFourierLayer):

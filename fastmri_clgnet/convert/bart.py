@@ -35,11 +35,7 @@ class Bart(PlainKspace):
     suffixes: ClassVar[tuple[str, ...]] = (".cfl",)
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read a volume of two-dimensional k-space; see `Reader`.
-
-        The two of the first three dimensions that are larger than 1 are rows and columns. Data of
-        one coil is single-coil data.
-        """
+        """Read a volume of two-dimensional k-space; see `Reader`."""
         array = _read_cfl(path)
         plane = [axis for axis in range(3) if array.shape[axis] > 1]
         if len(plane) != 2:

@@ -138,10 +138,7 @@ def convert(
 
 
 def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> None:
-    """Write what the conversion is beside its files, or refuse what differs from an earlier run's.
-
-    `volumes` are the sizes of the sources' files. One that was not converted then may be fixed.
-    """
+    """Write what the conversion is beside its files, or refuse what an earlier one contradicts."""
     path = out / RECORD
     settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
     if path.is_file():

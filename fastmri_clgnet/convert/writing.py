@@ -31,16 +31,7 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What has been written for a volume.
-
-    Args:
-        path: The file.
-        challenge: "singlecoil" or "multicoil".
-        split: train, val or test.
-        n_slices: Number of slices.
-        image_size: Height and width of the target or, without one, of the k-space.
-        skipped: Whether it was there already.
-    """
+    """What has been written for a volume; the size is the target's, else the k-space's."""
 
     path: Path
     challenge: str

@@ -166,11 +166,7 @@ def _checked_recon_size(
 
 
 def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
-    """Sampled columns in one piece around the centre.
-
-    Args:
-        sampled: (columns,) bool.
-    """
+    """Sampled columns, of (columns,) bool, in one piece around the centre."""
     center = len(sampled) // 2
     if not sampled[center]:
         return 0

@@ -38,11 +38,7 @@ Summaries = dict[str, dict[str, dict[str, Summary]]]
 
 
 def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
-    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes.
-
-    The interval knows only of the volumes: repeated scans of one patient are not independent, and
-    make it too narrow.
-    """
+    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes."""
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
         return Summary(float(array.mean()), None, None, None, len(array))

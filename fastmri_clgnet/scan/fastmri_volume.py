@@ -19,11 +19,7 @@ from fastmri_clgnet.errors import InputError
 
 @dataclass(frozen=True)
 class FastmriVolume:
-    """A file in fastMRI's format, fully sampled or with a mask.
-
-    Texts may be of fixed length or arrays of one string, numbers may be arrays of one element.
-    Without an ISMRMRD header the image is as large as the k-space.
-    """
+    """A file in fastMRI's format, as other programs may write it, fully sampled or with a mask."""
 
     name: ClassVar[str] = "fastmri"
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")

@@ -26,17 +26,7 @@ _LARGEST_PIXEL = 4095  # 12 bits, as scanners write
 
 
 def checked_suffix(path: Path) -> str:
-    """The format of an output file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        One of `SUFFIXES`.
-
-    Raises:
-        InputError: If it is none of them, or its package is not installed.
-    """
+    """The format of an output file, one of `SUFFIXES`, whose package is installed."""
     for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix):
             break
@@ -52,12 +42,7 @@ def checked_suffix(path: Path) -> str:
 
 
 def output_files(path: Path, n_slices: int) -> list[Path]:
-    """What is written for a name: DICOM files are one per slice, numbered where there are several.
-
-    Args:
-        path: The name of the output.
-        n_slices: Number of slices.
-    """
+    """What is written for a name: DICOM files are one per slice, numbered if several."""
     if path.suffix.lower() != ".dcm" or n_slices == 1:
         return [path]
     digits = max(3, len(str(n_slices)))
@@ -71,21 +56,7 @@ def write_images(
     label: str,
     settings: Mapping[str, Any],
 ) -> list[Path]:
-    """Write the images of one scan; each file whole or not at all.
-
-    Args:
-        path: The file; its suffix is the format.
-        images: (slices, height, width).
-        scan: The scan that they were made of.
-        label: The network's name.
-        settings: How they were made, plain values.
-
-    Returns:
-        The files: one, or a DICOM series of one file per slice.
-
-    Raises:
-        InputError: If the format is not known, or they cannot be written.
-    """
+    """Write images (slices, height, width) of one scan; each file whole or not at all."""
     suffix = checked_suffix(path)
     if suffix == ".png":
         from fastmri_clgnet.scan.picture import show
@@ -126,10 +97,7 @@ def _write_nifti(path: Path, suffix: str, images: npt.NDArray[np.float32], scan:
 def _write_dicom(
     path: Path, images: npt.NDArray[np.float32], scan: Volume, label: str
 ) -> list[Path]:
-    """A series of derived magnitude images, without anything that names a patient.
-
-    An MR image where the scan says how it lies in the patient, else a secondary capture.
-    """
+    """A series of derived magnitude images, without anything that names a patient."""
     import pydicom
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid

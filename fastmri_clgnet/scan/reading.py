@@ -111,18 +111,7 @@ def read_scan(
 
 
 def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
-    """What a file is.
-
-    Args:
-        path: The file.
-        reading: What the reader is to be told.
-
-    Returns:
-        The file to read, its reader, and the format's name.
-
-    Raises:
-        InputError: If it is none of the known ones.
-    """
+    """The file to read, its reader, and the format's name."""
     if path.is_dir():
         raise InputError(
             f"{path}: a folder, expected the file of one scan (folders of fastMRI's files: "
@@ -241,11 +230,7 @@ def _checked_size(path: Path, size: tuple[int, int], volume: Volume) -> tuple[in
 
 
 def _refuse_radial(path: Path, volume: Volume) -> None:
-    """Refuse spokes: each crosses the centre, so that all columns hold the same energy.
-
-    Raises:
-        InputError: If arrays that say nothing of their trajectory look so.
-    """
+    """Refuse spokes: each crosses the centre, so that all columns hold the same energy."""
     energy = (np.abs(volume.kspace[len(volume.kspace) // 2]) ** 2).reshape(
         -1, *volume.kspace.shape[-2:]
     )

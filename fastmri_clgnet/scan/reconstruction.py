@@ -115,11 +115,7 @@ def reconstruct_scan(
 
 
 def find_weights(weights: MriModule | Path | str) -> MriModule | Path:
-    """The file of weights, or the module as it is.
-
-    Raises:
-        InputError: If there is no such file.
-    """
+    """The file of weights, which must exist, or the module as it is."""
     if not isinstance(weights, str | Path):
         return weights
     path = Path(weights)
@@ -178,15 +174,7 @@ def run(
 
 
 def out_of_domain(module: MriModule, scan: Volume) -> str | None:
-    """How a scan differs from what weights were trained on.
-
-    Args:
-        module: Weights from a file say it by their attribute `trained_on` (`loading.StoredModel`).
-        scan: The scan.
-
-    Returns:
-        One line; None if nothing differs, or the weights do not say it.
-    """
+    """How a scan differs from what weights were trained on, in one line; None if not."""
     trained: Mapping[str, Any] = getattr(module, "trained_on", None) or {}
     differences = []
     challenge = trained.get("challenge", scan.challenge)
