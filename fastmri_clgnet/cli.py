@@ -31,12 +31,13 @@ def run(
     argv: Sequence[str] | None = None,
     positional: Collection[str] = (),
     *,
-    prog: str | None = None,
+    prog: str | None = None,  # by default `python -m fastmri_clgnet.` and the function's name
+    # for a parameter that takes one of several dataclasses, the flag that picks one, and them
     choices: Mapping[str, tuple[str, Choices]] | None = None,
-    rest: str = "",
-    then: Callable[..., int | None] | None = None,
+    rest: str = "",  # a parameter that takes the words of another command's flags, also --config
+    then: Callable[..., int | None] | None = None,  # takes the result, and flags of its own
 ) -> int:
-    """Run a function as a command.
+    """Run a function as a command; returns the exit status.
 
     Every parameter is a flag. The fields of a dataclass are flags of their own: a parameter `mask`
     gives --mask_type, `val_mask` gives --val_mask_type. A bool is a switch, with --no_NAME beside
@@ -45,27 +46,7 @@ def run(
     file, and --debug shows the traceback of an error.
 
     The function's module should import what is slow inside of its functions: --help and mistyped
-    flags then answer at once.
-
-    Args:
-        function: What to run: annotated, with a Google docstring. A parameter whose type is
-            imported for type checking only is no flag; neither is that part of a union.
-        argv: The words of the command line; by default the process's.
-        positional: Parameters that are given without a flag's name.
-        prog: How the command is called; by default `python -m fastmri_clgnet.` and the function's
-            name.
-        choices: For a parameter that takes one of several dataclasses, the flag that picks one and
-            the dataclasses by name. Their fields are flags where they are picked.
-        rest: A parameter that takes the words of flags that are not listed, such as another
-            command's; --config is one of them, then.
-        then: What to do with the result: takes it first, and its other parameters are flags, too.
-            By default `show`.
-
-    Returns:
-        The exit status: 0, 1 after an error in the input or where `then` says so, 130 after Ctrl-C.
-
-    Raises:
-        SystemExit: With status 2 for flags that do not exist or fit, with 0 after --help.
+    flags then answer at once. A parameter whose type is imported for type checking only is no flag.
     """
     choices, then = choices or {}, then or show
     given = list(sys.argv[1:] if argv is None else argv)
@@ -270,7 +251,8 @@ def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
         hints = typing.get_type_hints(source)
     else:
         init = source.__init__ if inspect.isclass(source) else source
-        hints = typing.get_type_hints(init, localns=_stand_ins(inspect.unwrap(init)))
+        known = getattr(inspect.unwrap(init), "__globals__", {})
+        hints = typing.get_type_hints(init, localns=_Names({**vars(builtins), **known}))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -293,14 +275,11 @@ class _Unknown:
         return cls
 
 
-def _stand_ins(function: Callable[..., Any]) -> dict[str, type]:
-    """A class for each name in annotations that the function's module does not have."""
-    annotations = " ".join(map(str, function.__annotations__.values()))
-    known = {*vars(builtins), *getattr(function, "__globals__", {})}
-    return {
-        name: type(name, (_Unknown,), {})
-        for name in {*re.findall(r"[A-Za-z_]\w*", annotations)} - known
-    }
+class _Names(dict[str, Any]):
+    """What a function's module knows; a name that it does not is a class of its own."""
+
+    def __missing__(self, name: str) -> type:
+        return type(name, (_Unknown,), {})
 
 
 def _is_absent(hint: Any) -> bool:

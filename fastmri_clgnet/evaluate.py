@@ -116,7 +116,7 @@ def evaluate(
     Raises:
         InputError: If no reference can be read, or arguments do not fit.
     """
-    settings = {name: _as_text(value) for name, value in locals().items()}
+    settings = dict(locals())
     from fastmri_clgnet.evaluation.metrics import evaluate_folders
     from fastmri_clgnet.evaluation.statistics import summarise_methods
 
@@ -156,13 +156,6 @@ def _common(parts: Sequence[tuple[str, ...]]) -> int:
     """How many leading elements all have in common."""
     columns = list(zip(*parts, strict=False))
     return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))
-
-
-def _as_text(value: Any) -> Any:
-    """A path, or a list of them, as text."""
-    if isinstance(value, list):
-        return [_as_text(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def _plain(summaries: Summaries) -> dict[str, Any]:

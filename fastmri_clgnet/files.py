@@ -29,8 +29,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, contents: Any) -> None:
-    """Write plain values as JSON, indented, whole or not at all; its folder is made."""
-    text = json.dumps(contents, indent=2) + "\n"
+    """Write plain values and paths as JSON, indented, whole or not at all; its folder is made."""
+    text = json.dumps(contents, indent=2, default=os.fspath) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

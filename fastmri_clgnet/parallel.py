@@ -22,11 +22,6 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def default_num_workers() -> int:
-    """Processes where none were asked for: up to 4, since each holds a volume in memory."""
-    return min(4, os.cpu_count() or 1)
-
-
 def map_files(
     function: Callable[[Job], Result], jobs: Sequence[Job], num_workers: int, label: str
 ) -> list[Result]:

@@ -49,17 +49,11 @@ def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
 
 
 class Table(NamedTuple):
-    """A table and what it says of itself; `str()` is for a terminal.
+    """A table and what it says of itself; `str()` is for a terminal."""
 
-    Args:
-        title: What was measured, how, on what.
-        rows: Values by column, by row.
-        names: What to call the rows; the others keep their key.
-    """
-
-    title: str
+    title: str  # what was measured, how, on what
     rows: Mapping[str, Row]
-    names: Mapping[str, str]
+    names: Mapping[str, str]  # what to call the rows; the others keep their key
 
     def __str__(self) -> str:
         """Title and table as text."""
@@ -73,11 +67,8 @@ class Table(NamedTuple):
 
 def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str, object]) -> None:
     """Write tables and settings as PATH.md and PATH.json, each whole or not at all; say so."""
-    plain = {
-        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
-    }
     rows = {key: {"title": table.title, "rows": table.rows} for key, table in tables.items()}
-    write_json(path.with_name(f"{path.name}.json"), {"settings": plain, **rows})
+    write_json(path.with_name(f"{path.name}.json"), {"settings": settings, **rows})
     with atomic_path(path.with_name(f"{path.name}.md")) as temporary:
         text = "\n\n".join(table.markdown() for table in tables.values())
         temporary.write_text(f"{text}\n", encoding="utf-8")

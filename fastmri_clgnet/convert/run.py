@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from fastmri_clgnet.convert.volume import Reader
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
-from fastmri_clgnet.parallel import default_num_workers, map_files
+from fastmri_clgnet.parallel import map_files
 from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def convert(
     mask: Mask = Mask(),
     acquisition: str | None = None,
     seed: int = 42,
-    num_workers: int = default_num_workers(),
+    num_workers: int = min(4, os.cpu_count() or 1),
 ) -> Conversion:
     """Convert other data into fastMRI's format: OUT/singlecoil_train and so on, or multicoil.
 
