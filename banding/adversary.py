@@ -34,8 +34,7 @@ class _ResidualBlock(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(batch, in_chans, height, width) to (batch, out_chans, height, width)."""
-        output: torch.Tensor = self.shortcut(features) + self.residual(features)
-        return output
+        return self.shortcut(features) + self.residual(features)
 
 
 class OrientationDiscriminator(nn.Module):
@@ -65,8 +64,7 @@ class OrientationDiscriminator(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Standardised images (batch, height, width), from 16 x 16, to logits (batch, 1)."""
         features = self.features(image.unsqueeze(1))
-        logit: torch.Tensor = self.logit(F.relu(features.mean(dim=(2, 3))))
-        return logit
+        return self.logit(F.relu(features.mean(dim=(2, 3))))
 
 
 class OrientationAdversary(nn.Module):

@@ -192,8 +192,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         """The adversary's logits, in full precision, for images in any units."""
         with torch.autocast(images.device.type, enabled=False):
             seen = narrow(images.float(), self.hparams["adversary_window"])
-            logits: torch.Tensor = self.adversary(standardise(seen))
-        return logits
+            return self.adversary(standardise(seen))
 
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
@@ -244,8 +243,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Let the reconstruction module test."""
-        result: dict[str, Any] = self.reconstructor.test_step(batch, batch_idx)
-        return result
+        return self.reconstructor.test_step(batch, batch_idx)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for each network, the reconstructor's first."""
@@ -261,8 +259,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Weighted mean of values of any shape; 0 where all weights are."""
-    mean: torch.Tensor = (weight * values).sum() / weight.sum().clamp_min(1e-30)
-    return mean
+    return (weight * values).sum() / weight.sum().clamp_min(1e-30)
 
 
 def wanted_guess(rotated: torch.Tensor, label: Literal["uncertain", "flipped"]) -> torch.Tensor:

@@ -38,8 +38,8 @@ class Finding(NamedTuple):
     """What was found in a file; k-space (slices, [coils,] rows, columns), () if unreadable."""
 
     path: Path
-    kspace_shape: tuple[int, ...]
-    image_size: tuple[int, ...]
+    kspace: tuple[int, ...]
+    image: tuple[int, ...]
     errors: list[str]
     warnings: list[str]
 
@@ -102,13 +102,8 @@ class Findings:
                     "errors": split.errors,
                     "warnings": split.warnings,
                     "files": {
-                        finding.path.name: {
-                            "kspace": finding.kspace_shape,
-                            "image": finding.image_size,
-                            "errors": finding.errors,
-                            "warnings": finding.warnings,
-                        }
-                        for finding in split.findings
+                        path.name: dict(zip(Finding._fields[1:], found, strict=True))
+                        for path, *found in split.findings
                     },
                 }
                 for split in self.splits
@@ -119,8 +114,7 @@ class Findings:
 def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
     for finding in split.findings:
         problems = [*finding.errors, *(f"warning: {text}" for text in finding.warnings)]
-        shapes = (finding.kspace_shape, finding.image_size)
-        kspace, image = (" x ".join(map(str, shape)) for shape in shapes)
+        kspace, image = (" x ".join(map(str, shape)) for shape in (finding.kspace, finding.image))
         yield finding.path.name, kspace, image, (problems or ["good"])[0]
         for problem in problems[1:]:
             yield "", "", "", problem
@@ -170,7 +164,7 @@ def check(data: Path, challenge: Challenge | None = None, *, num_workers: int = 
 
 
 def _warnings(folder: Path, findings: list[Finding]) -> Iterator[str]:
-    sizes = sorted({finding.image_size for finding in findings if finding.image_size})
+    sizes = sorted({finding.image for finding in findings if finding.image})
     if len(sizes) > 1:
         shown = ", ".join(f"{size[0]} x {size[1]}" for size in sizes)
         yield f"images of several sizes ({shown}): train with --batch_size 1"

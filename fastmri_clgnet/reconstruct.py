@@ -123,9 +123,7 @@ def reconstruct(
     if mask is not None:
         mask.make()
     challenge = challenge or challenge_of(data_path)
-    place = choose_device(device)
-    if precision == "16-mixed" and place.type == "cpu":
-        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+    place = choose_device(device, precision)
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
@@ -156,8 +154,8 @@ def reconstruct(
     )
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; auto is a GPU where there is one."""
+def choose_device(name: str, precision: Precision) -> torch.device:
+    """The device of a name, which computes in that precision; auto is a GPU where there is one."""
     import torch
 
     if name == "auto":
@@ -170,6 +168,8 @@ def choose_device(name: str) -> torch.device:
             f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
             "cpu, or cuda or cuda:1 on a machine with such a GPU"
         ) from error
+    if precision == "16-mixed" and device.type == "cpu":
+        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
     return device
 
 

@@ -23,8 +23,7 @@ class PlainSpatialFourierLayer(SpatialFourierLayer):
         real, imaginary = mixed.chunk(2, dim=1)
         size = (features.shape[-2], features.shape[-1])
         image = torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
-        output: torch.Tensor = self.fuse(torch.cat([self.local(features), image], dim=1))
-        return output
+        return self.fuse(torch.cat([self.local(features), image], dim=1))
 
 
 def plain_clgnet(model: CLGNet | None = None) -> CLGNet:

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.convert.conventions import PlainKspace, to_fastmri
+from fastmri_clgnet.convert.conventions import PlainKspace, image_size, to_fastmri
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
 from fastmri_clgnet.errors import InputError
 
@@ -57,7 +57,8 @@ class Bart(PlainKspace):
         kspace = to_fastmri(np.ascontiguousarray(array), "centred", self.norm)
         if kspace.shape[1] == 1:
             kspace = kspace[:, 0]
-        return Volume(kspace, self.image_size(path, kspace), sampled_columns(path, kspace))
+        size = image_size(path, kspace, self.recon_size)
+        return Volume(kspace, size, sampled_columns(path, kspace))
 
 
 def _read_cfl(path: Path) -> npt.NDArray[np.complex64]:

@@ -31,16 +31,17 @@ class PlainKspace:
     norm: Norm = "ortho"
     recon_size: tuple[int, int] | None = None
 
-    def image_size(self, path: Path, kspace: npt.NDArray) -> tuple[int, int]:
-        """The height and width that recon_size asks for, within (..., rows, columns)."""
-        rows, columns = kspace.shape[-2:]
-        height, width = self.recon_size or (rows, columns)
-        if not (0 < height <= rows and 0 < width <= columns):
-            raise InputError(
-                f"{path}: recon_size {words((height, width))} does not fit into k-space of {rows} "
-                f"rows and {columns} columns"
-            )
-        return height, width
+
+def image_size(path: Path, kspace: npt.NDArray, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """The height and width that are asked for, by default all, within (..., rows, columns)."""
+    rows, columns = kspace.shape[-2:]
+    height, width = wanted or (rows, columns)
+    if not (0 < height <= rows and 0 < width <= columns):
+        raise InputError(
+            f"{path}: recon_size {words((height, width))} does not fit into k-space of {rows} "
+            f"rows and {columns} columns"
+        )
+    return height, width
 
 
 def to_fastmri(

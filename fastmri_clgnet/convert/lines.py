@@ -26,36 +26,21 @@ Readout = TypeVar("Readout")
 
 
 class Line(NamedTuple):
-    """One readout.
+    """One readout."""
 
-    Args:
-        samples: (coils, samples) complex64.
-        center_sample: The sample in which the echo is.
-        slice: Index of the slice.
-        number: Counter of the phase encoding, from any origin.
-        calibrates: Whether it calibrates parallel imaging and is no line of the image.
-    """
-
-    samples: npt.NDArray[np.complex64]
-    center_sample: int
+    samples: npt.NDArray[np.complex64]  # (coils, samples)
+    center_sample: int  # in which the echo is
     slice: int
-    number: int
-    calibrates: bool = False
+    number: int  # of the phase encoding, from any origin
+    calibrates: bool = False  # parallel imaging, and is no line of the image
 
 
 class Placement(NamedTuple):
-    """Where a slice lies, by its scanner: patient coordinates, left, posterior, superior.
+    """Where a slice lies, by its scanner: patient coordinates (3,), left, posterior, superior."""
 
-    Args:
-        position: The middle of the slice, (3,) in millimetres.
-        read: Direction of the rows' index, (3,) of length 1.
-        phase: Direction of the columns' index.
-        normal: Direction across the slice.
-    """
-
-    position: npt.NDArray[np.float64]
-    read: npt.NDArray[np.float64]
-    phase: npt.NDArray[np.float64]
+    position: npt.NDArray[np.float64]  # the middle of the slice, in millimetres
+    read: npt.NDArray[np.float64]  # of length 1, as the others: direction of the rows' index
+    phase: npt.NDArray[np.float64]  # of the columns' index
     normal: npt.NDArray[np.float64]
 
 

@@ -50,16 +50,10 @@ _RAID = np.dtype(
 
 
 class Measurement(NamedTuple):
-    """One of a file's measurements.
-
-    Args:
-        offset: Its first byte.
-        end: One past its last, as the file says it; None where it does not.
-        protocol: Its name.
-    """
+    """One of a file's measurements: its first byte and its protocol's name."""
 
     offset: int
-    end: int | None
+    end: int | None  # one past its last byte, where the file says it
     protocol: str
 
 

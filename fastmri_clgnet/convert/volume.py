@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.data.fastmri_file import n_central_columns
+from fastmri_clgnet.data.fastmri_file import n_central_columns, reference_image
 from fastmri_clgnet.errors import InputError
 
 
@@ -63,6 +63,10 @@ class Volume(NamedTuple):
         columns = np.arange(self.kspace.shape[-1])
         inside = (first <= columns) & (columns < end)
         return inside if self.mask is None else inside & self.mask
+
+    def images(self) -> npt.NDArray[np.float32]:
+        """The root sum of squares of the inverse FFT, (slices, height, width)."""
+        return np.stack([reference_image(one, self.recon_size) for one in self.kspace])
 
     def acceleration(self) -> float:
         """How many columns there are in the measured range for each that was measured."""

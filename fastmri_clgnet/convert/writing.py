@@ -12,7 +12,7 @@ from fastmri.data.subsample import temp_seed
 
 from fastmri_clgnet.convert.splitting import Found
 from fastmri_clgnet.convert.volume import Reader, Volume, acquired_columns
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, reference_image, write_fastmri_file
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, write_fastmri_file
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 
@@ -93,7 +93,7 @@ def _write(path: Path, volume: Volume, job: Job) -> None:
         )
     acquired = volume.acquired or acquired_columns(kspace)
     if mask is None:
-        target = np.stack([reference_image(one, volume.recon_size) for one in kspace])
+        target = volume.images()
         if split == "test":
             mask, attributes["acceleration"] = _test_mask(
                 path.name, kspace.shape[-1], acquired, job

@@ -57,7 +57,11 @@ def write_fastmri_file(
     if target is not None:
         target = _checked_target(path, target, kspace)
     if mask is not None:
-        mask = _checked_mask(path, mask, kspace)
+        mask = checked_mask(path, mask, kspace.shape[-1])
+        if kspace[..., ~mask].any():
+            raise InputError(
+                f"{path}: k-space outside the mask is not zero; multiply it by the mask"
+            )
     recon_size = _checked_recon_size(path, recon_size, target, kspace)
     columns = kspace.shape[-1]
     first, end = (0, columns) if acquired is None else acquired
@@ -129,18 +133,14 @@ def _checked_target(
     return target
 
 
-def _checked_mask(
-    path: Path, mask: npt.NDArray, kspace: npt.NDArray[np.complex64]
-) -> npt.NDArray[np.bool_]:
-    if mask.shape != kspace.shape[-1:] or not np.isin(mask, (0, 1)).all() or not mask.any():
+def checked_mask(path: Path, mask: npt.NDArray, columns: int) -> npt.NDArray[np.bool_]:
+    """A mask of columns as bool, or an error that says what it is instead."""
+    if mask.shape != (columns,) or not np.isin(mask, (0, 1)).all() or not mask.any():
         raise InputError(
-            f"{path}: expected a mask of {kspace.shape[-1:]} columns, 1 where sampled and 0 "
-            f"elsewhere, got {mask.shape} {mask.dtype}"
+            f"{path}: expected a mask of {columns} columns, 1 where sampled and 0 elsewhere, and "
+            f"some that are sampled, got {mask.shape} {mask.dtype}"
         )
-    mask = mask.astype(bool)
-    if kspace[..., ~mask].any():
-        raise InputError(f"{path}: k-space outside the mask is not zero; multiply it by the mask")
-    return mask
+    return mask.astype(bool)
 
 
 def _checked_recon_size(
@@ -219,5 +219,4 @@ def reference_image(
     magnitude = fastmri.complex_abs(complex_center_crop(image, size))
     if kspace.ndim == 3:
         magnitude = fastmri.rss(magnitude)
-    reference: npt.NDArray[np.float32] = magnitude.to(torch.float32).numpy()
-    return reference
+    return magnitude.to(torch.float32).numpy()

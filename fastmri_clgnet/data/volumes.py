@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, checked_mask
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
@@ -171,7 +171,7 @@ def inspect_volume(
             file, "mask", path, "expected an undersampled test volume; fully sampled ones go to "
             "--test_split val, which undersamples them", at_once=True,
         )  # fmt: skip
-        _check_mask(mask, columns, path)
+        checked_mask(path, mask[()], columns)
     else:
         get_dataset(file, "mask", path, at_once=True)  # the host reads it all the same
     image_size = info.recon
@@ -250,18 +250,6 @@ class _WithoutDoctype(ElementTree.TreeBuilder):
 
     def doctype(self, *_: object) -> None:
         raise ValueError("a DOCTYPE may declare XML entities; remove the declaration")
-
-
-def _check_mask(mask: h5py.Dataset, columns: int, path: Path) -> None:
-    if mask.shape != (columns,) or mask.dtype.kind not in "biuf":
-        raise InputError(
-            f"{path}: expected a mask of {columns} columns, got {mask.shape} {mask.dtype}"
-        )
-    values = mask[()]
-    if not np.isin(values, (0, 1)).all() or not values.any():
-        raise InputError(
-            f"{path}: mask: expected 1 where sampled and 0 elsewhere, and some that are sampled"
-        )
 
 
 def _check_target(

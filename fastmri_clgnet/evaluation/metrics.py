@@ -21,21 +21,13 @@ METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC
 
 
 class VolumeMetrics(NamedTuple):
-    """One reconstructed volume beside its reference.
+    """One reconstructed volume beside its reference."""
 
-    Args:
-        method: The prediction folder's label.
-        file: The file's name.
-        acquisition: Name of the sequence.
-        values: By the host's names: MSE, NMSE, PSNR (dB), SSIM.
-        slice_ssim: SSIM of every slice, relative to the volume's largest value; its mean is SSIM.
-    """
-
-    method: str
+    method: str  # the prediction folder's label
     file: str
     acquisition: str
-    values: dict[str, float]
-    slice_ssim: list[float]
+    values: dict[str, float]  # by the host's names: MSE, NMSE, PSNR (dB), SSIM
+    slice_ssim: list[float]  # relative to the volume's largest value; its mean is SSIM
 
 
 def _find_targets(

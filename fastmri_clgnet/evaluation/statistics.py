@@ -16,18 +16,10 @@ ALL = "all"  # the group of all acquisitions
 
 
 class Summary(NamedTuple):
-    """Mean over volumes.
-
-    Args:
-        mean: The mean.
-        std: Standard deviation of the volumes (n - 1); None for a single volume.
-        low: Lower end of the mean's confidence interval; None for a single volume.
-        high: Upper end.
-        n: Number of volumes.
-    """
+    """Mean over n volumes, their standard deviation (n - 1), and the mean's confidence interval."""
 
     mean: float
-    std: float | None
+    std: float | None  # None for a single volume, as are the interval's ends
     low: float | None
     high: float | None
     n: int

@@ -45,8 +45,7 @@ class ImageDomainLayer(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (batch, chans, height, width); the shape stays."""
         activated = activate(self.pointwise(features), self.spectrum)
-        output: torch.Tensor = self.fuse(torch.cat([self.local(features), activated], dim=1))
-        return output
+        return self.fuse(torch.cat([self.local(features), activated], dim=1))
 
 
 class SelfAttention(nn.Module):
@@ -127,8 +126,7 @@ class SecondSpatialBranch(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the branch to (batch, chans, height, width), even sizes; the shape stays."""
-        output: torch.Tensor = features + self.layers(features)
-        return output
+        return features + self.layers(features)
 
 
 def _replace(model: nn.Module, old: type[nn.Module], make: Callable[[], nn.Module]) -> None:

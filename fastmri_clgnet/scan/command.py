@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 from fastmri_clgnet.reconstruct import Precision, describe, load_module
 from fastmri_clgnet.scan.output import checked_suffix, output_files, write_images
 from fastmri_clgnet.scan.reading import Reading, read_scan
-from fastmri_clgnet.scan.reconstruction import find_weights, out_of_domain, run, undersample
-
-if TYPE_CHECKING:
-    from fastmri.pl_modules import MriModule
+from fastmri_clgnet.scan.reconstruction import out_of_domain, run, undersample
 
 
 @dataclass(frozen=True)
@@ -95,27 +92,20 @@ def reconstruct_file(
     read = str(volume)
     if mask is not None:
         volume = undersample(volume, mask)
-    module = load_module(None if checkpoint is None else find_weights(checkpoint), model)
+    module = load_module(checkpoint, model)
     warning = out_of_domain(module, volume)
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
         images = run(module, volume, device, batch_size, precision, bar.update)
     settings = describe(module, checkpoint, volume.challenge, mask, precision)
     output.parent.mkdir(parents=True, exist_ok=True)
-    label = model_label(module)
+    name = name_of(module)
+    label = type(module).__name__ if name is None else MODELS[name].label
     files = write_images(output, images, volume, label, settings)
     what = "" if mask is None else f"undersampled ({mask}), "
     where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"
     done = f"{what}reconstructed by {label} to {where}"
     remarks = tuple(note for note in volume.notes if not note.startswith("undersampled"))
     return ScanWritten(files, read, done, remarks, warning)
-
-
-def model_label(module: MriModule) -> str:
-    """What to call a module in pictures and descriptions."""
-    from fastmri_clgnet.pl_modules.registry import MODELS, name_of
-
-    name = name_of(module)
-    return type(module).__name__ if name is None else MODELS[name].label
 
 
 def main(argv: Sequence[str] | None = None) -> int:

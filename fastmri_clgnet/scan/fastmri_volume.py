@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
+from fastmri_clgnet.data.fastmri_file import checked_mask
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.data.volumes import read_header
 from fastmri_clgnet.errors import InputError
@@ -106,9 +107,4 @@ def _mask(path: Path, values: npt.NDArray, columns: int) -> npt.NDArray[np.bool_
             f"{path}: a mask {mask.shape} of two dimensions, but the masks here are columns: "
             "reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
         )
-    if mask.shape != (columns,) or not np.isin(mask, (0, 1)).all() or not mask.any():
-        raise InputError(
-            f"{path}: expected a mask of {columns} columns, 1 where sampled and 0 elsewhere, got "
-            f"{values.shape} {values.dtype}"
-        )
-    return mask.astype(bool)
+    return checked_mask(path, mask, columns)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.convert.bart import Bart
 from fastmri_clgnet.convert.cc359 import CC359
-from fastmri_clgnet.convert.conventions import center_is_in_the_middle
+from fastmri_clgnet.convert.conventions import center_is_in_the_middle, image_size
 from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.convert.lines import GRIDDING
 from fastmri_clgnet.convert.numpy_arrays import Axis, NumPy, load_array
@@ -100,7 +100,8 @@ def read_scan(
     _refuse_radial(path, volume)
     volume = volume._replace(name=path.name, kind=kind)
     if reading.recon_size is not None:
-        volume = volume._replace(recon_size=_checked_size(path, reading.recon_size, volume))
+        size = image_size(path, volume.kspace, reading.recon_size)
+        volume = volume._replace(recon_size=size)
     if volume.acquired is None:
         notes = volume.notes
         acquired = acquired_columns(volume.kspace)
@@ -217,16 +218,6 @@ def _only_one(path: Path, reading: Reading) -> None:
         value = getattr(reading, field.name)
         if value is not None and (field.name, value) != ("measurement", 1):
             raise InputError(f"{path}: holds one measurement; {field.name} {value} is not in it")
-
-
-def _checked_size(path: Path, size: tuple[int, int], volume: Volume) -> tuple[int, int]:
-    rows, columns = volume.kspace.shape[-2:]
-    if not (0 < size[0] <= rows and 0 < size[1] <= columns):
-        raise InputError(
-            f"{path}: recon_size {size[0]} {size[1]} does not fit into k-space of {rows} rows and "
-            f"{columns} columns"
-        )
-    return size
 
 
 def _refuse_radial(path: Path, volume: Volume) -> None:

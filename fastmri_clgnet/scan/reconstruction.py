@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.volume import Volume
-from fastmri_clgnet.data.fastmri_file import reference_image
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.reconstruct import Precision, choose_device, load_module
@@ -54,19 +53,13 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
     mask.check([columns])
     drawn, _ = mask.make()((1, columns, 1), seed=tuple(map(ord, scan.name)))
     kept = drawn.numpy().ravel().astype(bool) & scan.sampled()
-    reference = np.stack([reference_image(one, scan.recon_size) for one in scan.kspace])
     return scan._replace(
         kspace=scan.kspace * kept,
         mask=kept,
         acquired=scan.acquired,
-        reference=reference,
+        reference=scan.images(),
         notes=(*scan.notes, f"undersampled retrospectively ({mask})"),
     )
-
-
-def zero_filled(scan: Volume) -> npt.NDArray[np.float32]:
-    """The root sum of squares of the inverse FFT, (slices, height, width) float32."""
-    return np.stack([reference_image(one, scan.recon_size) for one in scan.kspace])
 
 
 def reconstruct_scan(
@@ -107,24 +100,11 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
-    module = load_module(find_weights(weights), model)
+    module = load_module(Path(weights) if isinstance(weights, str) else weights, model)
     remark = out_of_domain(module, scan)
     if remark is not None:
         warnings.warn(remark, OutOfDomain, stacklevel=2)
     return run(module, scan, device, batch_size, precision, progress)
-
-
-def find_weights(weights: MriModule | Path | str) -> MriModule | Path:
-    """The file of weights, which must exist, or the module as it is."""
-    if not isinstance(weights, str | Path):
-        return weights
-    path = Path(weights)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such weights; expected a checkpoint of train_clgnet, or the .safetensors "
-            "or .json of export"
-        )
-    return path
 
 
 def run(
@@ -144,9 +124,7 @@ def run(
 
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size}: expected 1 or more")
-    place = choose_device(device)
-    if precision == "16-mixed" and place.type == "cpu":
-        raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+    place = choose_device(device, precision)
     transform = make_transform(scan.challenge, None, takes_kspace(module))
     sampled = scan.sampled()
     first, end = np.flatnonzero(sampled)[[0, -1]] + [0, 1]
@@ -169,8 +147,7 @@ def run(
             images += list(result["output"])
             if progress is not None:
                 progress(len(indices))
-    stacked: npt.NDArray[np.float32] = np.stack(images).astype(np.float32)
-    return stacked
+    return np.stack(images).astype(np.float32)
 
 
 def out_of_domain(module: MriModule, scan: Volume) -> str | None:
