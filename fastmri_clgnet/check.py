@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import NamedTuple
@@ -55,11 +56,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in a data set; printed as a table, a line for each file and problem.
-
-    Args:
-        splits: The splits that there are.
-    """
+    """What was found in a data set; printed as a table, a line for each file and problem."""
 
     splits: list[Split]
 
@@ -72,7 +69,6 @@ class Findings:
         )
 
     def __str__(self) -> str:
-        """Lay out all files, and a last line that counts."""
         lines: list[str] = []
         for split in self.splits:
             lines.append(f"{split.folder}")
@@ -304,9 +300,7 @@ def save(findings: Findings, json: Path | None = None) -> int:
     return int(not findings.good)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(check, argv, positional=["data"], then=save)
+main = partial(cli.run, check, positional=["data"], then=save)
 
 
 if __name__ == "__main__":

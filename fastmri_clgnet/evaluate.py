@@ -6,6 +6,7 @@ import csv as csv_files
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,26 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of reconstructions; `str()` is the tables that the command prints.
+    """Metrics of reconstructions; `str()` is the tables that the command prints."""
 
-    Args:
-        settings: The arguments of `evaluate`, by name.
-        methods: The labels; the others are compared with the first.
-        volumes: Metrics of each volume and method.
-        summaries: Means over volumes, by group ("all" or an acquisition), method and metric.
-        differences: The same of (method - first method), over the volumes that both have.
-        failures: What could not be evaluated, one text for each file.
-    """
-
-    settings: dict[str, Any]
-    methods: list[str]
-    volumes: list[VolumeMetrics]
-    summaries: Summaries
-    differences: Summaries
-    failures: list[str]
+    settings: dict[str, Any]  # the arguments of `evaluate`, by name
+    methods: list[str]  # the labels; the others are compared with the first
+    volumes: list[VolumeMetrics]  # of each volume and method
+    summaries: Summaries  # by group ("all" or an acquisition), method and metric
+    differences: Summaries  # of (method - first method), over the volumes that both have
+    failures: list[str]  # what could not be evaluated, one text for each file
 
     def __str__(self) -> str:
-        """Lay out means with their intervals, and differences if there are several methods."""
         from fastmri_clgnet.evaluation.statistics import summary_cells
 
         parts = [
@@ -186,9 +177,7 @@ def _print_and_save(
     return status
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return run(evaluate, argv, then=_print_and_save)
+main = partial(run, evaluate, then=_print_and_save)
 
 
 if __name__ == "__main__":

@@ -48,20 +48,13 @@ SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, 
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """What became of the volumes of a folder.
-
-    Args:
-        output_path: Folder of the submission files.
-        written: Those that were made.
-        kept: Those that were there already, made with the same settings of the same data.
-    """
+    """What became of the volumes of a folder; `str()` counts them."""
 
     output_path: Path
     written: list[Path]
-    kept: list[Path]
+    kept: list[Path]  # made before, with the same settings of the same data
 
     def __str__(self) -> str:
-        """Count them."""
         kept = f", {len(self.kept)} were there already" if self.kept else ""
         return f"{len(self.written)} volumes written to {self.output_path}{kept}"
 

@@ -56,7 +56,6 @@ class Table(NamedTuple):
     names: Mapping[str, str]  # what to call the rows; the others keep their key
 
     def __str__(self) -> str:
-        """Title and table as text."""
         return f"{self.title}\n\n{format_table(make_cells(self.rows, self.names))}"
 
     def markdown(self) -> str:

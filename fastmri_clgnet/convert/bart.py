@@ -19,8 +19,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.convert.conventions import PlainKspace, image_size, to_fastmri
+from fastmri_clgnet.convert.conventions import PlainKspace, to_fastmri
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
+from fastmri_clgnet.data.fastmri_file import image_size
 from fastmri_clgnet.errors import InputError
 
 COILS, SLICES = 3, 13  # dimensions

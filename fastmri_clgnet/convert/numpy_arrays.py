@@ -11,9 +11,10 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.convert.conventions import Convention, PlainKspace, image_size, to_fastmri
+from fastmri_clgnet.convert.conventions import Convention, PlainKspace, to_fastmri
 from fastmri_clgnet.convert.simulate import Simulation
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
+from fastmri_clgnet.data.fastmri_file import image_size
 from fastmri_clgnet.errors import InputError, words
 
 Axis = Literal["slice", "coil", "row", "column", "complex"]  # in fastMRI's order

@@ -42,7 +42,6 @@ class Conversion:
     failures: list[str]
 
     def __str__(self) -> str:
-        """Lay out what there is, one line per split, and what comes next."""
         if not self.done:
             return f"Nothing was written to {self.out}."
         cells = [["", "volumes", "slices", "images"]]

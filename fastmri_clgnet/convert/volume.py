@@ -74,7 +74,6 @@ class Volume(NamedTuple):
         return float((columns[-1] - columns[0] + 1) / len(columns))
 
     def __str__(self) -> str:
-        """What was read, in a line."""
         rows, columns = self.kspace.shape[-2:]
         (height, width), (down, across) = self.recon_size, self.pixel_mm
         slices, coils = len(self.kspace), self.n_coils

@@ -59,8 +59,7 @@ def _convert(job: Job) -> Done:
         volume = job.reader.read(source, [job.seed, *name.encode()])
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error})") from error
-    challenge = "singlecoil" if volume.kspace.ndim == 3 else "multicoil"
-    path = job.out / f"{challenge}_{split}" / f"{name}.h5"
+    path = job.out / f"{volume.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +69,7 @@ def _convert(job: Job) -> Done:
         raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.replace(path)
-    return _look(path, challenge, split, skipped=False)
+    return _look(path, volume.challenge, split, skipped=False)
 
 
 def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:

@@ -10,7 +10,7 @@ import ismrmrd
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import atomic_path, check_space
 
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
@@ -56,13 +56,18 @@ def write_fastmri_file(
     kspace = _checked_kspace(path, kspace)
     if target is not None:
         target = _checked_target(path, target, kspace)
+        if recon_size not in (None, target.shape[-2:]):
+            raise InputError(
+                f"{path}: recon_size {recon_size} is not the target's size {target.shape[-2:]}"
+            )
+        recon_size = target.shape[-2], target.shape[-1]
     if mask is not None:
         mask = checked_mask(path, mask, kspace.shape[-1])
         if kspace[..., ~mask].any():
             raise InputError(
                 f"{path}: k-space outside the mask is not zero; multiply it by the mask"
             )
-    recon_size = _checked_recon_size(path, recon_size, target, kspace)
+    recon_size = image_size(path, kspace, recon_size)
     columns = kspace.shape[-1]
     first, end = (0, columns) if acquired is None else acquired
     if not 0 <= first <= columns // 2 < end <= columns:
@@ -143,26 +148,16 @@ def checked_mask(path: Path, mask: npt.NDArray, columns: int) -> npt.NDArray[np.
     return mask.astype(bool)
 
 
-def _checked_recon_size(
-    path: Path,
-    recon_size: tuple[int, int] | None,
-    target: npt.NDArray[np.float32] | None,
-    kspace: npt.NDArray[np.complex64],
-) -> tuple[int, int]:
+def image_size(path: Path, kspace: npt.NDArray, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """The height and width that are asked for, by default all, within (..., rows, columns)."""
     rows, columns = kspace.shape[-2:]
-    if target is not None:
-        if recon_size not in (None, target.shape[-2:]):
-            raise InputError(
-                f"{path}: recon_size {recon_size} is not the target's size {target.shape[-2:]}"
-            )
-        return target.shape[-2], target.shape[-1]
-    if recon_size is None:
-        return rows, columns
-    if not (0 < recon_size[0] <= rows and 0 < recon_size[1] <= columns):
+    height, width = wanted or (rows, columns)
+    if not (0 < height <= rows and 0 < width <= columns):
         raise InputError(
-            f"{path}: an image of {recon_size} does not fit into k-space {kspace.shape}"
+            f"{path}: recon_size {words((height, width))} does not fit into k-space of {rows} "
+            f"rows and {columns} columns"
         )
-    return recon_size
+    return height, width
 
 
 def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:

@@ -33,16 +33,12 @@ _OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"
 
 
 class HeaderInfo(NamedTuple):
-    """What the host reads from an ISMRMRD header: rows and columns, height and width of the image.
+    """What the host reads from an ISMRMRD header."""
 
-    `acquired` is the first measured column and one past the last, `pixel_mm` the height and width
-    of a pixel, 1 where the header does not say it.
-    """
-
-    encoded: tuple[int, int]
-    recon: tuple[int, int]
-    acquired: tuple[int, int]
-    pixel_mm: tuple[float, float] = (1.0, 1.0)
+    encoded: tuple[int, int]  # rows and columns
+    recon: tuple[int, int]  # height and width of the image
+    acquired: tuple[int, int]  # first measured column, and one past the last
+    pixel_mm: tuple[float, float] = (1.0, 1.0)  # where the header does not say it
 
 
 class VolumeInfo(NamedTuple):

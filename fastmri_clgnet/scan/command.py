@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,24 +20,15 @@ from fastmri_clgnet.scan.reconstruction import out_of_domain, run, undersample
 
 @dataclass(frozen=True)
 class ScanWritten:
-    """What became of one scan.
-
-    Args:
-        files: What was written.
-        read: What was read, in a line.
-        done: What was done with it.
-        remarks: What is worth knowing of how the file was read.
-        warning: How the scan differs from what the weights were trained on; None if it does not.
-    """
+    """What became of one scan; `str()` is what was read and done, then the remarks."""
 
     files: list[Path]
     read: str
     done: str
-    remarks: tuple[str, ...] = ()
-    warning: str | None = None
+    remarks: tuple[str, ...] = ()  # what is worth knowing of how the file was read
+    warning: str | None = None  # how the scan differs from what the weights were trained on
 
     def __str__(self) -> str:
-        """A line of what was read and done, then the remarks."""
         lines = [f"{self.read}; {self.done}", *(f"  note: {remark}" for remark in self.remarks)]
         return "\n".join([*lines, *([] if self.warning is None else [f"warning: {self.warning}"])])
 
@@ -108,6 +99,6 @@ def reconstruct_file(
     return ScanWritten(files, read, done, remarks, warning)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(reconstruct_file, argv, ("scan",), prog="python -m fastmri_clgnet.reconstruct")
+main = partial(
+    cli.run, reconstruct_file, positional=("scan",), prog="python -m fastmri_clgnet.reconstruct"
+)

@@ -99,24 +99,19 @@ def _write_dicom(
 ) -> list[Path]:
     """A series of derived magnitude images, without anything that names a patient."""
     import pydicom
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+    from pydicom.dataset import Dataset
+    from pydicom.uid import generate_uid
 
     from fastmri_clgnet import __version__
 
-    storage = UID(_SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE)
+    storage = _SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     now = datetime.datetime.now()
     scale = float(images.max()) / _LARGEST_PIXEL or 1.0
     paths = output_files(path, len(images))
     for i, (name, image) in enumerate(zip(paths, images, strict=True)):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = storage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data = Dataset()
-        data.file_meta = meta
-        data.SOPClassUID, data.SOPInstanceUID = storage, meta.MediaStorageSOPInstanceUID
+        data.SOPClassUID = storage
         data.StudyInstanceUID, data.SeriesInstanceUID = study, series
         data.Modality = "MR"
         data.ImageType = ["DERIVED", "SECONDARY", "M"]
@@ -138,13 +133,10 @@ def _write_dicom(
             data.ScanOptions, data.MRAcquisitionType = "", "2D"
             data.RepetitionTime = data.EchoTime = data.EchoTrainLength = None
         data.PixelSpacing = [_decimal(one) for one in scan.pixel_mm]
-        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-        data.Rows, data.Columns = image.shape
-        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
         # the images' own values are these times the slope
         data.RescaleSlope, data.RescaleIntercept, data.RescaleType = _decimal(scale), "0", "US"
         pixels = np.clip(np.rint(image / scale), 0, _LARGEST_PIXEL)
-        data.PixelData = pixels.astype("<u2").tobytes()
+        data.set_pixel_data(pixels.astype("<u2"), "MONOCHROME2", bits_stored=12)
         with atomic_path(name) as temporary:
             pydicom.dcmwrite(temporary, data, enforce_file_format=True)
     return paths

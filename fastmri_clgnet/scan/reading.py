@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.convert.bart import Bart
 from fastmri_clgnet.convert.cc359 import CC359
-from fastmri_clgnet.convert.conventions import center_is_in_the_middle, image_size
+from fastmri_clgnet.convert.conventions import center_is_in_the_middle
 from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.convert.lines import GRIDDING
 from fastmri_clgnet.convert.numpy_arrays import Axis, NumPy, load_array
@@ -25,6 +25,7 @@ from fastmri_clgnet.convert.volume import (
     acquired_columns,
     refuse_2d_undersampling,
 )
+from fastmri_clgnet.data.fastmri_file import image_size
 from fastmri_clgnet.data.hdf5 import open_hdf5
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.scan.fastmri_volume import FastmriVolume
