@@ -117,12 +117,7 @@ def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
 def gradient_penalty(
     adversary: nn.Module, image: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The adversary's logits, (batch, members), and R1, how steeply they depend on the image.
-
-        R1 = mean_batch sum_j ||d logit_j / d image||^2
-
-    arXiv:1801.04406, eq. 9 (there with a factor of 1/2, as here in the weight).
-    """
+    """Logits (batch, members), and R1 = mean sum_j ||d logit_j / d image||^2 (arXiv:1801.04406)."""
     image = image.detach().requires_grad_()
     logits = adversary(image)
     penalty = image.new_zeros(())

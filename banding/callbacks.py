@@ -78,10 +78,7 @@ class KeepBest(Callback):
 
 
 class StopAfter(Callback):
-    """Stops after a number of training batches.
-
-    Lightning counts the steps of all optimizers: two a batch here, and one in the warm-up.
-    """
+    """Stops after so many training batches; Lightning counts the steps of both optimizers."""
 
     def __init__(self, n_batches: int) -> None:
         self.n_batches = n_batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv as csv_files
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +47,8 @@ class Evaluation:
 
     def save_json(self, path: Path) -> None:
         """Write settings, summaries, paired differences, volumes and failures."""
-        contents = {
-            "settings": self.settings,
-            "summaries": _plain(self.summaries),
-            "differences": _plain(self.differences),
-            "volumes": [volume._asdict() for volume in self.volumes],
-            "failures": self.failures,
-        }
+        contents = asdict(self)
+        del contents["methods"]  # which the summaries name
         write_json(path, contents)
 
     def save_csv(self, path: Path) -> None:
@@ -65,9 +60,11 @@ class Evaluation:
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])
-            for method, name, acquisition, values, slices in self.volumes:
-                numbers = [repr(values[each]) for each in names]
-                writer.writerow([method, name, acquisition, len(slices), *numbers])
+            for one in self.volumes:
+                numbers = [repr(one.values[name]) for name in names]
+                writer.writerow(
+                    [one.method, one.file, one.acquisition, len(one.slice_ssim), *numbers]
+                )
 
 
 def evaluate(
@@ -147,16 +144,6 @@ def _common(parts: Sequence[tuple[str, ...]]) -> int:
     """How many leading elements all have in common."""
     columns = list(zip(*parts, strict=False))
     return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))
-
-
-def _plain(summaries: Summaries) -> dict[str, Any]:
-    return {
-        group: {
-            method: {metric: summary._asdict() for metric, summary in values.items()}
-            for method, values in methods.items()
-        }
-        for group, methods in summaries.items()
-    }
 
 
 def _print_and_save(

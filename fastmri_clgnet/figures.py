@@ -64,14 +64,9 @@ def comparison(
     zoom: Box | None = None,
     aspect: float = 1.0,
 ) -> Figure:
-    """Draw one slice: every reconstruction and the target above, absolute errors below.
-
-    All images share one grey scale, from 0 to the target's 99.5th percentile, and all error maps
-    one colour scale, from 0 to the largest 99.5th percentile of an error. PSNR and SSIM of the
-    slice stand under each image. `max_value` is the volume's, which they are relative to; `aspect`
-    the height of a pixel relative to its width.
-    """
+    """Draw one slice: every reconstruction and the target above, absolute errors below."""
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
+    # one grey scale for all images and one colour scale for all errors
     white = float(np.percentile(target, 99.5))
     scale = max(float(np.percentile(error, 99.5)) for error in errors.values()) or 1.0
     n_columns = len(reconstructions) + 1

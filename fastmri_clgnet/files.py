@@ -37,12 +37,9 @@ def write_json(path: Path, contents: Any) -> None:
 
 
 def check_space(sizes: Mapping[Path, int]) -> None:
-    """Refuse to begin where files do not fit on the disk.
-
-    An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
-    ends, whatever was made of the error. So the space is taken once, and given back, before.
-    `sizes` are bytes of the arrays of each file to write; none of the files exists yet.
-    """
+    """Refuse to begin where new files, of so many bytes of arrays each, do not fit on the disk."""
+    # one that cannot be written to its end makes the HDF5 library crash when the process ends,
+    # whatever was made of the error: the space is taken once, and given back, before
     try:
         for path, n_bytes in sizes.items():
             with path.open("wb") as file:

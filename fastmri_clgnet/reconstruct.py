@@ -311,11 +311,7 @@ class _Worker:
     def run(
         self, names: Sequence[str], device: torch.device, progress: Callable[[int], object]
     ) -> None:
-        """Reconstruct volumes one by one; `progress` is told the slices of each batch.
-
-        The model's own test step does it, as in `train_clgnet --mode test`. Batches do not reach
-        over the end of a volume, so that memory holds one volume at a time.
-        """
+        """Reconstruct volumes by the model's test step; `progress` is told each batch's slices."""
         import torch
         from torch.utils.data import DataLoader
 
@@ -327,6 +323,7 @@ class _Worker:
                 slices[sample.fname.name].append(index)
         loader = DataLoader(
             self.dataset,
+            # batches end with their volume, so that memory holds one volume at a time
             batch_sampler=[
                 of_volume[start : start + self.batch_size]
                 for of_volume in slices.values()

@@ -72,11 +72,7 @@ def choose(
     calibrates: Callable[[Readout], bool],
     separate: bool,
 ) -> tuple[list[Readout], list[Readout], list[str]]:
-    """The image's readouts of one contrast and so on, those that only calibrate it, and notes.
-
-    `wanted` is the value of each counter, where None takes the only one. A calibration that was
-    measured as a separate scan, perhaps with another contrast, is left out.
-    """
+    """The image's readouts of one contrast and so on, those that only calibrate it, and notes."""
     imaging = [one for one in readouts if not calibrates(one)]
     for counter, value in wanted.items():
         values = sorted({counter_of(one, counter) for one in imaging})
@@ -97,7 +93,7 @@ def choose(
         for one in readouts
         if calibrates(one) and [counter_of(one, counter) for counter in wanted] == same
     ]
-    if separate and calibration:
+    if separate and calibration:  # perhaps with another contrast
         note = f"{len(calibration)} calibration lines of a separate scan are left out"
         return imaging, [], [note]
     return imaging, calibration, []
@@ -145,10 +141,7 @@ def _image_axis(encoded: int, encoded_mm: float, recon: int, recon_mm: float) ->
 def sort_lines(
     path: Path, lines: Sequence[Line], rows: int, columns: int, header_center: int
 ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.bool_], list[str]]:
-    """Put lines into k-space, averaged: (slices, coils, rows, columns), sampled columns, notes.
-
-    Lines that only calibrate go where no line of the image is, if they fit there.
-    """
+    """Put lines into k-space, averaged: (slices, coils, rows, columns), sampled columns, notes."""
     imaging = [line for line in lines if not line.calibrates]
     shape = imaging[0].samples.shape
     calibration = [line for line in lines if line.calibrates and line.samples.shape == shape]
@@ -160,7 +153,7 @@ def sort_lines(
     counts = np.zeros((n_slices, columns), int)
     beyond, missing_rows = set(), 0
     for group in (imaging, calibration):
-        taken = counts > 0  # by the image
+        taken = counts > 0  # by the image, between whose lines those that calibrate go
         for line in group:
             length = line.samples.shape[1]
             # a partial echo starts after the first row; a whole one fills all
@@ -206,11 +199,7 @@ def sort_lines(
 
 
 def _center(lines: Sequence[Line], columns: int, header: int) -> tuple[int, list[str]]:
-    """The number of the central line, and what to say of it.
-
-    The header's, unless another line holds the most energy: headers of partial Fourier acquisitions
-    are known to give the middle of what was acquired.
-    """
+    """The number of the central line, the header's or that of the most energy, and notes."""
     numbers, groups = np.unique([line.number for line in lines], return_inverse=True)
     energy = np.bincount(groups, [np.vdot(line.samples, line.samples).real for line in lines])
     place = int(np.argmax(energy / np.bincount(groups)))
@@ -234,6 +223,7 @@ def _center(lines: Sequence[Line], columns: int, header: int) -> tuple[int, list
                     "(one of the two counts from 1)"
                 ]
         return header, []
+    # headers of partial Fourier acquisitions may give the middle of what was acquired
     what = f"the header says that line {header} is the centre of k-space, the energy line {peak}"
     if outside(peak) > outside(header):
         return header, [f"{what}; kept, since the lines fill the matrix of {columns} only so"]

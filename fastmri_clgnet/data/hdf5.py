@@ -93,6 +93,17 @@ def get_dataset(
     return item
 
 
+def need_dataset(
+    file: h5py.File, key: str, path: Path, hint: str, at_once: bool = False
+) -> h5py.Dataset:
+    """One array of the file, or an error that says what its absence means."""
+    item = get_dataset(file, key, path, at_once)
+    if item is None:
+        keys = ", ".join(sorted(file)) or "nothing"
+        raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
+    return item
+
+
 def check_filters(item: h5py.Dataset, path: Path) -> None:
     """Refuse an array that needs a compression filter which is not installed."""
     filters = item.id.get_create_plist()

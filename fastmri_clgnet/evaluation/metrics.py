@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ from fastmri_clgnet.parallel import map_files
 METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
 
 
-class VolumeMetrics(NamedTuple):
+@dataclass(frozen=True)
+class VolumeMetrics:
     """One reconstructed volume beside its reference."""
 
     method: str  # the prediction folder's label

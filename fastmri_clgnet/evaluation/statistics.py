@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -15,7 +15,8 @@ from fastmri_clgnet.tables import format_value
 ALL = "all"  # the group of all acquisitions
 
 
-class Summary(NamedTuple):
+@dataclass(frozen=True)
+class Summary:
     """Mean over n volumes, their standard deviation (n - 1), and the mean's confidence interval."""
 
     mean: float
@@ -58,8 +59,11 @@ def summarise_methods(
     volumes = sorted(volumes, key=lambda volume: volume.acquisition)
     first = {volume.file: volume.values for volume in volumes if volume.method == methods[0]}
     differences = [
-        volume._replace(
-            values={name: value - first[volume.file][name] for name, value in volume.values.items()}
+        replace(
+            volume,
+            values={
+                name: value - first[volume.file][name] for name, value in volume.values.items()
+            },
         )
         for volume in volumes
         if volume.method != methods[0] and volume.file in first

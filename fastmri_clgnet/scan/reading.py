@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,8 +225,8 @@ def _refuse_radial(path: Path, volume: Volume) -> None:
     energy = (np.abs(volume.kspace[len(volume.kspace) // 2]) ** 2).reshape(
         -1, *volume.kspace.shape[-2:]
     )
-    profile: Callable[[int], float] = lambda axis: _peak(energy.sum(axis=(0, axis)))  # noqa: E731
-    if profile(2) > 20 and 0 < profile(1) < 3 and volume.kspace.shape[-1] > 8:
+    along_rows, along_columns = _peak(energy.sum(axis=(0, 2))), _peak(energy.sum(axis=(0, 1)))
+    if along_rows > 20 and 0 < along_columns < 3 and volume.kspace.shape[-1] > 8:
         raise InputError(
             f"{path}: every column holds the centre of k-space, as spokes do (radial or spiral "
             f"trajectory), expected a Cartesian trajectory; {GRIDDING}"
