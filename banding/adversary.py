@@ -34,8 +34,7 @@ class _ResidualBlock(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(batch, in_chans, height, width) to (batch, out_chans, height, width)."""
-        output: torch.Tensor = self.shortcut(features) + self.residual(features)
-        return output
+        return self.shortcut(features) + self.residual(features)
 
 
 class OrientationDiscriminator(nn.Module):
@@ -45,7 +44,6 @@ class OrientationDiscriminator(nn.Module):
     """
 
     def __init__(self, chans: int = 64) -> None:
-        """Make the layers, of width chans before the first pooling and twice that after it."""
         super().__init__()
         self.features = nn.Sequential(
             # images come with a standard deviation of 1: see `standardise`
@@ -66,8 +64,7 @@ class OrientationDiscriminator(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Standardised images (batch, height, width), from 16 x 16, to logits (batch, 1)."""
         features = self.features(image.unsqueeze(1))
-        logit: torch.Tensor = self.logit(F.relu(features.mean(dim=(2, 3))))
-        return logit
+        return self.logit(F.relu(features.mean(dim=(2, 3))))
 
 
 class OrientationAdversary(nn.Module):
@@ -86,7 +83,6 @@ class OrientationAdversary(nn.Module):
     """
 
     def __init__(self, num_adversaries: int = 1, chans: int = 64) -> None:
-        """Make the members, each with weights of its own."""
         super().__init__()
         if num_adversaries < 1 or chans < 1:
             raise ValueError(
@@ -102,11 +98,8 @@ class OrientationAdversary(nn.Module):
 
 
 def standardise(image: torch.Tensor) -> torch.Tensor:
-    """Give images (batch, height, width) mean 0 and standard deviation 1; a constant becomes 0.
-
-    Data come in arbitrary units; the gradient penalty says something about the adversary only in
-    units of its own.
-    """
+    """Give images (batch, height, width) mean 0 and standard deviation 1; a constant becomes 0."""
+    # the gradient penalty says something about the adversary only in units of its own
     centred = image - image.mean(dim=(1, 2), keepdim=True)
     # the norm's gradient at 0 is 0, the square root's is not finite
     scale = torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True)
@@ -124,12 +117,7 @@ def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
 def gradient_penalty(
     adversary: nn.Module, image: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The adversary's logits, (batch, members), and R1, how steeply they depend on the image.
-
-        R1 = mean_batch sum_j ||d logit_j / d image||^2
-
-    arXiv:1801.04406, eq. 9 (there with a factor of 1/2, as here in the weight).
-    """
+    """Logits (batch, members), and R1 = mean sum_j ||d logit_j / d image||^2 (arXiv:1801.04406)."""
     image = image.detach().requires_grad_()
     logits = adversary(image)
     penalty = image.new_zeros(())

@@ -170,10 +170,7 @@ class BandingModule(Lightning2Mixin, MriModule):
     def adversary_loss(
         self, images: torch.Tensor, rotated: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The adversary's loss on images turned back, (batch, height, width), and what it saw.
-
-        `rotated` is the truth, (batch,) bool; no gradient goes into the images.
-        """
+        """The adversary's loss with its penalty, and the images that it saw."""
         weight = self.hparams["penalty_weight"]
         with torch.autocast(images.device.type, enabled=False):
             images = standardise(narrow(images.detach().float(), self.hparams["adversary_window"]))
@@ -195,21 +192,18 @@ class BandingModule(Lightning2Mixin, MriModule):
         """The adversary's logits, in full precision, for images in any units."""
         with torch.autocast(images.device.type, enabled=False):
             seen = narrow(images.float(), self.hparams["adversary_window"])
-            logits: torch.Tensor = self.adversary(standardise(seen))
-        return logits
+            return self.adversary(standardise(seen))
 
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
     ) -> torch.Tensor:
-        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum (batch,).
-
-        In full precision: SSIM's variances are differences of nearly equal numbers.
-        """
+        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum."""
         output, target = output.float(), target.float()
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
         low = target < THRESHOLD * percentile_99(target)
         weight = torch.where(low, self.hparams["low_signal_weight"], 1.0)
+        # SSIM's variances are differences of nearly equal numbers
         with torch.autocast(output.device.type, enabled=False):
             ssim = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]), reduced=False)
         margin = self.ssim_loss.win_size // 2  # a window counts as the pixel in its centre
@@ -249,8 +243,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Let the reconstruction module test."""
-        result: dict[str, Any] = self.reconstructor.test_step(batch, batch_idx)
-        return result
+        return self.reconstructor.test_step(batch, batch_idx)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for each network, the reconstructor's first."""
@@ -266,8 +259,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Weighted mean of values of any shape; 0 where all weights are."""
-    mean: torch.Tensor = (weight * values).sum() / weight.sum().clamp_min(1e-30)
-    return mean
+    return (weight * values).sum() / weight.sum().clamp_min(1e-30)
 
 
 def wanted_guess(rotated: torch.Tensor, label: Literal["uncertain", "flipped"]) -> torch.Tensor:

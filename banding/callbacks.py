@@ -32,7 +32,6 @@ class KeepBest(Callback):
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
-        """Take the file to write, what it holds beside the weights, and the SSIM before."""
         self.path = path
         self.contents = contents
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
@@ -77,13 +76,9 @@ class KeepBest(Callback):
 
 
 class StopAfter(Callback):
-    """Stops after a number of training batches.
-
-    Lightning counts the steps of all optimizers: two a batch here, and one in the warm-up.
-    """
+    """Stops after so many training batches; Lightning counts the steps of both optimizers."""
 
     def __init__(self, n_batches: int) -> None:
-        """Take the number."""
         self.n_batches = n_batches
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -15,8 +15,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,6 @@ class BandedTarget:
     """Adds bands along the readout to low signal of the target, then calls a host's transform."""
 
     def __init__(self, transform: Callable[..., Any]) -> None:
-        """Wrap the transform."""
         self.transform = transform
         self.mask_func = getattr(transform, "mask_func", None)
 
@@ -182,9 +182,7 @@ def verdict(rows: dict[str, dict[str, float]]) -> int:
     return 0 if all(claims.values()) else 1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status, of `demo` or 1 after an error in the input."""
-    return cli.run(demo, argv, prog="python -m banding.demo", then=lambda status: status)
+main = partial(cli.run, demo, prog="python -m banding.demo", then=lambda status: status)
 
 
 if __name__ == "__main__":

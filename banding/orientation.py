@@ -55,7 +55,6 @@ class RandomTranspose:
         probability: float = 0.5,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Wrap the transform; its mask function stays visible to who seeds it."""
         self.transform = transform
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
         self.probability = probability
@@ -86,13 +85,10 @@ Slice = tuple[np.ndarray, np.ndarray | None, dict[str, Any]]
 
 
 def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
-    """Take the readout oversampling out of one slice, ([coils,] rows, columns), in image space.
-
-    The height becomes the image's, or, where there are fewer columns than the image is wide, the
-    number of columns, to which the host crops both axes then.
-    """
+    """Take the readout oversampling out of ([coils,] rows, columns), in image space."""
     size = attrs["recon_size"][:2] if target is None else target.shape
     columns = kspace.shape[-1]
+    # the host crops both axes to the columns where they are fewer than the image is wide
     height = columns if columns < size[1] else size[0]
     if columns < size[1] and target is not None:
         target = center_crop(torch.from_numpy(target), (columns, columns)).numpy()
@@ -104,15 +100,12 @@ def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str,
 
 
 def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
-    """Transpose k-space ([coils,] rows, columns), target and recon_size; an involution.
-
-    The former readout has no columns that were never acquired, so that padding_left and
-    padding_right, where the host would have no samples, span all of the new columns.
-    """
+    """Transpose k-space ([coils,] rows, columns), target and recon_size; an involution."""
     height, width = attrs["recon_size"][:2]
     turned = {
         **attrs,
         "recon_size": (width, height, 1),
+        # where the host's masks have no samples: the former readout was acquired everywhere
         "padding_left": 0,
         "padding_right": kspace.shape[-2],
     }

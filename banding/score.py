@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,15 +66,15 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
     return found
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(scores, argv, ["folder"], prog="python -m banding.score", then=print_scores)
-
-
 def print_scores(found: Mapping[str, float]) -> None:
     """Print a row for each volume, and the mean."""
     rows = {**found, "mean": sum(found.values()) / len(found)}
     print(format_table([[name, f"{score:7.4f}"] for name, score in rows.items()]))
+
+
+main = partial(
+    cli.run, scores, positional=["folder"], prog="python -m banding.score", then=print_scores
+)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import copy
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ from fastmri_clgnet.training.run import NanAction, Run, train
 
 if TYPE_CHECKING:
     from banding.banding_module import BandingModule
-    from fastmri_clgnet.data.data_module import CheckedDataModule
 
 MODULE = "banding.banding_module:BandingModule"
 PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
@@ -48,21 +46,6 @@ DEMO_BANDING: dict[str, Any] = {
     "adversary_window": 0.15,
     "penalty_weight": 10.0,
 }
-
-
-@dataclass(frozen=True)
-class TurnedData(Data):
-    """Data whose training samples are transposed at random."""
-
-    def module(
-        self, on_kspace: bool, seed: int = 42, distributed: bool = False
-    ) -> CheckedDataModule:
-        """Make the data module; see `Data.module`."""
-        from banding.orientation import RandomTranspose
-
-        data = super().module(on_kspace, seed, distributed)
-        data.train_transform = RandomTranspose(data.train_transform)
-        return data
 
 
 def fine_tune(
@@ -101,14 +84,8 @@ def fine_tune(
     Raises:
         InputError: If something cannot be used, or no validation could be kept.
     """
-    from banding.callbacks import (
-        COLUMNS,
-        KeepBest,
-        PrintRow,
-        StopAfter,
-        print_heading,
-        print_row,
-    )
+    from banding.callbacks import COLUMNS, KeepBest, PrintRow, StopAfter, print_heading, print_row
+    from banding.orientation import RandomTranspose
     from banding.picture import save_bands
     from fastmri_clgnet.loading import as_checkpoint, find_weights, read_model
     from fastmri_clgnet.training.checkpoint import checkpoint_dir
@@ -125,8 +102,9 @@ def fine_tune(
     root = default_root_dir
     if root is None:
         root = default_root(f"banding/{model}", data.challenge, data.is_demo)
-    session = Session(module, TurnedData(**vars(data)), settings, root, seed)
+    session = Session(module, data, settings, root, seed)
     samples, _ = session.prepare(refuse_nan=on_nan == "stop")
+    samples.train_transform = RandomTranspose(samples.train_transform)
     original = copy.deepcopy(module)
     metrics = {"before": session.validate(original, samples, COLUMNS)}
     speaks = session.evaluator.is_global_zero

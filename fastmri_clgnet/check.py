@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import NamedTuple
@@ -38,8 +39,8 @@ class Finding(NamedTuple):
     """What was found in a file; k-space (slices, [coils,] rows, columns), () if unreadable."""
 
     path: Path
-    kspace_shape: tuple[int, ...]
-    image_size: tuple[int, ...]
+    kspace: tuple[int, ...]
+    image: tuple[int, ...]
     errors: list[str]
     warnings: list[str]
 
@@ -55,11 +56,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in a data set; printed as a table, a line for each file and problem.
-
-    Args:
-        splits: The splits that there are.
-    """
+    """What was found in a data set; printed as a table, a line for each file and problem."""
 
     splits: list[Split]
 
@@ -72,7 +69,6 @@ class Findings:
         )
 
     def __str__(self) -> str:
-        """Lay out all files, and a last line that counts."""
         lines: list[str] = []
         for split in self.splits:
             lines.append(f"{split.folder}")
@@ -102,13 +98,8 @@ class Findings:
                     "errors": split.errors,
                     "warnings": split.warnings,
                     "files": {
-                        finding.path.name: {
-                            "kspace": finding.kspace_shape,
-                            "image": finding.image_size,
-                            "errors": finding.errors,
-                            "warnings": finding.warnings,
-                        }
-                        for finding in split.findings
+                        path.name: dict(zip(Finding._fields[1:], found, strict=True))
+                        for path, *found in split.findings
                     },
                 }
                 for split in self.splits
@@ -119,8 +110,7 @@ class Findings:
 def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
     for finding in split.findings:
         problems = [*finding.errors, *(f"warning: {text}" for text in finding.warnings)]
-        shapes = (finding.kspace_shape, finding.image_size)
-        kspace, image = (" x ".join(map(str, shape)) for shape in shapes)
+        kspace, image = (" x ".join(map(str, shape)) for shape in (finding.kspace, finding.image))
         yield finding.path.name, kspace, image, (problems or ["good"])[0]
         for problem in problems[1:]:
             yield "", "", "", problem
@@ -170,7 +160,7 @@ def check(data: Path, challenge: Challenge | None = None, *, num_workers: int = 
 
 
 def _warnings(folder: Path, findings: list[Finding]) -> Iterator[str]:
-    sizes = sorted({finding.image_size for finding in findings if finding.image_size})
+    sizes = sorted({finding.image for finding in findings if finding.image})
     if len(sizes) > 1:
         shown = ", ".join(f"{size[0]} x {size[1]}" for size in sizes)
         yield f"images of several sizes ({shown}): train with --batch_size 1"
@@ -268,10 +258,7 @@ def _value_problems(
 
 
 def _target_error(values: npt.NDArray[np.complex64], reference: npt.NDArray) -> float:
-    """Squared error of a target against the image of its k-space, relative to that image.
-
-    Both are cut to what they share, as the host does with volumes of too few rows.
-    """
+    """Squared error of a target against the image of its k-space, relative to that image."""
     rows = min(reference.shape[0], values.shape[-2])
     columns = min(reference.shape[1], values.shape[-1])
     top, left = (reference.shape[0] - rows) // 2, (reference.shape[1] - columns) // 2
@@ -313,9 +300,7 @@ def save(findings: Findings, json: Path | None = None) -> int:
     return int(not findings.good)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(check, argv, positional=["data"], then=save)
+main = partial(cli.run, check, positional=["data"], then=save)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,13 @@ def run(
     argv: Sequence[str] | None = None,
     positional: Collection[str] = (),
     *,
-    prog: str | None = None,
+    prog: str | None = None,  # by default `python -m fastmri_clgnet.` and the function's name
+    # for a parameter that takes one of several dataclasses, the flag that picks one, and them
     choices: Mapping[str, tuple[str, Choices]] | None = None,
-    rest: str = "",
-    then: Callable[..., int | None] | None = None,
+    rest: str = "",  # a parameter that takes the words of another command's flags, also --config
+    then: Callable[..., int | None] | None = None,  # takes the result, and flags of its own
 ) -> int:
-    """Run a function as a command.
+    """Run a function as a command; returns the exit status.
 
     Every parameter is a flag. The fields of a dataclass are flags of their own: a parameter `mask`
     gives --mask_type, `val_mask` gives --val_mask_type. A bool is a switch, with --no_NAME beside
@@ -45,27 +46,7 @@ def run(
     file, and --debug shows the traceback of an error.
 
     The function's module should import what is slow inside of its functions: --help and mistyped
-    flags then answer at once.
-
-    Args:
-        function: What to run: annotated, with a Google docstring. A parameter whose type is
-            imported for type checking only is no flag; neither is that part of a union.
-        argv: The words of the command line; by default the process's.
-        positional: Parameters that are given without a flag's name.
-        prog: How the command is called; by default `python -m fastmri_clgnet.` and the function's
-            name.
-        choices: For a parameter that takes one of several dataclasses, the flag that picks one and
-            the dataclasses by name. Their fields are flags where they are picked.
-        rest: A parameter that takes the words of flags that are not listed, such as another
-            command's; --config is one of them, then.
-        then: What to do with the result: takes it first, and its other parameters are flags, too.
-            By default `show`.
-
-    Returns:
-        The exit status: 0, 1 after an error in the input or where `then` says so, 130 after Ctrl-C.
-
-    Raises:
-        SystemExit: With status 2 for flags that do not exist or fit, with 0 after --help.
+    flags then answer at once. A parameter whose type is imported for type checking only is no flag.
     """
     choices, then = choices or {}, then or show
     given = list(sys.argv[1:] if argv is None else argv)
@@ -117,7 +98,6 @@ class Parser(ArgumentParser):
     """jsonargparse's parser with --config and --debug, whose words are `normalised`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what jsonargparse's parser takes."""
         super().__init__(*args, **kwargs)
         self.switches = {"debug"}  # names of flags that are true or false
 
@@ -150,19 +130,7 @@ def add_flags(
     prefix: str = "",
     optional: bool = False,
 ) -> set[str]:
-    """Add a flag for each parameter of a function, or for each field of a dataclass.
-
-    Args:
-        parser: A parser, or a group of it.
-        source: The function or dataclass.
-        positional: Parameters that are given without a flag's name.
-        skip: Parameters that are no flags.
-        prefix: In front of the flags' names.
-        optional: Whether all of them may be missing together.
-
-    Returns:
-        The names of the switches among them, for `Parser.switches`.
-    """
+    """Add a flag for each parameter or dataclass field; gives the names of the switches."""
     switches: set[str] = set()
     texts = _parameter_texts(source)
     for name, (hint, may_be_none, default) in _parameters(source).items():
@@ -196,10 +164,7 @@ def add_flags(
 
 
 def call(source: Callable[..., Any], args: Namespace, prefix: str = "", **given: Any) -> Any:
-    """Call a function, or make a dataclass, with the values of its flags and what is no flag.
-
-    Raises an `InputError` if some of the flags of an optional dataclass are given, but not all.
-    """
+    """Call a function, or make a dataclass, with the values of its flags and what is no flag."""
     values = dict(given)
     for name, (hint, may_be_none, _) in _parameters(source).items():
         if name in values or hint is None:
@@ -236,10 +201,7 @@ def normalised(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]
 
 
 def divided(argv: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
-    """Divide the words into the parser's own flags and others, each with its values.
-
-    Words with spaces are values, as for argparse.
-    """
+    """Divide the words into the parser's own flags and others, each with its values."""
     negated = {f"no_{each}" for each in parser.switches}
     names = {"h", "help", *parser.get_defaults().keys(), *negated}
     own: list[str] = []
@@ -272,10 +234,7 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
 
 
 def read_yaml(path: Path, expected: str) -> dict[str, Any]:
-    """Read names with plain values; an `InputError` says what was expected instead of others.
-
-    Tags that would make Python objects are refused.
-    """
+    """Read names with plain values; tags that would make Python objects are refused."""
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -286,16 +245,14 @@ def read_yaml(path: Path, expected: str) -> dict[str, Any]:
 
 
 def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:
-    """Type without None, whether None is allowed, and default; the type of what is no flag is None.
-
-    Types that a module imports for type checking only are known to callers in Python, not here.
-    """
+    """Type without None, whether None is allowed, and default; the type of no flag is None."""
     if dataclasses.is_dataclass(source):
         # looks up the type of an inherited field in the module that defines it
         hints = typing.get_type_hints(source)
     else:
         init = source.__init__ if inspect.isclass(source) else source
-        hints = typing.get_type_hints(init, localns=_stand_ins(inspect.unwrap(init)))
+        known = getattr(inspect.unwrap(init), "__globals__", {})
+        hints = typing.get_type_hints(init, localns=_Names({**vars(builtins), **known}))
     result = {}
     for name, parameter in inspect.signature(source).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -318,14 +275,11 @@ class _Unknown:
         return cls
 
 
-def _stand_ins(function: Callable[..., Any]) -> dict[str, type]:
-    """A class for each name in annotations that the function's module does not have."""
-    annotations = " ".join(map(str, function.__annotations__.values()))
-    known = {*vars(builtins), *getattr(function, "__globals__", {})}
-    return {
-        name: type(name, (_Unknown,), {})
-        for name in {*re.findall(r"[A-Za-z_]\w*", annotations)} - known
-    }
+class _Names(dict[str, Any]):
+    """What a function's module knows; a name that it does not is a class of its own."""
+
+    def __missing__(self, name: str) -> type:
+        return type(name, (_Unknown,), {})
 
 
 def _is_absent(hint: Any) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv as csv_files
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,26 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of reconstructions; `str()` is the tables that the command prints.
+    """Metrics of reconstructions; `str()` is the tables that the command prints."""
 
-    Args:
-        settings: The arguments of `evaluate`, by name.
-        methods: The labels; the others are compared with the first.
-        volumes: Metrics of each volume and method.
-        summaries: Means over volumes, by group ("all" or an acquisition), method and metric.
-        differences: The same of (method - first method), over the volumes that both have.
-        failures: What could not be evaluated, one text for each file.
-    """
-
-    settings: dict[str, Any]
-    methods: list[str]
-    volumes: list[VolumeMetrics]
-    summaries: Summaries
-    differences: Summaries
-    failures: list[str]
+    settings: dict[str, Any]  # the arguments of `evaluate`, by name
+    methods: list[str]  # the labels; the others are compared with the first
+    volumes: list[VolumeMetrics]  # of each volume and method
+    summaries: Summaries  # by group ("all" or an acquisition), method and metric
+    differences: Summaries  # of (method - first method), over the volumes that both have
+    failures: list[str]  # what could not be evaluated, one text for each file
 
     def __str__(self) -> str:
-        """Lay out means with their intervals, and differences if there are several methods."""
         from fastmri_clgnet.evaluation.statistics import summary_cells
 
         parts = [
@@ -56,13 +47,8 @@ class Evaluation:
 
     def save_json(self, path: Path) -> None:
         """Write settings, summaries, paired differences, volumes and failures."""
-        contents = {
-            "settings": self.settings,
-            "summaries": _plain(self.summaries),
-            "differences": _plain(self.differences),
-            "volumes": [volume._asdict() for volume in self.volumes],
-            "failures": self.failures,
-        }
+        contents = asdict(self)
+        del contents["methods"]  # which the summaries name
         write_json(path, contents)
 
     def save_csv(self, path: Path) -> None:
@@ -74,9 +60,11 @@ class Evaluation:
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])
-            for method, name, acquisition, values, slices in self.volumes:
-                numbers = [repr(values[each]) for each in names]
-                writer.writerow([method, name, acquisition, len(slices), *numbers])
+            for one in self.volumes:
+                numbers = [repr(one.values[name]) for name in names]
+                writer.writerow(
+                    [one.method, one.file, one.acquisition, len(one.slice_ssim), *numbers]
+                )
 
 
 def evaluate(
@@ -116,7 +104,7 @@ def evaluate(
     Raises:
         InputError: If no reference can be read, or arguments do not fit.
     """
-    settings = {name: _as_text(value) for name, value in locals().items()}
+    settings = dict(locals())
     from fastmri_clgnet.evaluation.metrics import evaluate_folders
     from fastmri_clgnet.evaluation.statistics import summarise_methods
 
@@ -158,23 +146,6 @@ def _common(parts: Sequence[tuple[str, ...]]) -> int:
     return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))
 
 
-def _as_text(value: Any) -> Any:
-    """A path, or a list of them, as text."""
-    if isinstance(value, list):
-        return [_as_text(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _plain(summaries: Summaries) -> dict[str, Any]:
-    return {
-        group: {
-            method: {metric: summary._asdict() for metric, summary in values.items()}
-            for method, values in methods.items()
-        }
-        for group, methods in summaries.items()
-    }
-
-
 def _print_and_save(
     evaluation: Evaluation, json: Path | None = None, csv: Path | None = None
 ) -> int:
@@ -193,9 +164,7 @@ def _print_and_save(
     return status
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return run(evaluate, argv, then=_print_and_save)
+main = partial(run, evaluate, then=_print_and_save)
 
 
 if __name__ == "__main__":

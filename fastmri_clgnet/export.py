@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,9 +83,7 @@ def show(written: tuple[Path, Path]) -> None:
         print(f"Written: {path}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(export, argv, ("checkpoint", "out"), then=show)
+main = partial(cli.run, export, positional=("checkpoint", "out"), then=show)
 
 
 if __name__ == "__main__":

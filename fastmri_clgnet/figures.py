@@ -64,14 +64,9 @@ def comparison(
     zoom: Box | None = None,
     aspect: float = 1.0,
 ) -> Figure:
-    """Draw one slice: every reconstruction and the target above, absolute errors below.
-
-    All images share one grey scale, from 0 to the target's 99.5th percentile, and all error maps
-    one colour scale, from 0 to the largest 99.5th percentile of an error. PSNR and SSIM of the
-    slice stand under each image. `max_value` is the volume's, which they are relative to; `aspect`
-    the height of a pixel relative to its width.
-    """
+    """Draw one slice: every reconstruction and the target above, absolute errors below."""
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
+    # one grey scale for all images and one colour scale for all errors
     white = float(np.percentile(target, 99.5))
     scale = max(float(np.percentile(error, 99.5)) for error in errors.values()) or 1.0
     n_columns = len(reconstructions) + 1
@@ -100,16 +95,7 @@ def comparison(
 def images_row(
     images: Mapping[str, npt.NDArray[np.float32]], title: str = "", aspect: float = 1.0
 ) -> Figure:
-    """Draw images beside each other on one grey scale, up to the last one's 99.5th percentile.
-
-    Args:
-        images: Images (height, width) by name.
-        title: A line above.
-        aspect: Height of a pixel relative to its width.
-
-    Returns:
-        The figure.
-    """
+    """Draw images beside each other on one grey scale, up to the last one's 99.5th percentile."""
     white = float(np.percentile(list(images.values())[-1], 99.5)) or 1.0
     figure = Figure(figsize=(3.2 * len(images) + 0.2, 3.8), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images), squeeze=False)[0]
@@ -121,15 +107,7 @@ def images_row(
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure, whole or not at all.
-
-    Args:
-        path: The file; its suffix is the format, such as .png or .pdf.
-        figure: The figure.
-
-    Raises:
-        InputError: If matplotlib does not know the format, or it cannot be written.
-    """
+    """Write a figure, whole or not at all; the suffix is the format, such as .png or .pdf."""
     kind = path.suffix.lstrip(".").lower()
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
@@ -146,14 +124,5 @@ def save_comparison(
     title: str = "",
     zoom: Box | None = None,
 ) -> None:
-    """Save the `comparison` of one slice.
-
-    Args:
-        path: The file, .png or .pdf.
-        reconstructions: See `comparison`.
-        target: See `comparison`.
-        max_value: See `comparison`.
-        title: See `comparison`.
-        zoom: See `comparison`.
-    """
+    """Save the `comparison` of one slice."""
     save_figure(path, comparison(reconstructions, target, max_value, title, zoom))

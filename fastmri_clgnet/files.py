@@ -16,10 +16,7 @@ _METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` on success, remove it on failure.
-
-    Raises an `InputError` if it cannot be written; an existing file is unchanged.
-    """
+    """Give a temporary name beside `path`; rename it on success, remove it on failure."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
@@ -32,20 +29,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, contents: Any) -> None:
-    """Write plain values as JSON, indented, whole or not at all; its folder is made."""
-    text = json.dumps(contents, indent=2) + "\n"
+    """Write plain values and paths as JSON, indented, whole or not at all; its folder is made."""
+    text = json.dumps(contents, indent=2, default=os.fspath) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def check_space(sizes: Mapping[Path, int]) -> None:
-    """Refuse to begin where files do not fit on the disk.
-
-    An HDF5 file that cannot be written to its end makes the HDF5 library crash when the process
-    ends, whatever was made of the error. So the space is taken once, and given back, before.
-    `sizes` are bytes of the arrays of each file to write; none of the files exists yet.
-    """
+    """Refuse to begin where new files, of so many bytes of arrays each, do not fit on the disk."""
+    # one that cannot be written to its end makes the HDF5 library crash when the process ends,
+    # whatever was made of the error: the space is taken once, and given back, before
     try:
         for path, n_bytes in sizes.items():
             with path.open("wb") as file:

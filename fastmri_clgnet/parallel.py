@@ -22,29 +22,10 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def default_num_workers() -> int:
-    """Processes where none were asked for: up to 4, since each holds a volume in memory."""
-    return min(4, os.cpu_count() or 1)
-
-
 def map_files(
     function: Callable[[Job], Result], jobs: Sequence[Job], num_workers: int, label: str
 ) -> list[Result]:
-    """Call a function on every job, one for each file.
-
-    Args:
-        function: Of a module, so that other processes find it.
-        jobs: What to call it on.
-        num_workers: Processes; with one, with one job, or in a program that Python reads from
-            stdin, it is called here.
-        label: What is in front of the progress bar.
-
-    Returns:
-        The results, in the order of the jobs.
-
-    Raises:
-        InputError: The first one that the function raises; no other job is started then.
-    """
+    """Call a function on every job, one for each file; the results are in their order."""
     program = getattr(sys.modules["__main__"], "__file__", None)
     if program is not None and not Path(program).is_file():
         num_workers = 1  # a program from stdin, which other processes cannot import

@@ -48,20 +48,13 @@ SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, 
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """What became of the volumes of a folder.
-
-    Args:
-        output_path: Folder of the submission files.
-        written: Those that were made.
-        kept: Those that were there already, made with the same settings of the same data.
-    """
+    """What became of the volumes of a folder; `str()` counts them."""
 
     output_path: Path
     written: list[Path]
-    kept: list[Path]
+    kept: list[Path]  # made before, with the same settings of the same data
 
     def __str__(self) -> str:
-        """Count them."""
         kept = f", {len(self.kept)} were there already" if self.kept else ""
         return f"{len(self.written)} volumes written to {self.output_path}{kept}"
 
@@ -124,9 +117,7 @@ def reconstruct(
     if mask is not None:
         mask.make()
     challenge = challenge or challenge_of(data_path)
-    place = choose_device(device)
-    if precision == "16-mixed" and place.type == "cpu":
-        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+    place = choose_device(device, precision)
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
@@ -157,8 +148,8 @@ def reconstruct(
     )
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; auto is a GPU where there is one."""
+def choose_device(name: str, precision: Precision) -> torch.device:
+    """The device of a name, which computes in that precision; auto is a GPU where there is one."""
     import torch
 
     if name == "auto":
@@ -171,6 +162,8 @@ def choose_device(name: str) -> torch.device:
             f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
             "cpu, or cuda or cuda:1 on a machine with such a GPU"
         ) from error
+    if precision == "16-mixed" and device.type == "cpu":
+        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
     return device
 
 
@@ -326,11 +319,7 @@ class _Worker:
     def run(
         self, names: Sequence[str], device: torch.device, progress: Callable[[int], object]
     ) -> None:
-        """Reconstruct volumes one by one; `progress` is told the slices of each batch.
-
-        The model's own test step does it, as in `train_clgnet --mode test`. Batches do not reach
-        over the end of a volume, so that memory holds one volume at a time.
-        """
+        """Reconstruct volumes by the model's test step; `progress` is told each batch's slices."""
         import torch
         from torch.utils.data import DataLoader
 
@@ -342,6 +331,7 @@ class _Worker:
                 slices[sample.fname.name].append(index)
         loader = DataLoader(
             self.dataset,
+            # batches end with their volume, so that memory holds one volume at a time
             batch_sampler=[
                 of_volume[start : start + self.batch_size]
                 for of_volume in slices.values()

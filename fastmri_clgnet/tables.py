@@ -55,20 +55,13 @@ def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
 
 
 class Table(NamedTuple):
-    """A table and what it says of itself; `str()` is for a terminal.
+    """A table and what it says of itself; `str()` is for a terminal."""
 
-    Args:
-        title: What was measured, how, on what.
-        rows: Values by column, by row.
-        names: What to call the rows; the others keep their key.
-    """
-
-    title: str
+    title: str  # what was measured, how, on what
     rows: Mapping[str, Row]
-    names: Mapping[str, str]
+    names: Mapping[str, str]  # what to call the rows; the others keep their key
 
     def __str__(self) -> str:
-        """Title and table as text."""
         return f"{self.title}\n\n{format_table(make_cells(self.rows, self.names))}"
 
     def markdown(self) -> str:
@@ -78,21 +71,9 @@ class Table(NamedTuple):
 
 
 def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str, object]) -> None:
-    """Write tables as PATH.md and PATH.json, each whole or not at all, and say so.
-
-    Args:
-        path: The files' common name; its folder is made.
-        tables: By their key in the JSON file.
-        settings: What they were made with, for the JSON file: plain values and paths.
-
-    Raises:
-        InputError: If a file cannot be written.
-    """
-    plain = {
-        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
-    }
+    """Write tables and settings as PATH.md and PATH.json, each whole or not at all; say so."""
     rows = {key: {"title": table.title, "rows": table.rows} for key, table in tables.items()}
-    write_json(path.with_name(f"{path.name}.json"), {"settings": plain, **rows})
+    write_json(path.with_name(f"{path.name}.json"), {"settings": settings, **rows})
     with atomic_path(path.with_name(f"{path.name}.md")) as temporary:
         text = "\n\n".join(table.markdown() for table in tables.values())
         temporary.write_text(f"{text}\n", encoding="utf-8")

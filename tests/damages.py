@@ -192,7 +192,7 @@ def _wrong_by_accident() -> Iterator[tuple[str, Damage]]:
             _replace("mask", np.ones(3)), "expected a mask of 40 columns", place="test/e.h5"
         ),
         "mask values": Damage(
-            _replace("mask", np.full(COLUMNS, 2)), "mask: expected 1 where", place="test/e.h5"
+            _replace("mask", np.full(COLUMNS, 2)), "columns, 1 where sampled", place="test/e.h5"
         ),
         "mask wrong": Damage(
             _put("mask", 20, 0), "signal outside the mask", None, check, "test/e.h5"

@@ -15,12 +15,7 @@ TABLE_SIZE = 512  # pixels across the images that the paper's operations are of
 
 
 class PaperCost(NamedTuple):
-    """What the paper gives for a network; None where it gives nothing.
-
-    Args:
-        parameters: Millions.
-        gmacs: Operations at 512 x 512, in 10^9.
-    """
+    """What the paper gives for a network: millions of parameters, 10^9 operations at 512 x 512."""
 
     parameters: float | None = None
     gmacs: float | None = None
@@ -33,18 +28,7 @@ def cost_rows(
     device: torch.device,
     rounds: int,
 ) -> dict[str, dict[str, Any]]:
-    """Count and measure every network.
-
-    Args:
-        networks: Makers of networks that `measure.example_inputs` knows, by name.
-        paper: The paper's figures by the same names.
-        size: Height and width of the images that time and memory are measured on, in pixels.
-        device: Where they are measured.
-        rounds: Measurements of each, in alternating order after one that warms up.
-
-    Returns:
-        Columns by name.
-    """
+    """Count and measure every network, beside the paper's figures by the same names."""
     from fastmri_clgnet.benchmark.macs import count_macs
     from fastmri_clgnet.benchmark.measure import forward_pass, median_times, peak_mb
 

@@ -28,15 +28,8 @@ def _count_convolution(
     return output.shape[0] * _convolution(module, *output.shape[-2:])
 
 
-def _count_outputs(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
-    return output.numel()
-
-
-def _count_inputs(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
-    return image.numel()
-
-
-def _count_normalisation(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+def _count_pixels(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
+    """One operation per value, of which a rectifier has as many in as out; two where affine."""
     return image.numel() * (2 if getattr(module, "affine", False) else 1)
 
 
@@ -75,13 +68,18 @@ def _count_complex(module: ComplexConv2d, image: torch.Tensor, output: torch.Ten
 _RULES: dict[type[nn.Module], Callable[[Any, torch.Tensor, torch.Tensor], int]] = {
     nn.Conv2d: _count_convolution,
     nn.ConvTranspose2d: _count_convolution,
-    nn.ReLU: _count_outputs,
-    nn.LeakyReLU: _count_outputs,
-    nn.BatchNorm2d: _count_normalisation,
-    nn.InstanceNorm2d: _count_normalisation,
-    nn.AvgPool2d: _count_inputs,
-    nn.MaxPool2d: _count_inputs,
-    nn.AdaptiveAvgPool2d: _count_inputs,
+    **dict.fromkeys(
+        (
+            nn.ReLU,
+            nn.LeakyReLU,
+            nn.BatchNorm2d,
+            nn.InstanceNorm2d,
+            nn.AvgPool2d,
+            nn.MaxPool2d,
+            nn.AdaptiveAvgPool2d,
+        ),
+        _count_pixels,
+    ),
     nn.Linear: _count_linear,
     ShiftedWindowAttention: _count_window_attention,
     SpatialFourierLayer: _count_spatial_fourier,

@@ -28,18 +28,7 @@ MakeAction = Callable[[], Action]
 def example_inputs(
     model: nn.Module, size: tuple[int, int], device: torch.device, batch: int = 1
 ) -> tuple[torch.Tensor, ...]:
-    """Make what a network is called with.
-
-    Args:
-        model: A `KspaceNetwork`, or a network on magnitude images (batch, 1, height, width).
-        size: Height and width in pixels.
-        device: Where to make it.
-        batch: Number of images.
-
-    Returns:
-        Random k-space (batch, height, width, 2) and a mask of every fourth column, or random
-        images; in the precision of the model's parameters, float32 without any.
-    """
+    """Random k-space (batch, height, width, 2) and a mask for a `KspaceNetwork`, else images."""
     parameter = next(model.parameters(), None)
     dtype = torch.float32 if parameter is None else parameter.dtype
     if not isinstance(model, KspaceNetwork):
@@ -52,18 +41,7 @@ def example_inputs(
 def forward_pass(
     make: MakeNetwork, size: int, batch: int, device: torch.device, precision: Precision = "32-true"
 ) -> Action:
-    """Make a network and return its forward pass without gradients.
-
-    Args:
-        make: Makes a network that `example_inputs` knows.
-        size: Height and width in pixels.
-        batch: Images at once.
-        device: Where to run.
-        precision: What to compute in.
-
-    Returns:
-        The action.
-    """
+    """Make a network and return its forward pass without gradients, on size x size pixels."""
     model = make().eval().to(device)
     inputs = example_inputs(model, (size, size), device, batch)
 
@@ -82,20 +60,7 @@ def training_step(
     precision: Precision = "32-true",
     contrastive: bool = False,
 ) -> Action:
-    """Make a network on images and return its training step: forward, loss, backward, Adam.
-
-    Args:
-        make: Makes the network.
-        size: As for `forward_pass`.
-        batch: As for `forward_pass`.
-        device: As for `forward_pass`.
-        precision: As for `forward_pass`.
-        contrastive: Whether to add the contrastive loss, on all its layers of VGG19 with random
-            weights, which cost the same, and all images of the batch, up to 6, as negatives.
-
-    Returns:
-        The action.
-    """
+    """Make a network on images and return its training step: forward, loss, backward, Adam."""
     model = make().train().to(device)
     (image,) = example_inputs(model, (size, size), device, batch)
     target = torch.randn_like(image)
@@ -130,16 +95,7 @@ def _synchronise(device: torch.device) -> None:
 def median_times(
     actions: Mapping[str, Action], device: torch.device, rounds: int
 ) -> dict[str, float]:
-    """Median time of each action, in alternating order within one process.
-
-    Args:
-        actions: What to measure, by name.
-        device: Where they run.
-        rounds: Measurements of each, after one that warms up.
-
-    Returns:
-        Seconds by name.
-    """
+    """Median seconds of each action, in alternating order after a round that warms up."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in tqdm(range(rounds + 1), "Measuring time", unit="round"):
         for name, action in actions.items():
@@ -170,18 +126,7 @@ def _peak_of_process(make_action: MakeAction) -> float:
 
 
 def peak_mb(make_action: MakeAction, device: torch.device) -> float:
-    """Peak memory of an action above what is held between two of them.
-
-    On the CPU it is the peak resident memory of a process of its own, above that before; on Linux
-    only, NaN elsewhere.
-
-    Args:
-        make_action: Makes the action; for the CPU it must be picklable.
-        device: Where it runs.
-
-    Returns:
-        10^6 bytes.
-    """
+    """Peak memory of an action above what is held between two of them, in 10^6 bytes."""
     if device.type == "cuda":
         action = make_action()
         action()

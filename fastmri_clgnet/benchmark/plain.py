@@ -23,19 +23,11 @@ class PlainSpatialFourierLayer(SpatialFourierLayer):
         real, imaginary = mixed.chunk(2, dim=1)
         size = (features.shape[-2], features.shape[-1])
         image = torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
-        output: torch.Tensor = self.fuse(torch.cat([self.local(features), image], dim=1))
-        return output
+        return self.fuse(torch.cat([self.local(features), image], dim=1))
 
 
 def plain_clgnet(model: CLGNet | None = None) -> CLGNet:
-    """Evaluate every spatial-Fourier layer plainly.
-
-    Args:
-        model: What to change; by default a CLGNet of the paper's size.
-
-    Returns:
-        The model, with the same parameters.
-    """
+    """Evaluate every spatial-Fourier layer plainly; by default of a CLGNet of the paper's size."""
     model = CLGNet() if model is None else model
     for module in model.modules():
         if isinstance(module, SpatialFourierLayer):

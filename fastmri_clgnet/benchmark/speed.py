@@ -115,18 +115,7 @@ def speed_rows(
     device: torch.device,
     rounds: int,
 ) -> dict[str, Row]:
-    """Measure time and memory.
-
-    Args:
-        makers: Makers of actions; ratios are to the first one.
-        names: What they are called.
-        batch: Images that each takes at once.
-        device: Where they run.
-        rounds: Measurements of each.
-
-    Returns:
-        Columns by name.
-    """
+    """Measure time and memory; ratios are to the first action."""
     from fastmri_clgnet.benchmark.measure import median_times, peak_mb
 
     first = next(iter(makers))
@@ -145,17 +134,7 @@ def speed_rows(
 def pipeline_rows(
     folder: Path, challenge: Challenge, workers: Sequence[int], rounds: int
 ) -> dict[str, Row]:
-    """Measure the way from HDF5 file to training sample: reading, masking, FFT, cropping.
-
-    Args:
-        folder: Of the training split.
-        challenge: Kind of data.
-        workers: Numbers of worker processes.
-        rounds: Passes through the folder for each number.
-
-    Returns:
-        Slices a second by number of workers.
-    """
+    """Slices a second from HDF5 file to training sample, by the number of loading processes."""
     import torch
     from fastmri.data import SliceDataset
     from fastmri.data.subsample import RandomMaskFunc

@@ -86,16 +86,7 @@ def table1(
 
 
 def save_picture(path: Path, trained: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Save the middle slice of the first validation volume by every method that was trained.
-
-    Args:
-        path: The picture; none is made if there are no methods.
-        trained: Flags of train_clgnet by method.
-        folder: Of the runs.
-
-    Raises:
-        InputError: If a checkpoint cannot be used.
-    """
+    """Save the middle slice of the first validation volume by every method that was trained."""
     from fastmri_clgnet import cli
     from fastmri_clgnet.data.mri_data import Data
     from fastmri_clgnet.loading import load

@@ -19,18 +19,7 @@ _NEVER = str(10**9)
 
 
 def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
-    """Flags of train_clgnet that end each training after as many steps or minutes.
-
-    Args:
-        steps: Optimizer steps, or None.
-        minutes: Wall time without the final validation, or None.
-
-    Returns:
-        The flags. There is one validation, at the end.
-
-    Raises:
-        InputError: If both are given, or none.
-    """
+    """Flags of train_clgnet that end each training after as many steps or minutes."""
     if (steps is None) == (minutes is None):
         raise InputError("expected steps or minutes: give one of --steps and --minutes")
     flags = ["--max_epochs", "-1", "--check_val_every_n_epoch", "null", "--val_check_interval"]
@@ -42,19 +31,7 @@ def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
 
 
 def train_all(runs: Mapping[str, list[str]], folder: Path) -> dict[str, Row]:
-    """Train every run, or continue it; skip what is done and go on where one fails.
-
-    Args:
-        runs: All flags of train_clgnet but --default_root_dir, by name.
-        folder: Each run's own folder, named as the run, stands in it.
-
-    Returns:
-        NMSE, PSNR, SSIM on the validation volumes and the steps taken by run, and, first,
-        those of zero-filling.
-
-    Raises:
-        InputError: If a run's folder holds one with other flags.
-    """
+    """Train every run, or continue it; skip what is done and go on where one fails."""
     rows: dict[str, Row] = {}
     for name, flags in runs.items():
         root = folder / name

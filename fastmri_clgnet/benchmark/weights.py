@@ -101,14 +101,14 @@ def _raw_slice(files: Mapping[str, Path], output_path: Path, device: str) -> Tab
     from fastmri_clgnet.figures import save_comparison
     from fastmri_clgnet.reconstruct import load_module
     from fastmri_clgnet.scan import example_slice, undersample
-    from fastmri_clgnet.scan.reconstruction import run, zero_filled
+    from fastmri_clgnet.scan.reconstruction import run
 
     scan = example_slice()
     rows = {}
     for case, mask in CASES.items():
         sampled = undersample(scan, mask)
         assert sampled.reference is not None
-        images = {BASELINE: zero_filled(sampled)}
+        images = {BASELINE: run(load_module(None, ZERO_FILLED), sampled, device)}
         for label, file in files.items():
             images[label] = run(load_module(file, None), sampled, device)
         for label, image in images.items():

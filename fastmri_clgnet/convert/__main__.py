@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.convert import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Twix, convert
@@ -11,9 +11,9 @@ from fastmri_clgnet.convert import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Twix, 
 READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Twix, Nifti)}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(convert, argv, ("source", "out"), choices={"reader": ("from", READERS)})
+main = partial(
+    cli.run, convert, positional=("source", "out"), choices={"reader": ("from", READERS)}
+)
 
 
 if __name__ == "__main__":

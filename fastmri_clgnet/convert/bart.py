@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.convert.conventions import PlainKspace, to_fastmri
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
+from fastmri_clgnet.data.fastmri_file import image_size
 from fastmri_clgnet.errors import InputError
 
 COILS, SLICES = 3, 13  # dimensions
@@ -35,11 +36,7 @@ class Bart(PlainKspace):
     suffixes: ClassVar[tuple[str, ...]] = (".cfl",)
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read a volume of two-dimensional k-space; see `Reader`.
-
-        The two of the first three dimensions that are larger than 1 are rows and columns. Data of
-        one coil is single-coil data.
-        """
+        """Read a volume of two-dimensional k-space; see `Reader`."""
         array = _read_cfl(path)
         plane = [axis for axis in range(3) if array.shape[axis] > 1]
         if len(plane) != 2:
@@ -61,7 +58,8 @@ class Bart(PlainKspace):
         kspace = to_fastmri(np.ascontiguousarray(array), "centred", self.norm)
         if kspace.shape[1] == 1:
             kspace = kspace[:, 0]
-        return Volume(kspace, self.image_size(path, kspace), sampled_columns(path, kspace))
+        size = image_size(path, kspace, self.recon_size)
+        return Volume(kspace, size, sampled_columns(path, kspace))
 
 
 def _read_cfl(path: Path) -> npt.NDArray[np.complex64]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError, words
-
 Convention = Literal["centred", "plain", "shifted"]
 Norm = Literal["ortho", "backward", "forward"]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
-NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +26,6 @@ class PlainKspace:
 
     norm: Norm = "ortho"
     recon_size: tuple[int, int] | None = None
-
-    def image_size(self, path: Path, kspace: npt.NDArray) -> tuple[int, int]:
-        """The height and width that recon_size asks for, within (..., rows, columns)."""
-        rows, columns = kspace.shape[-2:]
-        height, width = self.recon_size or (rows, columns)
-        if not (0 < height <= rows and 0 < width <= columns):
-            raise InputError(
-                f"{path}: recon_size {words((height, width))} does not fit into k-space of {rows} "
-                f"rows and {columns} columns"
-            )
-        return height, width
 
 
 def to_fastmri(

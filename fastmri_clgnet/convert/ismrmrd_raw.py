@@ -16,10 +16,9 @@ from fastmri_clgnet.convert.lines import (
     THREE_DIMENSIONAL,
     Line,
     Placement,
+    Sizes,
     choose,
     make_volume,
-    measured_matrix,
-    sort_lines,
 )
 from fastmri_clgnet.convert.volume import Volume
 from fastmri_clgnet.errors import InputError
@@ -61,18 +60,7 @@ class IsmrmrdRaw:
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".mrd", ".ismrmrd")
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read a volume, every readout to its slice and column, averaged; see `Reader`.
-
-        Lines that were measured to calibrate parallel imaging fill the columns of a slice that no
-        line of the image does, unless the header says that the calibration is a separate scan.
-        Lines flagged for calibration and imaging are lines of the image.
-
-        Readout oversampling stays in the rows, and the image is cut to the header's size, as in
-        fastMRI; to its field of view, where the scanner interpolates. Of several encodings, the
-        first is read. Columns that were not measured stay zero; k-space with gaps between its
-        columns gets a mask. Data of one channel is single-coil data. Of the header, only sizes,
-        fields of view and the protocol's name are kept.
-        """
+        """Read a volume, every readout to its slice and column, averaged; see `Reader`."""
         try:
             with h5py.File(path, "r") as file:
                 group = file[self.dataset]
@@ -94,36 +82,19 @@ class IsmrmrdRaw:
         # of other encodings are navigators and calibrations
         first = [one for one in readouts if one.encoding_space_ref == 0]
         ours = [one for one in first if not any(map(one.is_flag_set, _OTHER_DATA))]
-        imaging = choose(
+        parallel = encoding.parallelImaging
+        imaging, calibration, notes = choose(
             path,
-            [one for one in ours if not _only_calibrates(one)],
+            ours,
             {counter: getattr(self, counter) for counter in COUNTERS},
             lambda one, counter: getattr(one.idx, counter),
+            _only_calibrates,
+            separate=parallel is not None and parallel.calibrationMode in _SEPARATE,
         )
-        parallel = encoding.parallelImaging
-        separate = parallel is not None and parallel.calibrationMode in _SEPARATE
-        calibration = [
-            one for one in ours if _only_calibrates(one) and _counters(one) == _counters(imaging[0])
-        ]
-        notes = []
         if len(ours) < len(readouts):
-            notes.append(
-                f"{len(readouts) - len(ours)} readouts of noise, navigators and other "
-                "measurements are left out"
-            )
-        if separate and calibration:
-            notes.append(f"{len(calibration)} calibration lines of a separate scan are left out")
-            calibration = []
-        lines = [_line(path, one) for one in [*imaging, *calibration]]
-        matrix, matrix_notes = measured_matrix(
-            lines,
-            (space.matrixSize.x, space.matrixSize.y),
-            (space.fieldOfView_mm.x, space.fieldOfView_mm.y),
-            (recon.matrixSize.x, recon.matrixSize.y),
-            (recon.fieldOfView_mm.x, recon.fieldOfView_mm.y),
-        )
+            other = f"{len(readouts) - len(ours)} readouts of noise, navigators and other "
+            notes.insert(0, f"{other}measurements are left out")
         limits = encoding.encodingLimits.kspace_encoding_step_1
-        center = matrix.columns // 2 if limits is None else limits.center
         places: dict[int, Placement] = {}
         for one in imaging:
             vectors = [
@@ -134,12 +105,19 @@ class IsmrmrdRaw:
                 places.setdefault(one.idx.slice, Placement(*vectors))
         measurement = header.measurementInformation
         return make_volume(
-            sort_lines(path, lines, matrix.rows, matrix.columns, center),
-            matrix,
+            path,
+            [_line(path, one) for one in [*imaging, *calibration]],
+            Sizes(
+                (space.matrixSize.x, space.matrixSize.y),
+                (space.fieldOfView_mm.x, space.fieldOfView_mm.y),
+                (recon.matrixSize.x, recon.matrixSize.y),
+                (recon.fieldOfView_mm.x, recon.fieldOfView_mm.y),
+            ),
+            None if limits is None else limits.center,
             places,
             space.fieldOfView_mm.z or 1.0,
             (measurement and measurement.protocolName) or "unknown",
-            [*notes, *matrix_notes],
+            notes,
         )
 
 
@@ -152,10 +130,6 @@ def _read(data: h5py.Dataset) -> Iterator[ismrmrd.Acquisition]:
             yield readout
 
 
-def _counters(readout: ismrmrd.Acquisition) -> tuple[int, ...]:
-    return tuple(getattr(readout.idx, counter) for counter in COUNTERS)
-
-
 def _only_calibrates(readout: ismrmrd.Acquisition) -> bool:
     """Whether a line calibrates parallel imaging without being one of the image's."""
     return readout.is_flag_set(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION) and not readout.is_flag_set(
@@ -164,11 +138,7 @@ def _only_calibrates(readout: ismrmrd.Acquisition) -> bool:
 
 
 def _line(path: Path, readout: ismrmrd.Acquisition) -> Line:
-    """A readout without the samples that are to be discarded.
-
-    Raises:
-        InputError: If it is not one of two-dimensional imaging.
-    """
+    """A readout without the samples that are to be discarded."""
     if readout.idx.kspace_encode_step_2:
         raise InputError(f"{path}: {THREE_DIMENSIONAL}")
     if readout.is_flag_set(ismrmrd.ACQ_IS_REVERSE):

@@ -26,36 +26,21 @@ Readout = TypeVar("Readout")
 
 
 class Line(NamedTuple):
-    """One readout.
+    """One readout."""
 
-    Args:
-        samples: (coils, samples) complex64.
-        center_sample: The sample in which the echo is.
-        slice: Index of the slice.
-        number: Counter of the phase encoding, from any origin.
-        calibrates: Whether it calibrates parallel imaging and is no line of the image.
-    """
-
-    samples: npt.NDArray[np.complex64]
-    center_sample: int
+    samples: npt.NDArray[np.complex64]  # (coils, samples)
+    center_sample: int  # in which the echo is
     slice: int
-    number: int
-    calibrates: bool = False
+    number: int  # of the phase encoding, from any origin
+    calibrates: bool = False  # parallel imaging, and is no line of the image
 
 
 class Placement(NamedTuple):
-    """Where a slice lies, by its scanner: patient coordinates, left, posterior, superior.
+    """Where a slice lies, by its scanner: patient coordinates (3,), left, posterior, superior."""
 
-    Args:
-        position: The middle of the slice, (3,) in millimetres.
-        read: Direction of the rows' index, (3,) of length 1.
-        phase: Direction of the columns' index.
-        normal: Direction across the slice.
-    """
-
-    position: npt.NDArray[np.float64]
-    read: npt.NDArray[np.float64]
-    phase: npt.NDArray[np.float64]
+    position: npt.NDArray[np.float64]  # the middle of the slice, in millimetres
+    read: npt.NDArray[np.float64]  # of length 1, as the others: direction of the rows' index
+    phase: npt.NDArray[np.float64]  # of the columns' index
     normal: npt.NDArray[np.float64]
 
 
@@ -70,87 +55,55 @@ class Matrix(NamedTuple):
     pixel_width: float
 
 
-class Sorted(NamedTuple):
-    """What lines make.
+class Sizes(NamedTuple):
+    """What a header says: rows and columns, height and width, their fields of view in mm."""
 
-    Args:
-        kspace: (slices, coils, rows, columns) complex64, zero where nothing was measured.
-        sampled: Which columns were measured, (columns,) bool.
-        notes: What is worth knowing of it.
-    """
-
-    kspace: npt.NDArray[np.complex64]
-    sampled: npt.NDArray[np.bool_]
-    notes: list[str]
-
-    @property
-    def acquired(self) -> tuple[int, int] | None:
-        """First column that was measured, and one past the last; None if not around the middle."""
-        columns, middle = np.flatnonzero(self.sampled), len(self.sampled) // 2
-        first, end = int(columns[0]), int(columns[-1]) + 1
-        return (first, end) if first <= middle < end else None
-
-    @property
-    def mask(self) -> npt.NDArray[np.bool_] | None:
-        """The sampled columns if there are gaps between them, else None."""
-        columns = np.flatnonzero(self.sampled)
-        return None if self.sampled[columns[0] : columns[-1] + 1].all() else self.sampled
+    encoded: tuple[int, int]
+    encoded_mm: tuple[float, float]
+    recon: tuple[int, int]
+    recon_mm: tuple[float, float]
 
 
 def choose(
     path: Path,
-    readouts: list[Readout],
+    readouts: Sequence[Readout],
     wanted: Mapping[str, int | None],
     counter_of: Callable[[Readout, str], int],
-) -> list[Readout]:
-    """The readouts of one contrast, phase, repetition and so on.
-
-    Args:
-        path: The file, for errors.
-        readouts: All of the image.
-        wanted: The value of each counter; None takes the only one.
-        counter_of: Gives a readout's counter.
-
-    Raises:
-        InputError: If there are several and none was chosen, or none of those that were.
-    """
+    calibrates: Callable[[Readout], bool],
+    separate: bool,
+) -> tuple[list[Readout], list[Readout], list[str]]:
+    """The image's readouts of one contrast and so on, those that only calibrate it, and notes."""
+    imaging = [one for one in readouts if not calibrates(one)]
     for counter, value in wanted.items():
-        values = sorted({counter_of(one, counter) for one in readouts})
+        values = sorted({counter_of(one, counter) for one in imaging})
         if value is None and len(values) > 1:
             raise InputError(
                 f"{path}: holds several of {counter} ({words(values)}); choose one, such as "
                 f"{counter} {values[0]}"
             )
         if value is not None:
-            readouts = [one for one in readouts if counter_of(one, counter) == value]
-            if not readouts:
+            imaging = [one for one in imaging if counter_of(one, counter) == value]
+            if not imaging:
                 raise InputError(f"{path}: no {counter} {value}; it holds {words(values)}")
-    if not readouts:
+    if not imaging:
         raise InputError(f"{path}: no readouts of an image")
-    return readouts
+    same = [counter_of(imaging[0], counter) for counter in wanted]
+    calibration = [
+        one
+        for one in readouts
+        if calibrates(one) and [counter_of(one, counter) for counter in wanted] == same
+    ]
+    if separate and calibration:  # perhaps with another contrast
+        note = f"{len(calibration)} calibration lines of a separate scan are left out"
+        return imaging, [], [note]
+    return imaging, calibration, []
 
 
-def measured_matrix(
-    lines: Sequence[Line],
-    encoded: tuple[int, int],
-    encoded_mm: tuple[float, float],
-    recon: tuple[int, int],
-    recon_mm: tuple[float, float],
-) -> tuple[Matrix, list[str]]:
-    """The matrix that was measured, and notes where the header gives another one.
-
-    Some headers give the size to which the scanner interpolates as the encoded one, or keep the
-    oversampled one for readouts whose oversampling was removed. Both leave readouts that are whole,
-    with the echo in the middle, but shorter than the matrix.
-
-    Args:
-        lines: Of one image per slice.
-        encoded: Rows and columns of the k-space, by the header.
-        encoded_mm: Its field of view.
-        recon: Height and width of the image, by the header.
-        recon_mm: Its field of view.
-    """
-    (rows, columns), (row_mm, column_mm) = encoded, encoded_mm
+def measured_matrix(lines: Sequence[Line], sizes: Sizes) -> tuple[Matrix, list[str]]:
+    """The matrix that was measured, and notes where the header gives another one."""
+    # Some headers give the size to which the scanner interpolates as the encoded one, or keep the
+    # oversampled one for readouts without oversampling: both leave shorter readouts that are whole.
+    (rows, columns), (row_mm, column_mm), recon, recon_mm = sizes
     notes = []
     length = lines[0].samples.shape[1]
     whole = all(
@@ -178,12 +131,8 @@ def measured_matrix(
 
 
 def _image_axis(encoded: int, encoded_mm: float, recon: int, recon_mm: float) -> tuple[int, float]:
-    """Pixels of the image along one axis, and the size of one in millimetres.
-
-    Pixels are as they were encoded, since nothing is interpolated here. Where the scanner
-    interpolates, its matrix at that size of pixel is more than its field of view, and the field
-    of view settles how many there are.
-    """
+    """Pixels of the image along one axis, and the size of one in millimetres."""
+    # as it was encoded; of an interpolated matrix, the field of view settles how many there are
     pixel = encoded_mm / encoded
     within = round(recon_mm / pixel) if pixel > 0 and recon_mm > 0 else recon
     return min(recon, encoded, max(within, 1)), pixel
@@ -191,30 +140,9 @@ def _image_axis(encoded: int, encoded_mm: float, recon: int, recon_mm: float) ->
 
 def sort_lines(
     path: Path, lines: Sequence[Line], rows: int, columns: int, header_center: int
-) -> Sorted:
-    """Put lines into k-space.
-
-    The centre is the header's line, unless another line holds the most energy by more than two
-    lines: headers of partial Fourier acquisitions are known to give the middle of what was
-    acquired. Lines of one place are averaged. Lines that only calibrate go where no line of the
-    image is; what does not fit there, such as lines of a lower resolution, is left out.
-
-    Args:
-        path: The file, for errors.
-        lines: All lines of one image per slice.
-        rows: Of the matrix: samples of a whole readout.
-        columns: Of the matrix: lines of a whole k-space.
-        header_center: The number of the central line, by the header.
-
-    Returns:
-        The k-space.
-
-    Raises:
-        InputError: If the lines contradict the matrix or each other.
-    """
+) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.bool_], list[str]]:
+    """Put lines into k-space, averaged: (slices, coils, rows, columns), sampled columns, notes."""
     imaging = [line for line in lines if not line.calibrates]
-    if not imaging:
-        raise InputError(f"{path}: no readouts of an image")
     shape = imaging[0].samples.shape
     calibration = [line for line in lines if line.calibrates and line.samples.shape == shape]
     n_coils, n_slices = shape[0], 1 + max(line.slice for line in imaging)
@@ -225,7 +153,7 @@ def sort_lines(
     counts = np.zeros((n_slices, columns), int)
     beyond, missing_rows = set(), 0
     for group in (imaging, calibration):
-        taken = counts > 0  # by the image
+        taken = counts > 0  # by the image, between whose lines those that calibrate go
         for line in group:
             length = line.samples.shape[1]
             # a partial echo starts after the first row; a whole one fills all
@@ -263,16 +191,15 @@ def sort_lines(
         notes.append(f"lines that were measured up to {counts.max()} times are averaged")
     if missing_rows:
         notes.append(f"asymmetric echo: {missing_rows} of {rows} rows were not measured")
-    result = Sorted(kspace, sampled, notes)
     low, high = np.flatnonzero(sampled)[[0, -1]]
     before, after = columns // 2 - low, high - columns // 2
     if abs(before - after) > columns // 16:
         notes.append(f"partial Fourier: columns {low} to {high} of {columns} were measured")
-    return result
+    return kspace, sampled, notes
 
 
 def _center(lines: Sequence[Line], columns: int, header: int) -> tuple[int, list[str]]:
-    """The number of the central line, and what to say of it."""
+    """The number of the central line, the header's or that of the most energy, and notes."""
     numbers, groups = np.unique([line.number for line in lines], return_inverse=True)
     energy = np.bincount(groups, [np.vdot(line.samples, line.samples).real for line in lines])
     place = int(np.argmax(energy / np.bincount(groups)))
@@ -296,6 +223,7 @@ def _center(lines: Sequence[Line], columns: int, header: int) -> tuple[int, list
                     "(one of the two counts from 1)"
                 ]
         return header, []
+    # headers of partial Fourier acquisitions may give the middle of what was acquired
     what = f"the header says that line {header} is the centre of k-space, the energy line {peak}"
     if outside(peak) > outside(header):
         return header, [f"{what}; kept, since the lines fill the matrix of {columns} only so"]
@@ -308,27 +236,20 @@ def _span(lines: Sequence[Line]) -> str:
 
 
 def make_volume(
-    found: Sorted,
-    matrix: Matrix,
+    path: Path,
+    lines: Sequence[Line],
+    sizes: Sizes,
+    header_center: int | None,
     places: Mapping[int, Placement],
     thickness_mm: float,
     acquisition: str,
     notes: Sequence[str],
 ) -> Volume:
-    """Make a volume of sorted lines: slices in the order in which they lie, and their geometry.
-
-    Args:
-        found: The lines.
-        matrix: Their sizes.
-        places: Where slices lie, by index; those that are missing are not known.
-        thickness_mm: Of a slice.
-        acquisition: Name of the sequence.
-        notes: In front of those of the lines.
-
-    Returns:
-        The volume; single-coil if there is one channel.
-    """
-    kspace, more = found.kspace, list(found.notes)
+    """Make a volume of lines: slices in the order in which they lie, and their geometry."""
+    matrix, of_matrix = measured_matrix(lines, sizes)
+    center = matrix.columns // 2 if header_center is None else header_center
+    kspace, sampled, more = sort_lines(path, lines, matrix.rows, matrix.columns, center)
+    first, end = (int(place) for place in np.flatnonzero(sampled)[[0, -1]] + [0, 1])
     placements = [places.get(i) for i in range(len(kspace))]
     order = slice_order(placements)
     if order != sorted(order):
@@ -338,10 +259,10 @@ def make_volume(
     return Volume(
         kspace[:, 0] if kspace.shape[1] == 1 else kspace,
         size,
-        found.mask,
+        None if sampled[first:end].all() else sampled,
         acquisition,
         pixel,
-        acquired=found.acquired,
+        acquired=(first, end) if first <= matrix.columns // 2 < end else None,
         affine=image_affine(
             [placements[i] for i in order],
             (matrix.rows, matrix.columns),
@@ -349,19 +270,12 @@ def make_volume(
             pixel,
             thickness_mm,
         ),
-        notes=(*notes, *more),
+        notes=(*notes, *of_matrix, *more),
     )
 
 
 def slice_order(placements: Sequence[Placement | None]) -> list[int]:
-    """The slices in the order in which they lie, whichever order they were measured in.
-
-    Args:
-        placements: By index of the slice; None where the file does not say.
-
-    Returns:
-        Indices; as they are where positions are unknown, not distinct or in order already.
-    """
+    """The slices in the order in which they lie; as they are where that is not known."""
     as_they_are = list(range(len(placements)))
     known = [one for one in placements if one is not None]
     if len(known) < len(placements) or not known:
@@ -380,19 +294,7 @@ def image_affine(
     pixel_mm: tuple[float, float],
     thickness_mm: float,
 ) -> npt.NDArray[np.float64] | None:
-    """From indices of the image to millimetres, as NIfTI has them.
-
-    Args:
-        placements: Of the slices, in the image's order.
-        kspace_size: Rows and columns of the k-space.
-        recon_size: Height and width of the image that is cut from its middle.
-        pixel_mm: Height and width of a pixel.
-        thickness_mm: Distance of slices, where there is one slice.
-
-    Returns:
-        (4, 4), from (row, column, slice, 1) to right, anterior, superior; None if a slice's place
-        is not known or directions make no sense.
-    """
+    """From the image's (row, column, slice, 1) to right, anterior, superior; None if unknown."""
     known = [one for one in placements if one is not None]
     if len(known) < len(placements) or not known:
         return None

@@ -31,11 +31,7 @@ class Nifti(Simulation):
     suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz")
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read a volume and simulate its k-space, as its attributes say; see `Reader`.
-
-        Slices are shown as radiologists do: anterior or superior up, the patient's right on the
-        left.
-        """
+        """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""
         try:
             import nibabel
             from nibabel.filebasedimages import ImageFileError

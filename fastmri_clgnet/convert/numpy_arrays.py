@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastmri_clgnet.convert.conventions import Convention, PlainKspace, to_fastmri
 from fastmri_clgnet.convert.simulate import Simulation
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
+from fastmri_clgnet.data.fastmri_file import image_size
 from fastmri_clgnet.errors import InputError, words
 
 Axis = Literal["slice", "coil", "row", "column", "complex"]  # in fastMRI's order
@@ -47,7 +48,7 @@ class NumPy(PlainKspace, Simulation):
         from fastmri.data.transforms import tensor_to_complex_np, to_tensor
 
         array = self._in_order(path, load_array(path, self.key))
-        size = self.image_size(path, array)
+        size = image_size(path, array, self.recon_size)
         if self.kind == "kspace":
             if not np.iscomplexobj(array):
                 raise InputError(
@@ -108,5 +109,4 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.N
         default = keys[0] if len(keys) == 1 else "kspace"
         if (key or default) not in keys:
             raise InputError(f"{path}: holds {words(keys)}; give one of them as key")
-        array: npt.NDArray = archive[key or default]
-    return array
+        return archive[key or default]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from fastmri_clgnet.convert.volume import Reader
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
-from fastmri_clgnet.parallel import default_num_workers, map_files
+from fastmri_clgnet.parallel import map_files
 from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ class Conversion:
     failures: list[str]
 
     def __str__(self) -> str:
-        """Lay out what there is, one line per split, and what comes next."""
         if not self.done:
             return f"Nothing was written to {self.out}."
         cells = [["", "volumes", "slices", "images"]]
@@ -78,7 +78,7 @@ def convert(
     mask: Mask = Mask(),
     acquisition: str | None = None,
     seed: int = 42,
-    num_workers: int = default_num_workers(),
+    num_workers: int = min(4, os.cpu_count() or 1),
 ) -> Conversion:
     """Convert other data into fastMRI's format: OUT/singlecoil_train and so on, or multicoil.
 
@@ -138,10 +138,7 @@ def convert(
 
 
 def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> None:
-    """Write what the conversion is beside its files, or refuse what differs from an earlier run's.
-
-    `volumes` are the sizes of the sources' files. One that was not converted then may be fixed.
-    """
+    """Write what the conversion is beside its files, or refuse what an earlier one contradicts."""
     path = out / RECORD
     settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
     if path.is_file():

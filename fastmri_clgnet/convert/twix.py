@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fastmri_clgnet.convert.lines import (
     GRIDDING,
@@ -27,10 +26,9 @@ from fastmri_clgnet.convert.lines import (
     THREE_DIMENSIONAL,
     Line,
     Placement,
+    Sizes,
     choose,
     make_volume,
-    measured_matrix,
-    sort_lines,
 )
 from fastmri_clgnet.convert.volume import Volume
 from fastmri_clgnet.errors import InputError
@@ -52,16 +50,10 @@ _RAID = np.dtype(
 
 
 class Measurement(NamedTuple):
-    """One of a file's measurements.
-
-    Args:
-        offset: Its first byte.
-        end: One past its last, as the file says it; None where it does not.
-        protocol: Its name.
-    """
+    """One of a file's measurements: its first byte and its protocol's name."""
 
     offset: int
-    end: int | None
+    end: int | None  # one past its last byte, where the file says it
     protocol: str
 
 
@@ -87,13 +79,7 @@ class Twix:
     suffixes: ClassVar[tuple[str, ...]] = (".dat",)
 
     def read(self, path: Path, seed: Sequence[int]) -> Volume:
-        """Read a volume, every readout to its slice and column, averaged; see `Reader`.
-
-        Calibration lines go where no line of the image is, unless they are a separate scan. Noise,
-        phase correction and navigators are left out. Readout oversampling stays in the rows, and
-        the image is cut to the header's size, as in fastMRI. Of the header only sizes, position and
-        the protocol's name are kept.
-        """
+        """Read a volume, every readout to its slice and column, averaged; see `Reader`."""
         measurements = list_measurements(path)
         index = pick(path, self.measurement, [one.protocol for one in measurements])
         chosen = measurements[index]
@@ -118,48 +104,32 @@ class Twix:
                 f"{len(blocks) - 1 - len(readouts)} readouts of noise, phase correction and "
                 "navigators are left out"
             )
-        imaging = choose(
+        protocol = _Protocol(path, header)
+        imaging, calibration, of_calibration = choose(
             path,
-            [block for block in readouts if not _only_calibrates(block)],
+            readouts,
             {name: getattr(self, name) for name in _COUNTERS},
             _counter,
+            _only_calibrates,
+            protocol.separate_calibration,
         )
-        same = [_counter(imaging[0], name) for name in _COUNTERS]
-        calibration = [
-            block
-            for block in readouts
-            if _only_calibrates(block) and [_counter(block, name) for name in _COUNTERS] == same
-        ]
-        protocol = _Protocol(path, header)
         protocol.refuse_other_trajectories()
-        if protocol.separate_calibration and calibration:
-            notes.append(f"{len(calibration)} calibration lines of a separate scan are left out")
-            calibration = []
         lines = [_line(path, block) for block in [*imaging, *calibration]]
-        encoded, encoded_mm, recon, recon_mm, more = protocol.sizes(lines)
-        matrix, matrix_notes = measured_matrix(lines, encoded, encoded_mm, recon, recon_mm)
-        center = int(imaging[0].mdh.CenterLin)
+        sizes, of_sizes = protocol.sizes(lines)
         return make_volume(
-            sort_lines(path, lines, matrix.rows, matrix.columns, center),
-            matrix,
+            path,
+            lines,
+            sizes,
+            int(imaging[0].mdh.CenterLin),
             _places(imaging),
             protocol.thickness,
             protocol.name,
-            [*notes, *more, *matrix_notes],
+            [*notes, *of_calibration, *of_sizes],
         )
 
 
 def pick(path: Path, measurement: int | None, names: Sequence[str]) -> int:
-    """Index of a file's measurement.
-
-    Args:
-        path: The file, for the error.
-        measurement: Which, from 1; None is the last.
-        names: All of them.
-
-    Raises:
-        InputError: If there is none of that number.
-    """
+    """Index of a file's measurement, which is counted from 1; None is the last."""
     if not names:
         raise InputError(f"{path}: holds no measurement")
     if measurement is None:
@@ -179,14 +149,7 @@ def is_twix(path: Path) -> bool:
 
 
 def list_measurements(path: Path) -> list[Measurement]:
-    """What the beginning of a file says of its measurements.
-
-    Args:
-        path: Siemens raw data.
-
-    Raises:
-        InputError: If it is something else, or too short.
-    """
+    """What the beginning of a file says of its measurements."""
     size = path.stat().st_size
     with path.open("rb") as file:
         first, count = (int(n) for n in np.frombuffer(file.read(8).ljust(8, b"\xff"), "<u4"))
@@ -254,11 +217,7 @@ def _only_calibrates(block: Any) -> bool:
 
 
 def _line(path: Path, block: Any) -> Line:
-    """Read the samples of a readout, without those that are to be cut off.
-
-    Raises:
-        InputError: If it is not one of two-dimensional imaging, or cannot be read.
-    """
+    """Read the samples of a readout, without those that are to be cut off."""
     if block.mdh.Counter.Par:
         raise InputError(f"{path}: {THREE_DIMENSIONAL}")
     if block.is_flag_set("REFLECT"):
@@ -279,12 +238,7 @@ def _line(path: Path, block: Any) -> Line:
 
 
 class _Protocol:
-    """What the header says: protocols differ in what they hold, so that every field may be missing.
-
-    Args:
-        path: The file, for errors.
-        header: Of twixtools.
-    """
+    """What the header says: protocols differ, so that every field may be missing."""
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
@@ -320,16 +274,8 @@ class _Protocol:
                 f"{self.path}: sampled on the ramps of the readout gradient; {GRIDDING}"
             )
 
-    def sizes(
-        self, lines: Sequence[Line]
-    ) -> tuple[
-        tuple[int, int], tuple[float, float], tuple[int, int], tuple[float, float], list[str]
-    ]:
-        """Matrix and field of view of k-space and image, and notes.
-
-        Sequences of Pulseq leave the header of some other protocol, which shows in sizes that are
-        smaller than what was measured. The matrix is then what was measured.
-        """
+    def sizes(self, lines: Sequence[Line]) -> tuple[Sizes, list[str]]:
+        """Matrix and field of view of k-space and image, and notes."""
         rows = round(self.number("iRoFTLength", "NRoFtlen", "NRoFTLen"))
         columns = round(self.number("iPEFTLength", "NPeFTLen", "NPeftLen"))
         base = round(self.number("lBaseResolution", "BaseResolution"))
@@ -346,7 +292,7 @@ class _Protocol:
             )
             size = (length, n_lines)
             mm = (read_mm or length, phase_mm or n_lines)
-            return size, mm, size, mm, [note]
+            return Sizes(size, mm, size, mm), [note]
         oversampled = 1 + float(self.kspace.get("dPhaseOversamplingForDialog", 0))
         base = min(base, rows) or rows
         # the readout's oversampling is what its samples are more than the base resolution
@@ -354,33 +300,20 @@ class _Protocol:
         recon_mm = (read_mm, phase_mm)
         if not all(recon_mm):
             encoded_mm, recon_mm = (float(rows), float(columns)), (float(base), float(columns))
-        return (rows, columns), encoded_mm, (base, columns), recon_mm, []
+        return Sizes((rows, columns), encoded_mm, (base, columns), recon_mm), []
 
 
 def _places(blocks: Sequence[Any]) -> dict[int, Placement]:
     """Where slices lie, by index."""
-    places = {}
+    from scipy.spatial.transform import Rotation
+
+    places: dict[int, Placement] = {}
     for block in blocks:
         where = block.mdh.SliceData
-        rotation = _rotation(np.array(where.Quaternion, float))
-        if block.mdh.Counter.Sli in places or rotation is None:
+        if block.mdh.Counter.Sli in places or not any(where.Quaternion):
             continue
         position = np.array([where.SlicePos.Sag, where.SlicePos.Cor, where.SlicePos.Tra], float)
-        phase, read, normal = rotation.T
+        rotation = Rotation.from_quat(where.Quaternion, scalar_first=True)
+        phase, read, normal = rotation.as_matrix().T
         places[int(block.mdh.Counter.Sli)] = Placement(position, read, phase, normal)
     return places
-
-
-def _rotation(quaternion: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
-    """The rotation matrix of a quaternion (w, x, y, z); None if it has no length."""
-    length = np.linalg.norm(quaternion)
-    if not length:
-        return None
-    w, x, y, z = quaternion / length
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.data.fastmri_file import n_central_columns
+from fastmri_clgnet.data.fastmri_file import n_central_columns, reference_image
 from fastmri_clgnet.errors import InputError
 
 
@@ -64,13 +64,16 @@ class Volume(NamedTuple):
         inside = (first <= columns) & (columns < end)
         return inside if self.mask is None else inside & self.mask
 
+    def images(self) -> npt.NDArray[np.float32]:
+        """The root sum of squares of the inverse FFT, (slices, height, width)."""
+        return np.stack([reference_image(one, self.recon_size) for one in self.kspace])
+
     def acceleration(self) -> float:
         """How many columns there are in the measured range for each that was measured."""
         columns = np.flatnonzero(self.sampled())
         return float((columns[-1] - columns[0] + 1) / len(columns))
 
     def __str__(self) -> str:
-        """What was read, in a line."""
         rows, columns = self.kspace.shape[-2:]
         (height, width), (down, across) = self.recon_size, self.pixel_mm
         slices, coils = len(self.kspace), self.n_coils
@@ -125,11 +128,7 @@ class Reader(Protocol):
 
 
 def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
-    """The first column that holds a signal, and one past the last.
-
-    They leave out the zero filling of k-space whose columns were measured in part at its edges.
-    Where a column of the middle has none, all count as acquired.
-    """
+    """The first column with a signal, and one past the last; all if the middle has none."""
     filled = np.flatnonzero(_filled_columns(kspace).any(axis=0))
     first, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
     columns = kspace.shape[-1]
@@ -137,19 +136,7 @@ def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
 
 
 def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_] | None:
-    """The mask of k-space that was acquired undersampled, from its zeros.
-
-    Args:
-        path: The file, for the error.
-        kspace: (slices, [coils,] rows, columns) complex64, centred.
-
-    Returns:
-        (columns,) bool where columns between others are zero; None where none are.
-
-    Raises:
-        InputError: If it is undersampled along rows and columns, or otherwise from slice to slice,
-            for which fastMRI has no masks.
-    """
+    """The mask (columns,) of k-space that was acquired undersampled; None if it was not."""
     refuse_2d_undersampling(path, kspace[len(kspace) // 2])
     by_slice = _filled_columns(kspace)
     filled = np.asarray(by_slice.any(axis=0))
@@ -165,19 +152,10 @@ def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArra
 
 
 def refuse_2d_undersampling(path: Path, kspace: npt.NDArray[np.complex64]) -> None:
-    """Refuse k-space that is mostly zero even in rows and columns with samples.
-
-    Elliptical sampling leaves out a fifth of them, sampling patterns of factor 2 and more half.
-
-    Args:
-        path: The file, for the error.
-        kspace: (..., rows, columns) complex64, some slices of the volume.
-
-    Raises:
-        InputError: Saying so.
-    """
+    """Refuse k-space that is mostly zero even in rows and columns with samples."""
     filled = np.asarray((kspace != 0).reshape(-1, *kspace.shape[-2:]).any(axis=0))
     inside = filled[filled.any(axis=1)][:, filled.any(axis=0)]
+    # elliptical sampling leaves out a fifth of it, patterns of factor 2 and more half
     if inside.size and np.mean(inside) < 0.6:
         raise InputError(
             f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions "

@@ -12,7 +12,7 @@ from fastmri.data.subsample import temp_seed
 
 from fastmri_clgnet.convert.splitting import Found
 from fastmri_clgnet.convert.volume import Reader, Volume, acquired_columns
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, reference_image, write_fastmri_file
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, write_fastmri_file
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 
@@ -31,16 +31,7 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What has been written for a volume.
-
-    Args:
-        path: The file.
-        challenge: "singlecoil" or "multicoil".
-        split: train, val or test.
-        n_slices: Number of slices.
-        image_size: Height and width of the target or, without one, of the k-space.
-        skipped: Whether it was there already.
-    """
+    """What has been written for a volume; the size is the target's, else the k-space's."""
 
     path: Path
     challenge: str
@@ -68,8 +59,7 @@ def _convert(job: Job) -> Done:
         volume = job.reader.read(source, [job.seed, *name.encode()])
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error})") from error
-    challenge = "singlecoil" if volume.kspace.ndim == 3 else "multicoil"
-    path = job.out / f"{challenge}_{split}" / f"{name}.h5"
+    path = job.out / f"{volume.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +69,7 @@ def _convert(job: Job) -> Done:
         raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.replace(path)
-    return _look(path, challenge, split, skipped=False)
+    return _look(path, volume.challenge, split, skipped=False)
 
 
 def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:
@@ -102,7 +92,7 @@ def _write(path: Path, volume: Volume, job: Job) -> None:
         )
     acquired = volume.acquired or acquired_columns(kspace)
     if mask is None:
-        target = np.stack([reference_image(one, volume.recon_size) for one in kspace])
+        target = volume.images()
         if split == "test":
             mask, attributes["acceleration"] = _test_mask(
                 path.name, kspace.shape[-1], acquired, job

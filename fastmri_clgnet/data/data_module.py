@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,6 +120,9 @@ class CheckedDataModule(FastMriDataModule):
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.seed = seed
+        if self.test_split == "challenge":  # for which the host's loader has no filter of slices
+            self.test_split: str = "test"
+            self.test_path: Path = self.test_path or self.data_path / f"{self.challenge}_challenge"
         for name in ("train_filter", "val_filter", "test_filter"):
             if getattr(self, name) is None:
                 setattr(self, name, bool)  # all; the host's own cannot be pickled

@@ -10,7 +10,7 @@ import ismrmrd
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import atomic_path, check_space
 
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
@@ -56,9 +56,18 @@ def write_fastmri_file(
     kspace = _checked_kspace(path, kspace)
     if target is not None:
         target = _checked_target(path, target, kspace)
+        if recon_size not in (None, target.shape[-2:]):
+            raise InputError(
+                f"{path}: recon_size {recon_size} is not the target's size {target.shape[-2:]}"
+            )
+        recon_size = target.shape[-2], target.shape[-1]
     if mask is not None:
-        mask = _checked_mask(path, mask, kspace)
-    recon_size = _checked_recon_size(path, recon_size, target, kspace)
+        mask = checked_mask(path, mask, kspace.shape[-1])
+        if kspace[..., ~mask].any():
+            raise InputError(
+                f"{path}: k-space outside the mask is not zero; multiply it by the mask"
+            )
+    recon_size = image_size(path, kspace, recon_size)
     columns = kspace.shape[-1]
     first, end = (0, columns) if acquired is None else acquired
     if not 0 <= first <= columns // 2 < end <= columns:
@@ -129,48 +138,30 @@ def _checked_target(
     return target
 
 
-def _checked_mask(
-    path: Path, mask: npt.NDArray, kspace: npt.NDArray[np.complex64]
-) -> npt.NDArray[np.bool_]:
-    if mask.shape != kspace.shape[-1:] or not np.isin(mask, (0, 1)).all() or not mask.any():
+def checked_mask(path: Path, mask: npt.NDArray, columns: int) -> npt.NDArray[np.bool_]:
+    """A mask of columns as bool, or an error that says what it is instead."""
+    if mask.shape != (columns,) or not np.isin(mask, (0, 1)).all() or not mask.any():
         raise InputError(
-            f"{path}: expected a mask of {kspace.shape[-1:]} columns, 1 where sampled and 0 "
-            f"elsewhere, got {mask.shape} {mask.dtype}"
+            f"{path}: expected a mask of {columns} columns, 1 where sampled and 0 elsewhere, and "
+            f"some that are sampled, got {mask.shape} {mask.dtype}"
         )
-    mask = mask.astype(bool)
-    if kspace[..., ~mask].any():
-        raise InputError(f"{path}: k-space outside the mask is not zero; multiply it by the mask")
-    return mask
+    return mask.astype(bool)
 
 
-def _checked_recon_size(
-    path: Path,
-    recon_size: tuple[int, int] | None,
-    target: npt.NDArray[np.float32] | None,
-    kspace: npt.NDArray[np.complex64],
-) -> tuple[int, int]:
+def image_size(path: Path, kspace: npt.NDArray, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """The height and width that are asked for, by default all, within (..., rows, columns)."""
     rows, columns = kspace.shape[-2:]
-    if target is not None:
-        if recon_size not in (None, target.shape[-2:]):
-            raise InputError(
-                f"{path}: recon_size {recon_size} is not the target's size {target.shape[-2:]}"
-            )
-        return target.shape[-2], target.shape[-1]
-    if recon_size is None:
-        return rows, columns
-    if not (0 < recon_size[0] <= rows and 0 < recon_size[1] <= columns):
+    height, width = wanted or (rows, columns)
+    if not (0 < height <= rows and 0 < width <= columns):
         raise InputError(
-            f"{path}: an image of {recon_size} does not fit into k-space {kspace.shape}"
+            f"{path}: recon_size {words((height, width))} does not fit into k-space of {rows} "
+            f"rows and {columns} columns"
         )
-    return recon_size
+    return height, width
 
 
 def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
-    """Sampled columns in one piece around the centre.
-
-    Args:
-        sampled: (columns,) bool.
-    """
+    """Sampled columns, of (columns,) bool, in one piece around the centre."""
     center = len(sampled) // 2
     if not sampled[center]:
         return 0
@@ -223,5 +214,4 @@ def reference_image(
     magnitude = fastmri.complex_abs(complex_center_crop(image, size))
     if kspace.ndim == 3:
         magnitude = fastmri.rss(magnitude)
-    reference: npt.NDArray[np.float32] = magnitude.to(torch.float32).numpy()
-    return reference
+    return magnitude.to(torch.float32).numpy()

@@ -93,16 +93,19 @@ def get_dataset(
     return item
 
 
+def need_dataset(
+    file: h5py.File, key: str, path: Path, hint: str, at_once: bool = False
+) -> h5py.Dataset:
+    """One array of the file, or an error that says what its absence means."""
+    item = get_dataset(file, key, path, at_once)
+    if item is None:
+        keys = ", ".join(sorted(file)) or "nothing"
+        raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
+    return item
+
+
 def check_filters(item: h5py.Dataset, path: Path) -> None:
-    """Refuse an array that needs a compression filter which is not installed.
-
-    Args:
-        item: The array, not read yet. Filters of `hdf5plugin` are made known if it is installed.
-        path: The file, for the error.
-
-    Raises:
-        InputError: Naming the filter.
-    """
+    """Refuse an array that needs a compression filter which is not installed."""
     filters = item.id.get_create_plist()
     for i in range(filters.get_nfilters()):
         code, _, _, name = filters.get_filter(i)
@@ -119,14 +122,7 @@ def check_filters(item: h5py.Dataset, path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """An attribute as a plain value: bytes and arrays of one element are what other programs write.
-
-    Args:
-        value: As h5py gives it.
-
-    Returns:
-        Text, a number, or the array if it has several elements.
-    """
+    """An attribute as plain text or number, also where it is stored as bytes or an array of one."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.reshape(-1)[0] if value.size == 1 else value
         value = value.item() if isinstance(value, np.generic) else value

@@ -111,12 +111,7 @@ def smooth_phase(rng: np.random.Generator) -> Modulation:
 
 
 def coil_sensitivities(rng: np.random.Generator, n_coils: int) -> Modulation:
-    """Smooth complex coil sensitivities around the field of view.
-
-    Each is the least-squares fit of a trigonometric polynomial (9 terms, periods of two fields of
-    view) to a Gaussian centred outside the head, with a phase of its own; fitted or not, the
-    polynomial is what the k-space is computed from.
-    """
+    """Smooth complex coil sensitivities: trigonometric polynomials fitted to Gaussians."""
     harmonics = np.arange(-1, 2) / 2
     q_y, q_x = (q.ravel() for q in np.meshgrid(harmonics, harmonics, indexing="ij"))
     y, x = np.meshgrid(*2 * [np.linspace(-0.5, 0.5, 24)], indexing="ij")

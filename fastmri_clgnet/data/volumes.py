@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, checked_mask
+from fastmri_clgnet.data.hdf5 import get_dataset, need_dataset, open_hdf5, plain
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
 
@@ -33,16 +33,12 @@ _OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"
 
 
 class HeaderInfo(NamedTuple):
-    """What the host reads from an ISMRMRD header: rows and columns, height and width of the image.
+    """What the host reads from an ISMRMRD header."""
 
-    `acquired` is the first measured column and one past the last, `pixel_mm` the height and width
-    of a pixel, 1 where the header does not say it.
-    """
-
-    encoded: tuple[int, int]
-    recon: tuple[int, int]
-    acquired: tuple[int, int]
-    pixel_mm: tuple[float, float] = (1.0, 1.0)
+    encoded: tuple[int, int]  # rows and columns
+    recon: tuple[int, int]  # height and width of the image
+    acquired: tuple[int, int]  # first measured column, and one past the last
+    pixel_mm: tuple[float, float] = (1.0, 1.0)  # where the header does not say it
 
 
 class VolumeInfo(NamedTuple):
@@ -140,7 +136,7 @@ def inspect_volume(
     file: h5py.File, path: Path, challenge: str, masked: bool, reference: bool = True
 ) -> VolumeInfo:
     """Check what the host asks of a file, but for its values; `reference`: needs a target."""
-    kspace = _dataset(file, "kspace", path, "expected a file in fastMRI's format")
+    kspace = need_dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
     if kspace.ndim != ndim or 0 in kspace.shape or kspace.dtype not in (np.complex64, complex):
         axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
@@ -151,7 +147,7 @@ def inspect_volume(
             f"{kspace.dtype}{hint}"
         )
     rows, columns = kspace.shape[-2:]
-    header = _dataset(
+    header = need_dataset(
         file, "ismrmrd_header", path,
         "fastMRI reads the image's size from it; fastmri_clgnet.data.write_fastmri_file writes it",
         at_once=True,
@@ -167,11 +163,11 @@ def inspect_volume(
             f"{columns} (padding of masks)"
         )
     if masked:
-        mask = _dataset(
+        mask = need_dataset(
             file, "mask", path, "expected an undersampled test volume; fully sampled ones go to "
             "--test_split val, which undersamples them", at_once=True,
         )  # fmt: skip
-        _check_mask(mask, columns, path)
+        checked_mask(path, mask[()], columns)
     else:
         get_dataset(file, "mask", path, at_once=True)  # the host reads it all the same
     image_size = info.recon
@@ -194,17 +190,6 @@ def inspect_volume(
     acquisition = str(plain(file.attrs.get("acquisition", "unknown")))
     simulated = "simulated" in file.attrs
     return VolumeInfo(path, tuple(kspace.shape), image_size, info, acquisition, simulated)
-
-
-def _dataset(
-    file: h5py.File, key: str, path: Path, hint: str, at_once: bool = False
-) -> h5py.Dataset:
-    """One array of the file, or an error that says what its absence means."""
-    item = get_dataset(file, key, path, at_once)
-    if item is None:
-        keys = ", ".join(sorted(file)) or "nothing"
-        raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
-    return item
 
 
 def read_header(header: bytes, path: Path) -> HeaderInfo:
@@ -252,23 +237,11 @@ class _WithoutDoctype(ElementTree.TreeBuilder):
         raise ValueError("a DOCTYPE may declare XML entities; remove the declaration")
 
 
-def _check_mask(mask: h5py.Dataset, columns: int, path: Path) -> None:
-    if mask.shape != (columns,) or mask.dtype.kind not in "biuf":
-        raise InputError(
-            f"{path}: expected a mask of {columns} columns, got {mask.shape} {mask.dtype}"
-        )
-    values = mask[()]
-    if not np.isin(values, (0, 1)).all() or not values.any():
-        raise InputError(
-            f"{path}: mask: expected 1 where sampled and 0 elsewhere, and some that are sampled"
-        )
-
-
 def _check_target(
     file: h5py.File, key: str, path: Path, n_slices: int, challenge: str
 ) -> tuple[int, int]:
     """Check the reference images, which the host reads wherever there are some."""
-    target = _dataset(
+    target = need_dataset(
         file, key, path, f"the reference images of {challenge} data; is --challenge right, and "
         "the volume fully sampled?",
     )  # fmt: skip

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,22 +20,15 @@ from fastmri_clgnet.parallel import map_files
 METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
 
 
-class VolumeMetrics(NamedTuple):
-    """One reconstructed volume beside its reference.
+@dataclass(frozen=True)
+class VolumeMetrics:
+    """One reconstructed volume beside its reference."""
 
-    Args:
-        method: The prediction folder's label.
-        file: The file's name.
-        acquisition: Name of the sequence.
-        values: By the host's names: MSE, NMSE, PSNR (dB), SSIM.
-        slice_ssim: SSIM of every slice, relative to the volume's largest value; its mean is SSIM.
-    """
-
-    method: str
+    method: str  # the prediction folder's label
     file: str
     acquisition: str
-    values: dict[str, float]
-    slice_ssim: list[float]
+    values: dict[str, float]  # by the host's names: MSE, NMSE, PSNR (dB), SSIM
+    slice_ssim: list[float]  # relative to the volume's largest value; its mean is SSIM
 
 
 def _find_targets(

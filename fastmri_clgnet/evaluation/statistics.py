@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -15,19 +15,12 @@ from fastmri_clgnet.tables import format_value
 ALL = "all"  # the group of all acquisitions
 
 
-class Summary(NamedTuple):
-    """Mean over volumes.
-
-    Args:
-        mean: The mean.
-        std: Standard deviation of the volumes (n - 1); None for a single volume.
-        low: Lower end of the mean's confidence interval; None for a single volume.
-        high: Upper end.
-        n: Number of volumes.
-    """
+@dataclass(frozen=True)
+class Summary:
+    """Mean over n volumes, their standard deviation (n - 1), and the mean's confidence interval."""
 
     mean: float
-    std: float | None
+    std: float | None  # None for a single volume, as are the interval's ends
     low: float | None
     high: float | None
     n: int
@@ -38,11 +31,7 @@ Summaries = dict[str, dict[str, dict[str, Summary]]]
 
 
 def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
-    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes.
-
-    The interval knows only of the volumes: repeated scans of one patient are not independent, and
-    make it too narrow.
-    """
+    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes."""
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
         return Summary(float(array.mean()), None, None, None, len(array))
@@ -70,8 +59,11 @@ def summarise_methods(
     volumes = sorted(volumes, key=lambda volume: volume.acquisition)
     first = {volume.file: volume.values for volume in volumes if volume.method == methods[0]}
     differences = [
-        volume._replace(
-            values={name: value - first[volume.file][name] for name, value in volume.values.items()}
+        replace(
+            volume,
+            values={
+                name: value - first[volume.file][name] for name, value in volume.values.items()
+            },
         )
         for volume in volumes
         if volume.method != methods[0] and volume.file in first

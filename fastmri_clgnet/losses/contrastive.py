@@ -13,11 +13,7 @@ FeatureExtractor = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 
 class _MeanAbsoluteDifferences(torch.autograd.Function):
-    """Distances between feature maps, pair by pair, without copies of the maps.
-
-    distance[i, k] = mean |anchors[i] - others[index[i][k]]|. Backward computes the differences
-    again, so that memory does not grow with the number of pairs.
-    """
+    """mean |anchors[i] - others[index[i][k]]|, whose backward pass keeps no copies."""
 
     @staticmethod
     def forward(

@@ -27,12 +27,7 @@ SWIN_DEPTH, SWIN_HEADS, SWIN_WINDOW, SWIN_MLP_RATIO = 8, 4, 8, 3.0
 
 
 class ImageDomainLayer(nn.Module):
-    """`SpatialFourierLayer` without FFT and inverse FFT, and nothing else changed.
-
-        layer(f) = fuse([local(f), ReLU(norm(pointwise(f)))])
-
-    The unit of the spectral half acts on the chans features instead of their spectrum.
-    """
+    """fuse([local(f), ReLU(norm(pointwise(f)))]): the layer without FFT and inverse FFT."""
 
     def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
         super().__init__()
@@ -45,20 +40,11 @@ class ImageDomainLayer(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (batch, chans, height, width); the shape stays."""
         activated = activate(self.pointwise(features), self.spectrum)
-        output: torch.Tensor = self.fuse(torch.cat([self.local(features), activated], dim=1))
-        return output
+        return self.fuse(torch.cat([self.local(features), activated], dim=1))
 
 
 class SelfAttention(nn.Module):
-    """Dot-product self-attention among all pixels, with a residual connection.
-
-    f + out(softmax(q k^T / sqrt(d)) v), in torch's fused form, whose memory grows with the number
-    of pixels and not with its square: a 512 x 512 image (65,536 pixels inside CLGNet) needs no 17
-    GB.
-
-    References:
-        Wang et al. Non-local Neural Networks. CVPR 2018.
-    """
+    """f + out(softmax(q k^T / sqrt(d)) v) among all pixels (Wang et al., CVPR 2018)."""
 
     def __init__(self, chans: int, inner_chans: int) -> None:
         super().__init__()
@@ -76,13 +62,7 @@ class SelfAttention(nn.Module):
 
 
 class ResidualSwinGroup(nn.Module):
-    """Residual Swin transformer blocks: f + Conv3x3(STL x8 (f)), on torchvision's Swin blocks.
-
-    Every second block shifts its windows. Window 8, 4 heads, MLP ratio 3.
-
-    References:
-        Liang et al. SwinIR: Image Restoration Using Swin Transformer. ICCV workshops 2021.
-    """
+    """f + Conv3x3(STL x8 (f)), on torchvision's Swin blocks (SwinIR, Liang et al., ICCVW 2021)."""
 
     def __init__(self, chans: int) -> None:
         super().__init__()
@@ -109,17 +89,14 @@ class ResidualSwinGroup(nn.Module):
 
 
 class SecondSpatialBranch(nn.Module):
-    """A spatial branch in the wavelet branch's place: f + Up(groups(Down(f))).
-
-    Its first convolution is 7x7, which makes up for the parameters of the wavelet branch's head and
-    tail (the whole network is within 1 % of CLGNet's).
-    """
+    """A spatial branch in the wavelet branch's place: f + Up(groups(Down(f)))."""
 
     def __init__(
         self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum = "norm_relu"
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
+            # 7x7 makes up for the parameters of the wavelet branch's head and tail, within 1 %
             nn.Conv2d(chans, chans, kernel_size=7, stride=2, padding=3),
             *(SpatialFourierResidualGroup(chans, num_blocks, spectrum) for _ in range(num_groups)),
             nn.ConvTranspose2d(chans, chans, kernel_size=4, stride=2, padding=1),
@@ -127,8 +104,7 @@ class SecondSpatialBranch(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the branch to (batch, chans, height, width), even sizes; the shape stays."""
-        output: torch.Tensor = features + self.layers(features)
-        return output
+        return features + self.layers(features)
 
 
 def _replace(model: nn.Module, old: type[nn.Module], make: Callable[[], nn.Module]) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from fastmri_clgnet.cli import run
 from fastmri_clgnet.report.build import report
 
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return run(report, argv, ["paths"])
+main = partial(run, report, positional=["paths"])
 
 
 if __name__ == "__main__":

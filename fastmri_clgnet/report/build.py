@@ -41,7 +41,6 @@ class Report:
     failures: list[str]
 
     def __str__(self) -> str:
-        """Say where page and figure are."""
         lines = [] if self.figure is None else [f"Figure: {self.figure}"]
         lines.append(f"Report: {self.path} ({self.n_bytes / 1e6:.1f} MB)")
         if self.n_bytes > LIMIT_BYTES:

@@ -57,10 +57,7 @@ class Source(NamedTuple):
         return found
 
     def reconstructions(self, target_path: Path, challenge: Challenge, device: str) -> Path:
-        """The folder of its reconstructions of the references.
-
-        A run's best checkpoint makes them with the run's mask, where it has not yet.
-        """
+        """The folder of its reconstructions; a run's best checkpoint makes what is missing."""
         if not self.is_run:
             return self.path
         places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (BEST, LAST)]

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 from fastmri_clgnet.reconstruct import Precision, describe, load_module
 from fastmri_clgnet.scan.output import checked_suffix, output_files, write_images
 from fastmri_clgnet.scan.reading import Reading, read_scan
 from fastmri_clgnet.scan.reconstruction import out_of_domain, run, undersample
 
-if TYPE_CHECKING:
-    from fastmri.pl_modules import MriModule
-
 
 @dataclass(frozen=True)
 class ScanWritten:
-    """What became of one scan.
-
-    Args:
-        files: What was written.
-        read: What was read, in a line.
-        done: What was done with it.
-        remarks: What is worth knowing of how the file was read.
-        warning: How the scan differs from what the weights were trained on; None if it does not.
-    """
+    """What became of one scan; `str()` is what was read and done, then the remarks."""
 
     files: list[Path]
     read: str
     done: str
-    remarks: tuple[str, ...] = ()
-    warning: str | None = None
+    remarks: tuple[str, ...] = ()  # what is worth knowing of how the file was read
+    warning: str | None = None  # how the scan differs from what the weights were trained on
 
     def __str__(self) -> str:
-        """A line of what was read and done, then the remarks."""
         lines = [f"{self.read}; {self.done}", *(f"  note: {remark}" for remark in self.remarks)]
         return "\n".join([*lines, *([] if self.warning is None else [f"warning: {self.warning}"])])
 
@@ -102,7 +90,8 @@ def reconstruct_file(
         images = run(module, volume, device, batch_size, precision, bar.update)
     settings = describe(module, checkpoint, volume.challenge, mask, precision)
     output.parent.mkdir(parents=True, exist_ok=True)
-    label = model_label(module)
+    name = name_of(module)
+    label = type(module).__name__ if name is None else MODELS[name].label
     files = write_images(output, images, volume, label, settings)
     what = "" if mask is None else f"undersampled ({mask}), "
     where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"
@@ -111,14 +100,6 @@ def reconstruct_file(
     return ScanWritten(files, read, done, remarks, warning)
 
 
-def model_label(module: MriModule) -> str:
-    """What to call a module in pictures and descriptions."""
-    from fastmri_clgnet.pl_modules.registry import MODELS, name_of
-
-    name = name_of(module)
-    return type(module).__name__ if name is None else MODELS[name].label
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return cli.run(reconstruct_file, argv, ("scan",), prog="python -m fastmri_clgnet.reconstruct")
+main = partial(
+    cli.run, reconstruct_file, positional=("scan",), prog="python -m fastmri_clgnet.reconstruct"
+)

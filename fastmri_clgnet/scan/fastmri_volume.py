@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.volume import Volume, sampled_columns
+from fastmri_clgnet.data.fastmri_file import checked_mask
 from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.data.volumes import read_header
 from fastmri_clgnet.errors import InputError
@@ -19,11 +20,7 @@ from fastmri_clgnet.errors import InputError
 
 @dataclass(frozen=True)
 class FastmriVolume:
-    """A file in fastMRI's format, fully sampled or with a mask.
-
-    Texts may be of fixed length or arrays of one string, numbers may be arrays of one element.
-    Without an ISMRMRD header the image is as large as the k-space.
-    """
+    """A file in fastMRI's format, as other programs may write it, fully sampled or with a mask."""
 
     name: ClassVar[str] = "fastmri"
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
@@ -110,9 +107,4 @@ def _mask(path: Path, values: npt.NDArray, columns: int) -> npt.NDArray[np.bool_
             f"{path}: a mask {mask.shape} of two dimensions, but the masks here are columns: "
             "reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
         )
-    if mask.shape != (columns,) or not np.isin(mask, (0, 1)).all() or not mask.any():
-        raise InputError(
-            f"{path}: expected a mask of {columns} columns, 1 where sampled and 0 elsewhere, got "
-            f"{values.shape} {values.dtype}"
-        )
-    return mask.astype(bool)
+    return checked_mask(path, mask, columns)

@@ -26,17 +26,7 @@ _LARGEST_PIXEL = 4095  # 12 bits, as scanners write
 
 
 def checked_suffix(path: Path) -> str:
-    """The format of an output file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        One of `SUFFIXES`.
-
-    Raises:
-        InputError: If it is none of them, or its package is not installed.
-    """
+    """The format of an output file, one of `SUFFIXES`, whose package is installed."""
     for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix):
             break
@@ -52,12 +42,7 @@ def checked_suffix(path: Path) -> str:
 
 
 def output_files(path: Path, n_slices: int) -> list[Path]:
-    """What is written for a name: DICOM files are one per slice, numbered where there are several.
-
-    Args:
-        path: The name of the output.
-        n_slices: Number of slices.
-    """
+    """What is written for a name: DICOM files are one per slice, numbered if several."""
     if path.suffix.lower() != ".dcm" or n_slices == 1:
         return [path]
     digits = max(3, len(str(n_slices)))
@@ -71,21 +56,7 @@ def write_images(
     label: str,
     settings: Mapping[str, Any],
 ) -> list[Path]:
-    """Write the images of one scan; each file whole or not at all.
-
-    Args:
-        path: The file; its suffix is the format.
-        images: (slices, height, width).
-        scan: The scan that they were made of.
-        label: The network's name.
-        settings: How they were made, plain values.
-
-    Returns:
-        The files: one, or a DICOM series of one file per slice.
-
-    Raises:
-        InputError: If the format is not known, or they cannot be written.
-    """
+    """Write images (slices, height, width) of one scan; each file whole or not at all."""
     suffix = checked_suffix(path)
     if suffix == ".png":
         from fastmri_clgnet.scan.picture import show
@@ -126,29 +97,21 @@ def _write_nifti(path: Path, suffix: str, images: npt.NDArray[np.float32], scan:
 def _write_dicom(
     path: Path, images: npt.NDArray[np.float32], scan: Volume, label: str
 ) -> list[Path]:
-    """A series of derived magnitude images, without anything that names a patient.
-
-    An MR image where the scan says how it lies in the patient, else a secondary capture.
-    """
+    """A series of derived magnitude images, without anything that names a patient."""
     import pydicom
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+    from pydicom.dataset import Dataset
+    from pydicom.uid import generate_uid
 
     from fastmri_clgnet import __version__
 
-    storage = UID(_SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE)
+    storage = _SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     now = datetime.datetime.now()
     scale = float(images.max()) / _LARGEST_PIXEL or 1.0
     paths = output_files(path, len(images))
     for i, (name, image) in enumerate(zip(paths, images, strict=True)):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = storage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data = Dataset()
-        data.file_meta = meta
-        data.SOPClassUID, data.SOPInstanceUID = storage, meta.MediaStorageSOPInstanceUID
+        data.SOPClassUID = storage
         data.StudyInstanceUID, data.SeriesInstanceUID = study, series
         data.Modality = "MR"
         data.ImageType = ["DERIVED", "SECONDARY", "M"]
@@ -170,13 +133,10 @@ def _write_dicom(
             data.ScanOptions, data.MRAcquisitionType = "", "2D"
             data.RepetitionTime = data.EchoTime = data.EchoTrainLength = None
         data.PixelSpacing = [_decimal(one) for one in scan.pixel_mm]
-        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-        data.Rows, data.Columns = image.shape
-        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
         # the images' own values are these times the slope
         data.RescaleSlope, data.RescaleIntercept, data.RescaleType = _decimal(scale), "0", "US"
         pixels = np.clip(np.rint(image / scale), 0, _LARGEST_PIXEL)
-        data.PixelData = pixels.astype("<u2").tobytes()
+        data.set_pixel_data(pixels.astype("<u2"), "MONOCHROME2", bits_stored=12)
         with atomic_path(name) as temporary:
             pydicom.dcmwrite(temporary, data, enforce_file_format=True)
     return paths

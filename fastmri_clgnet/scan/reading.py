@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from fastmri_clgnet.convert.volume import (
     acquired_columns,
     refuse_2d_undersampling,
 )
+from fastmri_clgnet.data.fastmri_file import image_size
 from fastmri_clgnet.data.hdf5 import open_hdf5
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.scan.fastmri_volume import FastmriVolume
@@ -100,7 +100,8 @@ def read_scan(
     _refuse_radial(path, volume)
     volume = volume._replace(name=path.name, kind=kind)
     if reading.recon_size is not None:
-        volume = volume._replace(recon_size=_checked_size(path, reading.recon_size, volume))
+        size = image_size(path, volume.kspace, reading.recon_size)
+        volume = volume._replace(recon_size=size)
     if volume.acquired is None:
         notes = volume.notes
         acquired = acquired_columns(volume.kspace)
@@ -111,18 +112,7 @@ def read_scan(
 
 
 def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
-    """What a file is.
-
-    Args:
-        path: The file.
-        reading: What the reader is to be told.
-
-    Returns:
-        The file to read, its reader, and the format's name.
-
-    Raises:
-        InputError: If it is none of the known ones.
-    """
+    """The file to read, its reader, and the format's name."""
     if path.is_dir():
         raise InputError(
             f"{path}: a folder, expected the file of one scan (folders of fastMRI's files: "
@@ -230,27 +220,13 @@ def _only_one(path: Path, reading: Reading) -> None:
             raise InputError(f"{path}: holds one measurement; {field.name} {value} is not in it")
 
 
-def _checked_size(path: Path, size: tuple[int, int], volume: Volume) -> tuple[int, int]:
-    rows, columns = volume.kspace.shape[-2:]
-    if not (0 < size[0] <= rows and 0 < size[1] <= columns):
-        raise InputError(
-            f"{path}: recon_size {size[0]} {size[1]} does not fit into k-space of {rows} rows and "
-            f"{columns} columns"
-        )
-    return size
-
-
 def _refuse_radial(path: Path, volume: Volume) -> None:
-    """Refuse spokes: each crosses the centre, so that all columns hold the same energy.
-
-    Raises:
-        InputError: If arrays that say nothing of their trajectory look so.
-    """
+    """Refuse spokes: each crosses the centre, so that all columns hold the same energy."""
     energy = (np.abs(volume.kspace[len(volume.kspace) // 2]) ** 2).reshape(
         -1, *volume.kspace.shape[-2:]
     )
-    profile: Callable[[int], float] = lambda axis: _peak(energy.sum(axis=(0, axis)))  # noqa: E731
-    if profile(2) > 20 and 0 < profile(1) < 3 and volume.kspace.shape[-1] > 8:
+    along_rows, along_columns = _peak(energy.sum(axis=(0, 2))), _peak(energy.sum(axis=(0, 1)))
+    if along_rows > 20 and 0 < along_columns < 3 and volume.kspace.shape[-1] > 8:
         raise InputError(
             f"{path}: every column holds the centre of k-space, as spokes do (radial or spiral "
             f"trajectory), expected a Cartesian trajectory; {GRIDDING}"

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.convert.volume import Volume
-from fastmri_clgnet.data.fastmri_file import reference_image
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.reconstruct import Precision, choose_device, load_module
@@ -54,19 +53,13 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
     mask.check([columns])
     drawn, _ = mask.make()((1, columns, 1), seed=tuple(map(ord, scan.name)))
     kept = drawn.numpy().ravel().astype(bool) & scan.sampled()
-    reference = np.stack([reference_image(one, scan.recon_size) for one in scan.kspace])
     return scan._replace(
         kspace=scan.kspace * kept,
         mask=kept,
         acquired=scan.acquired,
-        reference=reference,
+        reference=scan.images(),
         notes=(*scan.notes, f"undersampled retrospectively ({mask})"),
     )
-
-
-def zero_filled(scan: Volume) -> npt.NDArray[np.float32]:
-    """The root sum of squares of the inverse FFT, (slices, height, width) float32."""
-    return np.stack([reference_image(one, scan.recon_size) for one in scan.kspace])
 
 
 def reconstruct_scan(
@@ -131,9 +124,7 @@ def run(
 
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size}: expected 1 or more")
-    place = choose_device(device)
-    if precision == "16-mixed" and place.type == "cpu":
-        raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+    place = choose_device(device, precision)
     transform = make_transform(scan.challenge, None, takes_kspace(module))
     sampled = scan.sampled()
     first, end = np.flatnonzero(sampled)[[0, -1]] + [0, 1]
@@ -156,20 +147,11 @@ def run(
             images += list(result["output"])
             if progress is not None:
                 progress(len(indices))
-    stacked: npt.NDArray[np.float32] = np.stack(images).astype(np.float32)
-    return stacked
+    return np.stack(images).astype(np.float32)
 
 
 def out_of_domain(module: MriModule, scan: Volume) -> str | None:
-    """How a scan differs from what weights were trained on.
-
-    Args:
-        module: Weights from a file say it by their attribute `trained_on` (`loading.StoredModel`).
-        scan: The scan.
-
-    Returns:
-        One line; None if nothing differs, or the weights do not say it.
-    """
+    """How a scan differs from what weights were trained on, in one line; None if not."""
     trained: Mapping[str, Any] = getattr(module, "trained_on", None) or {}
     differences = []
     challenge = trained.get("challenge", scan.challenge)

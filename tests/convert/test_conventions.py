@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from fastmri_clgnet.convert.conventions import (
     CONVENTIONS,
-    NORMS,
     Convention,
     Norm,
     center_is_in_the_middle,
@@ -18,7 +19,7 @@ from tests.convert.host import blobs, fft2c
 
 @pytest.mark.parametrize("shape", [(8, 6), (7, 10), (9, 5)])
 @pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", get_args(Norm))
 def test_every_convention_becomes_fastmris(
     shape: tuple[int, int], convention: Convention, norm: Norm
 ) -> None:

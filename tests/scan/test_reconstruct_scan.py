@@ -32,7 +32,7 @@ from fastmri_clgnet.pl_modules.clgvarnet_module import CLGVarNetModule
 from fastmri_clgnet.reconstruct import main, read_settings, reconstruct
 from fastmri_clgnet.scan import OutOfDomain
 from fastmri_clgnet.scan.output import write_images
-from fastmri_clgnet.scan.reconstruction import out_of_domain, zero_filled
+from fastmri_clgnet.scan.reconstruction import out_of_domain
 from tests.convert.host import blobs, fft2c
 from tests.helpers import MASK
 from tests.scan.twix_files import COLUMNS, ROWS, SIZE, lines, write
@@ -103,7 +103,7 @@ def test_a_full_scan_is_not_undersampled_without_being_asked(twix: Path) -> None
         np.fft.ifftshift(scan.kspace, axes=(-2, -1)), norm="ortho"), axes=(-2, -1)
     ))  # fmt: skip
     expected = np.sqrt((whole**2).sum(axis=1))[:, 16:48]
-    np.testing.assert_allclose(zero_filled(scan), expected, atol=1e-9)
+    np.testing.assert_allclose(scan.images(), expected, atol=1e-9)
     bright = images < 5 * images.std(axis=(1, 2), keepdims=True)  # fastMRI clips what is above
     np.testing.assert_allclose(images[bright], expected[bright], atol=1e-6 * expected.max())
 
@@ -157,7 +157,7 @@ def test_what_is_outside_of_the_training(
 
 
 def test_weights_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="brain-4x: no such weights; expected a checkpoint"):
+    with pytest.raises(InputError, match="brain-4x: no such file; expected a checkpoint"):
         reconstruct_scan(example_slice(), "brain-4x")
     with pytest.raises(InputError, match="batch_size 0"):
         reconstruct_scan(example_slice(), ZeroFilledModule(), batch_size=0)
