@@ -7,6 +7,7 @@ CLGVarNetModule in `fastmri.pl_modules`; nothing that fastMRI has itself is chan
 import importlib
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastmri_clgnet.lazy import lazy
@@ -55,11 +56,14 @@ __getattr__ = lazy(
 
 
 def _runs_command() -> bool:
-    """Whether this is the import with which `python -m fastmri_clgnet.COMMAND` begins.
+    """Whether this is the import with which a command begins.
 
-    While Python looks for that module, argv[0] is "-m". Importing torch, Lightning and fastMRI
-    takes seconds, which --help need not wait for; the command does it (`cli.run`).
+    `python -m fastmri_clgnet.COMMAND`: while Python looks for that module, argv[0] is "-m". The
+    console script is known by its name. Importing torch, Lightning and fastMRI takes seconds, which
+    --help need not wait for; the command does it (`cli.run`).
     """
+    if sys.argv[:1] and Path(sys.argv[0]).stem == "fastmri-clgnet":
+        return True
     words = [word.removeprefix("-m").partition(".")[0] for word in sys.orig_argv]
     return sys.argv[:1] == ["-m"] and not {"fastmri_clgnet", "banding"}.isdisjoint(words)
 

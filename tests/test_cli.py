@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -331,3 +332,47 @@ def test_the_package_registers_its_models_unless_it_starts_a_command() -> None:
         "from fastmri.models import CLGNet; assert CLGNet is fastmri_clgnet.CLGNet"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def console_script(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run setup.cfg's entry point as the script that pip makes of it does."""
+    setup = ConfigParser(interpolation=None)
+    setup.read(Path(__file__).parent.parent / "setup.cfg", encoding="utf-8")
+    entry = setup["options.entry_points"]["console_scripts"].strip()
+    name, value = entry.split(" = ")
+    assert name == "fastmri-clgnet"
+    code = (
+        f"import sys; sys.argv = ['/bin/{name}', *{words}]; sys.orig_argv = ['python', *sys.argv]\n"
+        "from importlib.metadata import EntryPoint\n"
+        "try:\n"
+        f"    status = EntryPoint({name!r}, {value!r}, 'console_scripts').load()()\n"
+        "except SystemExit as error:\n"
+        "    status = error.code or 0\n"
+        "print(sorted({'torch', 'pytorch_lightning', 'fastmri', 'scipy'} & set(sys.modules)))\n"
+        "sys.exit(status)"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_console_script_lists_the_commands() -> None:
+    run = console_script()
+    assert run.returncode == 0, run.stderr
+    assert all(f"python -m fastmri_clgnet.{name}" in run.stdout for name in COMMANDS)
+    assert run.stdout.splitlines()[-1] == "[]"
+    assert console_script("nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["train_clgnet", "reconstruct", "convert"])
+def test_help_of_the_console_script_is_quick(name: str) -> None:
+    run = console_script(name, "--help")
+    assert run.returncode == 0, run.stderr
+    assert f"usage: python -m fastmri_clgnet.{name}" in run.stdout
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_console_script_runs_a_command_on_the_registered_models(tmp_path: Path) -> None:
+    run = console_script("check", str(tmp_path / "missing"))
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ")
+    assert "missing" in run.stderr
+    assert "fastmri" in run.stdout.splitlines()[-1]
