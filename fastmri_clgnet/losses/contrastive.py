@@ -46,8 +46,8 @@ def _difference(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 class ContrastiveLoss(nn.Module):
     r"""Pulls reconstructions to their targets and pushes them from undersampled images (eq. 9).
 
-    L_CL = mean_i sum_j lambda_j d_j(O_i, GT_i) / (sum_k d_j(O_i, Neg_k) + eps),
-    d_j(a, b) = mean |phi_j(a) - phi_j(b)|
+        L_CL = mean_i sum_j lambda_j d_j(O_i, GT_i) / (sum_k d_j(O_i, Neg_k) + eps),
+        d_j(a, b) = mean |phi_j(a) - phi_j(b)|
 
     with the feature maps phi_j and K negatives Neg_k, undersampled images drawn without replacement
     by torch's own generator from the same batch (that of its process, in distributed training). The

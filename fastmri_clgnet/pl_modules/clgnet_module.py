@@ -24,7 +24,7 @@ class CLGNetModule(ImageModule):
     `CLGNetModule(loss=paper_objective())`, of `fastmri_clgnet.training`.
 
     Takes batches of `fastmri.data.transforms.UnetDataTransform` samples, of either challenge. Logs
-    train_loss (and the loss's parts as train_loss/*), validation_loss (mean absolute error of the
+    train_loss (and the loss's parts as `train_loss/*`), validation_loss (mean absolute error of the
     normalised images) and fastMRI's val_metrics/nmse, psnr and ssim.
 
     References:

@@ -89,7 +89,7 @@ class Lightning2Mixin(_Host):
         self._validated |= slices
 
     def on_validation_epoch_end(self) -> None:
-        """Let the host aggregate over volumes and log validation_loss and val_metrics/*."""
+        """Let the host aggregate over volumes and log validation_loss and `val_metrics/*`."""
         super().on_validation_epoch_end()
         outputs, self._validation_outputs = self._validation_outputs, []
         super().validation_epoch_end(outputs)
@@ -107,7 +107,7 @@ class Lightning2Mixin(_Host):
         self._test_outputs.append(outputs)
 
     def on_test_epoch_end(self) -> None:
-        """Stack the slices; fastMRI writes default_root_dir/reconstructions/*.h5."""
+        """Stack the slices; fastMRI writes `default_root_dir/reconstructions/*.h5`."""
         super().on_test_epoch_end()
         outputs, self._test_outputs = self._test_outputs, []
         folder = Path(self.trainer.default_root_dir) / "reconstructions"

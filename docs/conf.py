@@ -1,0 +1,105 @@
+"""Sphinx builds the documentation: `python -m sphinx -n -W -b html docs docs/_build/html`.
+
+Add `-D plot_gallery=0` to build without running the examples.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import matplotlib  # noqa: E402
+
+matplotlib.use("agg")
+
+import generated  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from sphinx_gallery.scrapers import figure_rst  # noqa: E402
+
+import fastmri_clgnet  # noqa: E402
+from fastmri_clgnet.weights import shipped  # noqa: E402
+
+project = "fastmri_clgnet"
+author = "The fastmri_clgnet developers"
+release = fastmri_clgnet.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+html_theme = "furo"
+html_title = "fastmri_clgnet"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+# docstrings use single backticks for code
+default_role = "code"
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_preserve_defaults = True
+napoleon_use_rtype = False
+# references are checked within this project; other libraries' pages need a network
+nitpick_ignore_regex = [(r"py:.*", r"(?!fastmri_clgnet\.|banding\.).*")]
+
+# napoleon's, of Sphinx's next version
+warnings.filterwarnings("ignore", message="The mapping interface for autodoc options")
+
+copybutton_exclude = ".linenos, .gp, .go"
+
+
+class FiguresOf:
+    """Collects the figures that an example keeps in its variables, which no window shows."""
+
+    def __init__(self) -> None:
+        self.seen: list[Figure] = []
+
+    def __repr__(self) -> str:
+        """Say the same in each build, so that Sphinx sees no change."""
+        return "FiguresOf()"
+
+    def __call__(self, block: Any, block_vars: dict[str, Any], gallery_conf: Any) -> str:
+        """Save the new figures of a block of an example; gives their reStructuredText."""
+        values = block_vars["example_globals"].values()
+        new = [each for each in values if isinstance(each, Figure) and each not in self.seen]
+        self.seen += new
+        paths = []
+        for figure in new:
+            path = str(next(block_vars["image_path_iterator"]))
+            figure.savefig(path)
+            paths.append(path)
+        return figure_rst(paths, gallery_conf["src_dir"])
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["tutorials"],
+    # an example that needs shipped weights is shown, but not run, where there are none
+    "filename_pattern": r"/plot_" if shipped() else r"/plot_(?!1_shipped)",
+    "image_scrapers": (FiguresOf(),),
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "only_warn_on_example_error": False,
+    "abort_on_example_error": True,
+}
+# the images scraper and the pattern are made anew in each build
+suppress_warnings = ["config.cache"]
+
+
+def setup(app: Any) -> None:
+    """Write the pages that are made from the code, and prepare docstrings."""
+    app.connect("builder-inited", lambda _: generated.write_pages(HERE), priority=1)
+    app.connect("autodoc-process-docstring", generated.literal_formulas, priority=1)
