@@ -18,8 +18,6 @@ import matplotlib  # noqa: E402
 matplotlib.use("agg")
 
 import generated  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from sphinx_gallery.scrapers import figure_rst  # noqa: E402
 
 import fastmri_clgnet  # noqa: E402
 from fastmri_clgnet.weights import shipped  # noqa: E402
@@ -54,33 +52,10 @@ napoleon_use_rtype = False
 # references are checked within this project; other libraries' pages need a network
 nitpick_ignore_regex = [(r"py:.*", r"(?!fastmri_clgnet\.|banding\.).*")]
 
-# napoleon's, of Sphinx's next version
-warnings.filterwarnings("ignore", message="The mapping interface for autodoc options")
+# of the extensions, not of these pages
+warnings.filterwarnings("ignore", category=PendingDeprecationWarning)
 
 copybutton_exclude = ".linenos, .gp, .go"
-
-
-class FiguresOf:
-    """Collects the figures that an example keeps in its variables, which no window shows."""
-
-    def __init__(self) -> None:
-        self.seen: list[Figure] = []
-
-    def __repr__(self) -> str:
-        """Say the same in each build, so that Sphinx sees no change."""
-        return "FiguresOf()"
-
-    def __call__(self, block: Any, block_vars: dict[str, Any], gallery_conf: Any) -> str:
-        """Save the new figures of a block of an example; gives their reStructuredText."""
-        values = block_vars["example_globals"].values()
-        new = [each for each in values if isinstance(each, Figure) and each not in self.seen]
-        self.seen += new
-        paths = []
-        for figure in new:
-            path = str(next(block_vars["image_path_iterator"]))
-            figure.savefig(path)
-            paths.append(path)
-        return figure_rst(paths, gallery_conf["src_dir"])
 
 
 sphinx_gallery_conf = {
@@ -88,15 +63,13 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["tutorials"],
     # an example that needs shipped weights is shown, but not run, where there are none
     "filename_pattern": r"/plot_" if shipped() else r"/plot_(?!1_shipped)",
-    "image_scrapers": (FiguresOf(),),
+    "image_scrapers": ("gallery.figures",),
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
     "only_warn_on_example_error": False,
     "abort_on_example_error": True,
 }
-# the images scraper and the pattern are made anew in each build
-suppress_warnings = ["config.cache"]
 
 
 def setup(app: Any) -> None:

@@ -2,11 +2,13 @@
 1. Reconstruct with shipped weights
 ===================================
 
-A real raw slice of 4 coils is undersampled and reconstructed by trained weights that ship with the package.
+A real raw slice of 4 coils is undersampled and reconstructed by trained weights that ship with
+the package.
 """
 
 # %%
-# The weights are known by name. ``python -m fastmri_clgnet.weights`` lists them, and each has a model card.
+# The weights are known by name. ``python -m fastmri_clgnet.weights`` lists them, and each has a
+# model card.
 import warnings
 
 import numpy as np
@@ -20,7 +22,8 @@ module = load(name)
 print(name, module.trained_on)
 
 # %%
-# The scan is fully sampled, so its image is the reference. The mask has the acceleration of the training.
+# The scan is fully sampled, so its image is the reference. The mask has the acceleration of the
+# training.
 acceleration = int(module.trained_on["accelerations"][0])
 scan = undersample(example_slice(), Mask("random", (acceleration,), (0.32 / acceleration,)))
 print(scan)

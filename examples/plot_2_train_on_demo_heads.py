@@ -6,7 +6,8 @@ A small CLGNet learns on simulated heads. Three epochs show that it works, not h
 """
 
 # %%
-# The demo data set is made where it is missing: 8 training volumes of 6 slices, k-space of ellipses in closed form.
+# The demo data set is made where it is missing: 8 training volumes of 6 slices, k-space of
+# ellipses in closed form.
 import tempfile
 from pathlib import Path
 

@@ -2,19 +2,27 @@
 3. Your own raw data, and a warning
 ===================================
 
-A file of raw k-space is read, undersampled and reconstructed. The network was trained on other data, and a warning says so.
+A file of raw k-space is read, undersampled and reconstructed. The network was trained on other
+data, and a warning says so.
 """
 
 # %%
-# Your file would be a Siemens ``meas.dat`` or an ISMRMRD file, which say what they hold. Here the raw slice of the package is written
-# as a NumPy file, whose axes have to be named.
+# Your file would be a Siemens ``meas.dat`` or an ISMRMRD file, which say what they hold. Here
+# the raw slice of the package is written as a NumPy file, whose axes have to be named.
 import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from fastmri_clgnet import CLGNetModule, example_slice, read_scan, reconstruct_scan, show, undersample
+from fastmri_clgnet import (
+    CLGNetModule,
+    example_slice,
+    read_scan,
+    reconstruct_scan,
+    show,
+    undersample,
+)
 from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.scan import OutOfDomain, Reading
 from fastmri_clgnet.training import train

@@ -2,11 +2,13 @@
 4. CLGNet inside fastMRI's VarNet
 =================================
 
-fastMRI's end-to-end variational network regularises with U-Nets. A loop replaces them with CLGNets. The rest is fastMRI's, on Lightning 2.
+fastMRI's end-to-end variational network regularises with U-Nets. A loop replaces them with
+CLGNets. The rest is fastMRI's, on Lightning 2.
 """
 
 # %%
-# One line makes fastMRI's module run on Lightning 2. ``on_kspace`` says that it takes k-space and mask.
+# One line makes fastMRI's module run on Lightning 2. ``on_kspace`` says that it takes k-space
+# and mask.
 import tempfile
 from pathlib import Path
 
@@ -28,12 +30,11 @@ for cascade in module.varnet.cascades:
     cascade.model = NormCLGNet(chans=8, num_groups=1, num_blocks=1, correction=True)
 
 # %%
-# Simulated heads with 4 coils. With ``correction=True`` the untrained cascades change nothing, so the image is the zero-filled one.
+# Simulated heads with 4 coils. With ``correction=True`` the untrained cascades change nothing,
+# so the image is the zero-filled one.
 folder = Path(tempfile.mkdtemp())
 mask = Mask("random", accelerations=(4,), center_fractions=(0.08,))
-data = Data(
-    demo_dir=folder / "demo", challenge="multicoil", mask=mask, batch_size=1, num_workers=0
-)
+data = Data(demo_dir=folder / "demo", challenge="multicoil", mask=mask, batch_size=1, num_workers=0)
 run = train(
     module,
     data,

@@ -2,8 +2,9 @@
 5. Compare three methods
 ========================
 
-Zero-filling, fastMRI's U-Net and CLGNet on the same volumes, with confidence intervals, paired differences and error maps. The networks
-are small and hardly trained: this shows the way, it is no benchmark.
+Zero-filling, fastMRI's U-Net and CLGNet on the same volumes, with confidence intervals, paired
+differences and error maps. The networks are small and hardly trained: this shows the way, it is
+no benchmark.
 """
 
 # %%
@@ -58,8 +59,9 @@ for name, checkpoint in checkpoints.items():
     reconstruct(root / "singlecoil_val", out[name], checkpoint, mask=mask)
 
 # %%
-# fastMRI's metrics, with bootstrap intervals over volumes, and paired differences from the first method. An interval that excludes 0 is a
-# difference that more volumes of this kind would confirm.
+# fastMRI's metrics, with bootstrap intervals over volumes, and paired differences from the
+# first method. An interval that excludes 0 is a difference that more volumes of this kind would
+# confirm.
 result = evaluate(root / "singlecoil_val", list(out.values()), "singlecoil", labels=list(out))
 print(result)
 

@@ -2,7 +2,8 @@
 6. What one output pixel sees
 =============================
 
-CLGNet's layer works on the image and on its spectrum. Which input pixels can change one output pixel? Its gradient says so.
+CLGNet's layer works on the image and on its spectrum. Which input pixels can change one output
+pixel? Its gradient says so.
 """
 
 # %%
@@ -30,10 +31,9 @@ gradients = {name: gradient(name) for name in titles}
 assert set(gradients) == set(SPECTRA)
 
 # %%
-# With the linear unit the pixel sees its neighbourhood, its row and its mirror image. With a ReLU in the spectrum it sees all of them.
-seen = {
-    name: float(np.mean(each > 1e-9 * each.max())) for name, each in gradients.items()
-}
+# With the linear unit the pixel sees its neighbourhood, its row and its mirror image. With a
+# ReLU in the spectrum it sees all of them.
+seen = {name: float(np.mean(each > 1e-9 * each.max())) for name, each in gradients.items()}
 figure = Figure(figsize=(10, 3.8), layout="constrained")
 for axis, (name, each) in zip(figure.subplots(1, 3), gradients.items(), strict=True):
     shown = axis.imshow(np.log10(each / each.max() + 1e-12), vmin=-6, vmax=0)

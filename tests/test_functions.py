@@ -1,4 +1,4 @@
-"""The README's functions, one after the other, as they stand there: what a notebook calls."""
+"""The documentation's functions, one after the other, as a notebook calls them."""
 
 from __future__ import annotations
 

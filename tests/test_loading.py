@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from fastmri_clgnet.export import main as export
 from fastmri_clgnet.loading import read_model, weights_digest
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.training.checkpoint import MODEL_KEY, checked
-from tests.test_readme import README
+from tests.test_readme import python_block
 
 
 def best(run: Path) -> Path:
@@ -140,15 +139,13 @@ def test_bad_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_readme_snippet(
     small_run: Path, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The README's lines of Python, as they stand there, on the small data set."""
-    found = re.search(r"```python\n(import fastmri_clgnet\n[^`]*load\([^`]*)```", README)
-    assert found is not None
+    """The documentation's lines of Python, as they stand there, on the small data set."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "DATA").symlink_to(small_dataset)
     (tmp_path / "clgnet").mkdir()
     (tmp_path / "clgnet" / "singlecoil").symlink_to(small_run)
     names: dict[str, torch.Tensor] = {}
-    exec(found[1], names)
+    exec(python_block("load"), names)
     assert names["image"].shape == (32, 32)
     assert torch.isfinite(names["image"]).all()
 

@@ -1,4 +1,4 @@
-"""The README's commands do what the README says."""
+"""The commands and Python blocks of README and docs do what is said there."""
 
 from __future__ import annotations
 
@@ -27,8 +27,19 @@ from fastmri_clgnet.convert.__main__ import READERS
 from fastmri_clgnet.train_clgnet import build_parser
 from tests.processes import Running, as_main
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", README)
+ROOT = Path(__file__).parent.parent
+GENERATED = ("_build", "api", "commands", "tutorials")  # folders of docs that a build writes
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted(
+        path
+        for path in (ROOT / "docs").rglob("*.md")
+        if path.parent.name not in GENERATED and path.name != "cards.md"
+    ),
+]
+README = PAGES[0].read_text(encoding="utf-8")
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", TEXT)
 
 
 def command(text: str) -> str:
@@ -66,7 +77,7 @@ def test_commands_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(cli, "call", lambda function, *_, **__: called.append(function))
     place = f"fastmri_clgnet.{name}" + (".__main__" if name in PACKAGES else "")
     module = importlib.import_module(place)
-    lines = re.findall(rf"^python -m fastmri_clgnet\.{name} (.*)$", README, re.M)
+    lines = re.findall(rf"^python -m fastmri_clgnet\.{name} (.*)$", TEXT, re.M)
     assert lines
     for line in lines:
         assert module.main(shlex.split(line)) == 0
@@ -79,10 +90,11 @@ def test_commands_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def python_block(name: str) -> str:
-    """The Python block of the README behind the comment of this name."""
-    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found.group(1)
+    """The Python block of README or docs below the comment of this name."""
+    found: list[str] = re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", TEXT, re.DOTALL)
+    assert found
+    assert len(set(found)) == 1
+    return found[0]
 
 
 def test_script_after_the_hosts_train_unet_demo(

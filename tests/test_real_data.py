@@ -60,13 +60,14 @@ def test_trains_on_real_brains(
 def test_half_an_hour_beats_zero_filling_by_1_5_db(
     test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The README's result, by its command; the data set is made by the script beside the data."""
+    """The documented result, by its command; the data set is made by the script beside the data."""
     monkeypatch.chdir(tmp_path)
     script = test_data.parent / "tools" / "make_fastmri_dataset.py"
     subprocess.run([sys.executable, str(script), "BRAIN"], check=True)
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    results = Path(__file__).parent.parent / "docs" / "explanation" / "results.md"
+    text = results.read_text(encoding="utf-8")
     found = re.search(
-        r"^python -m fastmri_clgnet.train_clgnet (.*--data_path BRAIN.*)$", text, re.M
+        r"^python -m fastmri_clgnet.train_clgnet (.*--data_path BRAIN .*)$", text, re.M
     )
     assert found is not None
     assert main([*shlex.split(found[1]), "--num_workers", "0"]) == 0

@@ -1,0 +1,199 @@
+"""The documentation: links resolve, Python compiles or runs, commands parse, examples run."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from banding.train_banding import build_parser as banding_parser
+from fastmri_clgnet import cli
+from fastmri_clgnet.__main__ import BANDING, COMMANDS
+from fastmri_clgnet.__main__ import main as console_script
+from fastmri_clgnet.weights import shipped
+from tests.test_readme import PAGES, README, ROOT, TEXT, python_block
+
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def slugs(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and MyST make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    titles = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_internal_links_resolve(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), f"{page}: {link}"
+        if anchor:
+            assert anchor in slugs(target), f"{page}: {link}"
+
+
+def test_every_page_is_in_the_documentation() -> None:
+    """Each page's folder lists it, and README is short."""
+    for page in PAGES[3:]:
+        index = page.parent / "index.md"
+        name = page.stem if page != index else f"{page.parent.name}/index"
+        listing = index if page != index else page.parent.parent / "index.md"
+        if listing.is_file():
+            assert re.search(rf"^{name}$", listing.read_text(encoding="utf-8"), re.M), page
+    assert len(README.splitlines()) <= 200
+
+
+def test_python_blocks_compile() -> None:
+    blocks = [text for language, text in BLOCKS if language == "python"]
+    assert len(blocks) >= 10
+    for text in blocks:
+        ast.parse(text)
+
+
+def test_other_commands_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of banding, of fastMRI and of the console script; the rest is in test_readme."""
+    monkeypatch.setattr(cli, "call", lambda *_, **__: None)
+    lines = [line for language, text in BLOCKS if language == "bash" for line in text.splitlines()]
+    found = set()
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[:2] == ["python", "-m"] and words[2].startswith("banding."):
+            assert words[2].removeprefix("banding.") in BANDING
+            found.add(words[2])
+            if words[2] == "banding.train_banding":
+                banding_parser().parse_args(words[3:])
+            else:
+                assert importlib.import_module(words[2]).main(words[3:]) == 0
+        elif words[:1] == ["fastmri-clgnet"]:
+            found.add(words[0])
+            if "--help" in words:
+                with pytest.raises(SystemExit) as raised:
+                    console_script(words[1:])
+                assert not raised.value.code
+            else:
+                assert console_script(words[1:]) == 0
+        elif words[:3] == ["python", "-m", "fastmri.evaluate"]:
+            flags = {word for word in words if word.startswith("--")}
+            assert flags <= {"--target-path", "--predictions-path", "--challenge"}
+    assert found == {f"banding.{name}" for name in BANDING} | {"fastmri-clgnet"}
+
+
+def test_command_table_lists_every_command() -> None:
+    table = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    names = [f"fastmri_clgnet.{name}" for name in COMMANDS] + [
+        f"banding.{name}" for name in BANDING
+    ]
+    assert re.findall(r"^\| `python -m ([\w.]+)`", table, re.M) == names
+
+
+@pytest.mark.filterwarnings("ignore::fastmri_clgnet.scan.OutOfDomain")
+def test_readme_picture(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clgnet").mkdir()
+    Path("clgnet/singlecoil_demo").symlink_to(small_run)
+    exec(python_block("picture"), {})
+    assert Path("brain.png").stat().st_size > 10_000
+
+
+@pytest.mark.filterwarnings("ignore::fastmri_clgnet.scan.OutOfDomain")
+def test_scanner_file_to_picture(
+    small_run: Path, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real Siemens file."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(test_data / "scanner" / "twix_gre_2coils.dat", "meas.dat")
+    shutil.copy(small_run / "checkpoints" / "best.ckpt", "best.ckpt")
+    exec(python_block("scan"), {})
+    assert Path("brain.png").stat().st_size > 10_000
+
+
+def test_network_of_ones_own_trains(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("DATA").symlink_to(small_dataset)
+    exec(python_block("extend"), {"__name__": "extend"})
+    assert Path("residual/checkpoints/best.ckpt").is_file()
+
+
+def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "test"):
+        Path(f"DATA/singlecoil_{split}").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    kspace = rng.normal(size=(2, 640, 368, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    target = np.abs(rng.normal(size=(2, 320, 320))).astype(np.float32)
+    names: dict[str, Any] = {"kspace": kspace, "target": target, "mask": np.arange(368) % 4 == 0}
+    exec(python_block("write"), names)
+    with h5py.File("DATA/singlecoil_train/a.h5") as file:
+        np.testing.assert_array_equal(file["kspace"][()], kspace)
+    with h5py.File("DATA/singlecoil_test/b.h5") as file:
+        assert file["mask"][()].sum() == 92
+
+
+def load_generated() -> ModuleType:
+    """The module of the documentation's generated pages."""
+    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pages_of_commands_and_cards_are_made(tmp_path: Path) -> None:
+    """Every command's flags and every shipped card are in them."""
+    (tmp_path / "reference").mkdir()
+    load_generated().write_pages(tmp_path)
+    folder = tmp_path / "reference" / "commands"
+    expected = {f"fastmri_clgnet.{name}" for name in COMMANDS}
+    assert {path.stem for path in folder.iterdir()} == expected | {f"banding.{n}" for n in BANDING}
+    training = (folder / "fastmri_clgnet.train_clgnet.md").read_text(encoding="utf-8")
+    assert "--share_weights" in training.split("## --model clgvarnet")[1]
+    assert "--vgg_weights" in training
+    cards = (tmp_path / "reference" / "cards.md").read_text(encoding="utf-8")
+    assert cards.startswith("# Model cards")
+    assert shipped() or "ships no trained weights" in cards
+
+
+def test_formulas_of_docstrings_are_literal() -> None:
+    lines = ["Do it.", "", "    a = b * c", "    d = |e|", "", "Args:", "    x: What.", ""]
+    load_generated().literal_formulas(None, "class", "x", None, None, lines)
+    assert lines[:6] == ["Do it.", "", "::", "", "    a = b * c", "    d = |e|"]
+    assert lines[6:] == ["", "Args:", "    x: What.", ""]
+
+
+def test_examples_end_in_a_picture_and_an_assertion() -> None:
+    assert len(EXAMPLES) == 6
+    for path in EXAMPLES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert isinstance(tree.body[-1], ast.Assert), path
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert names & {"show", "Figure"}, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs(path: Path, tmp_path: Path) -> None:
+    """As a user runs it, in a process of its own."""
+    if "shipped_weights" in path.name and not shipped():
+        pytest.skip("no weights ship with this version")
+    run = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert list(tmp_path.iterdir()) == []
