@@ -76,8 +76,8 @@ def reconstruct(
 ) -> Reconstructed:
     """Reconstruct the volumes of a folder by a trained model; write fastMRI's submission files.
 
-    One file from a scanner instead: python -m fastmri_clgnet.reconstruct SCAN --output OUT.nii.gz,
-    with flags of its own (SCAN --help).
+    For one file from a scanner: python -m fastmri_clgnet.reconstruct SCAN --output OUT.nii.gz,
+    whose flags python -m fastmri_clgnet.reconstruct SCAN --help shows.
 
     Undersampled test files need no mask. Fully sampled files are undersampled by the mask, seeded
     by their names. Volumes that are there already are skipped, so that the same command continues
@@ -114,8 +114,6 @@ def reconstruct(
     for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
         if value < 1:
             raise InputError(f"--{name} {value}: expected 1 or more")
-    if mask is not None:
-        mask.make()
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
@@ -175,8 +173,8 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
         volume = inspect_volume(file, path, challenge, masked, reference=False)
         if masked and undersample:
             raise InputError(
-                f"{path}: is undersampled already (it holds a 'mask'); omit --mask_type, "
-                "--accelerations and --center_fractions, or give fully sampled volumes"
+                f"{path}: is undersampled already (it holds a 'mask'); omit the mask "
+                "(--mask_type and so on), or give fully sampled volumes"
             )
         if not masked and not undersample:
             raise InputError(
@@ -193,6 +191,8 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
 
 def load_module(checkpoint: Path | str | MriModule | None, model: str | None) -> MriModule:
     """The model in evaluation mode, loaded or copied; see `reconstruct`."""
+    from fastmri.pl_modules import MriModule
+
     from fastmri_clgnet.loading import build, find_weights, read_model
 
     if model not in (None, *MODELS):
@@ -207,9 +207,14 @@ def load_module(checkpoint: Path | str | MriModule | None, model: str | None) ->
                 )
         return module
     if checkpoint is not None:
+        if not isinstance(checkpoint, MriModule):
+            raise InputError(
+                f"weights of type {type(checkpoint).__name__}: expected a file, or a Lightning "
+                "module such as load gives or CLGNetModule (not the network in it)"
+            )
         return copy.deepcopy(checkpoint).cpu().eval()
     if model is None:
-        raise InputError("give a --checkpoint")
+        raise InputError("no weights: give a checkpoint (--checkpoint)")
     module = MODELS[model].module(**MODELS[model].fixed).eval()
     if any(True for _ in module.parameters()):
         raise InputError(f"--model {model} is trained: give a --checkpoint of it")
