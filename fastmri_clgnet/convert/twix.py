@@ -2,8 +2,8 @@
 
 Orientation: the quaternion of a readout is a rotation whose columns are phase, read and slice
 direction in patient coordinates, as siemens_to_ismrmrd takes it, so that a scan has the same
-geometry whether it is read here or from a file of that converter. The in-plane flips of this geometry
-(rows and columns, in NIfTI and DICOM) have not been checked against the scanner's own images.
+geometry whether it is read here or from a file of that converter. The in-plane flips of this
+geometry, as NIfTI and DICOM get it, have not been checked against the scanner's own images.
 
 References:
     https://github.com/pehses/twixtools (Ehses; the format's structures and flags)
@@ -297,8 +297,8 @@ class _Protocol:
         if length > rows or span > columns + columns // OVERSHOOT:
             note = (
                 f"the header's matrix of {rows} x {columns} contradicts {length} samples and "
-                f"{n_lines} lines (of a Pulseq sequence?): read as measured, without oversampling, pixel "
-                "size and place in the patient unknown"
+                f"{n_lines} lines (of a Pulseq sequence?): read as measured, without oversampling; "
+                "pixel size and place in the patient are unknown"
             )
             size = (length, n_lines)
             return Sizes(size, size, size, size, in_mm=False), [note]

@@ -44,8 +44,8 @@ def write_fastmri_file(
         recon_size: Height and width of the image; by default the target's, or the k-space's.
         acquired: First column that was measured, and one past the last, where the k-space is
             zero filled at its edges; fastMRI's masks then keep out of the rest. By default all.
-        pixel_mm: Height and width of a pixel in millimetres; None, unknown, is written as a field of
-            view of 0.
+        pixel_mm: Height and width of a pixel in millimetres. None, unknown, is written as a field
+            of view of 0.
         acquisition: Name of the sequence, such as "AXT2".
         attributes: More HDF5 attributes, or other values for those above and for patient_id, by
             default the file's stem.

@@ -76,7 +76,7 @@ def write_images(
 def _write_nifti(
     path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Volume, label: str
 ) -> None:
-    """Axes are row, column, slice; the affine is the scan's, else at most the pixels' size is said."""
+    """Axes are row, column, slice; the affine is the scan's, else of the pixels' size if known."""
     import nibabel
 
     affine = scan.affine

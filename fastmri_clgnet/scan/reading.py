@@ -100,7 +100,8 @@ def read_scan(
     else:
         kind = getattr(reader, "name", type(reader).__name__)
     try:
-        volume = reader.read(path, [0])
+        with np.errstate(invalid="ignore"):  # Inf, which is refused below
+            volume = reader.read(path, [0])
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     checked_kspace(path, volume.kspace)
