@@ -238,7 +238,7 @@ ERRORS = {
     "device": (["--device", "abacus"], "--device abacus: cannot be used here"),
     "half on cpu": (["--precision", "16-mixed"], "on the CPU there is bf16-mixed"),
     "batch": (["--batch_size", "0"], "--batch_size 0: expected 1 or more"),
-    "checkpoint": (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such file"),
+    "checkpoint": (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
     "challenge": (["--challenge", "multicoil"], "e.h5: expected multicoil k-space"),
     "foreign": (["--output_path", "foreign"], "e.h5: was not written by this command"),
 }  # fmt: skip
@@ -275,7 +275,7 @@ def test_a_model_that_is_trained_needs_a_checkpoint(
 ) -> None:
     data = ["--data_path", str(small_dataset / "singlecoil_test"), "--output_path", str(tmp_path)]
     assert main(data) == 1
-    assert "error: give a --checkpoint" in capsys.readouterr().err
+    assert "error: no weights: give a checkpoint (--checkpoint)" in capsys.readouterr().err
     assert main([*data, "--model", "dccnn"]) == 1
     assert "--model dccnn is trained: give a --checkpoint of it" in capsys.readouterr().err
 
