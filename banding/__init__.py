@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from banding.banding_module import BandingModule
     from banding.metrics import banding_score
     from banding.orientation import OrientedSample, RandomTranspose
+    from banding.train_banding import fine_tune
 
 __all__ = [
     "BandingModule",
@@ -21,6 +22,7 @@ __all__ = [
     "OrientedSample",
     "RandomTranspose",
     "banding_score",
+    "fine_tune",
 ]
 
 __getattr__ = lazy(
@@ -31,5 +33,6 @@ __getattr__ = lazy(
         "OrientedSample": "orientation",
         "RandomTranspose": "orientation",
         "banding_score": "metrics",
+        "fine_tune": "train_banding",
     },
 )

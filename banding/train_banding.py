@@ -54,7 +54,7 @@ def fine_tune(
     checkpoint: Path | str,
     *,
     trainer: Mapping[str, Any] | None = None,
-    default_root_dir: Path | None = None,
+    default_root_dir: Path | str | None = None,
     ckpt_path: Path | str | None = None,
     seed: int = 42,
     on_nan: NanAction = "stop",
@@ -65,7 +65,7 @@ def fine_tune(
     """Measure, fine-tune, and measure again with the best validation, which plain.ckpt keeps.
 
     Args:
-        module: The module around the reconstruction module of `checkpoint`.
+        module: `BandingModule(load(checkpoint))`, with settings of the fine-tuning.
         data: Data to train and validate on.
         checkpoint: What is fine-tuned: a file that `load` reads, or the name of shipped weights.
             What it says of its model goes into plain.ckpt.
@@ -99,9 +99,9 @@ def fine_tune(
     if data.challenge != "singlecoil" and not MODELS[model].multicoil:
         raise InputError(f"{checkpoint}: {model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
-    root = default_root_dir
-    if root is None:
-        root = default_root(f"banding/{model}", data.challenge, data.is_demo)
+    default = default_root(f"banding/{model}", data.challenge, data.is_demo)
+    root = default if default_root_dir is None else Path(default_root_dir)
+    module.train()
     session = Session(module, data, settings, root, seed)
     samples, _ = session.prepare(refuse_nan=on_nan == "stop")
     samples.train_transform = RandomTranspose(samples.train_transform)

@@ -19,6 +19,12 @@ COMMANDS = {
     "benchmark": "time, memory, operations and quality of the models",
 }
 
+BANDING = {
+    "train_banding": "fine-tune a trained model until its bands are gone",
+    "score": "the banding score of reconstructions",
+    "demo": "a network with bands, and the same without, on simulated data",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that is named first, else print what there is; returns the exit status."""
@@ -39,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("CLGNet for fastMRI. Commands, each with --help:\n")
     for name, text in COMMANDS.items():
         print(f"  python -m fastmri_clgnet.{name:14}{text}")
+    print("\nBands in reconstructions:\n")
+    for name, text in BANDING.items():
+        print(f"  python -m banding.{name:21}{text}")
     print("\nWithout flags, train_clgnet trains a small network on simulated data.")
     return 0
 

@@ -116,7 +116,9 @@ def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
             yield "", "", "", problem
 
 
-def check(data: Path, challenge: Challenge | None = None, *, num_workers: int = 4) -> Findings:
+def check(
+    data: Path | str, challenge: Challenge | None = None, *, num_workers: int = 4
+) -> Findings:
     """Check a data set in fastMRI's format, file by file.
 
     Finds what fastMRI's data set and transforms would stumble on, and whether k-space, mask, header
@@ -138,6 +140,7 @@ def check(data: Path, challenge: Challenge | None = None, *, num_workers: int = 
 
     challenges = list(TARGET_KEYS) if challenge is None else [challenge]
     names = [f"{challenge}_{split}" for challenge in challenges for split in SPLITS]
+    data = Path(data)
     if data.name in ("", ".."):
         data = data.resolve()  # such as ".", which has no name to know a split by
     folders = [data / name for name in names if (data / name).is_dir()]

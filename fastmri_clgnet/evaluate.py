@@ -68,8 +68,8 @@ class Evaluation:
 
 
 def evaluate(
-    target_path: Path,
-    predictions_path: list[Path],
+    target_path: Path | str,
+    predictions_path: Sequence[Path | str],
     challenge: Challenge,
     *,
     labels: list[str] | None = None,
@@ -114,15 +114,16 @@ def evaluate(
         raise InputError(
             f"resamples {resamples}, num_processes {num_processes}: expected 1 or more"
         )
-    names = folder_labels(predictions_path) if labels is None else labels
-    if len(names) != len(predictions_path) or len(set(names)) < len(names):
+    folders = [Path(folder) for folder in predictions_path]
+    names = folder_labels(folders) if labels is None else labels
+    if len(names) != len(folders) or len(set(names)) < len(names):
         raise InputError("labels: expected a name of its own for each folder of predictions")
-    for folder in predictions_path:
+    for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected submission files")
-    predictions = dict(zip(names, predictions_path, strict=True))
+    predictions = dict(zip(names, folders, strict=True))
     volumes, failures = evaluate_folders(
-        target_path, predictions, challenge, acquisition, acceleration, num_processes
+        Path(target_path), predictions, challenge, acquisition, acceleration, num_processes
     )
     summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
     return Evaluation(settings, names, volumes, summaries, differences, failures)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    checkpoint: Path, out: Path, model: str | None = None, half: bool = False
+    checkpoint: Path | str, out: Path | str, model: str | None = None, half: bool = False
 ) -> tuple[Path, Path]:
     """Write the weights of a training checkpoint and the arguments of its model's constructor.
 
@@ -41,6 +41,7 @@ def export(
     from fastmri_clgnet import __version__
     from fastmri_clgnet.loading import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, build, read_model
 
+    checkpoint, out = Path(checkpoint), Path(out)
     stored = read_model(checkpoint, model)
     build(stored)  # nothing is exported that would not load
     contents = {

@@ -117,9 +117,10 @@ def find_weights(weights: Path | str) -> Path:
         return path
     names = shipped()
     if str(weights) not in names:
+        or_name = f", or one of {', '.join(names)}" if names else ""
         raise InputError(
-            f"{path}: no such weights; expected a checkpoint of train_clgnet, the .safetensors or "
-            f".json of export, fastMRI's published weights, or a name: {', '.join(names)}"
+            f"{path}: no such weights; expected {_EXPECTED}{or_name} (python -m fastmri_clgnet "
+            "weights lists those of the package)"
         )
     return names[str(weights)]
 

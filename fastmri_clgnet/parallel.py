@@ -42,7 +42,8 @@ def map_files(
             return list(progress(pool.map(function, jobs)))
         except BrokenProcessPool as error:
             raise InputError(
-                "a process was ended from outside, possibly out of memory; try fewer processes"
+                "a process was ended from outside, possibly out of memory: try fewer processes; or "
+                "it could not begin: a script of your own needs if __name__ == '__main__':"
             ) from error
 
 

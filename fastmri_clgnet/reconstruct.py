@@ -60,9 +60,9 @@ class Reconstructed:
 
 
 def reconstruct(
-    data_path: Path,
-    output_path: Path,
-    checkpoint: Path | MriModule | None = None,
+    data_path: Path | str,
+    output_path: Path | str,
+    checkpoint: Path | str | MriModule | None = None,
     *,
     model: str | None = None,
     challenge: Challenge | None = None,
@@ -111,6 +111,7 @@ def reconstruct(
 
     from fastmri_clgnet.data.data_module import make_transform
 
+    data_path, output_path = Path(data_path), Path(output_path)
     for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
         if value < 1:
             raise InputError(f"--{name} {value}: expected 1 or more")
@@ -120,7 +121,7 @@ def reconstruct(
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
     module = load_module(checkpoint, model)
-    path = checkpoint if isinstance(checkpoint, Path) else None
+    path = Path(checkpoint) if isinstance(checkpoint, Path | str) else None
     settings = describe(module, path, challenge, mask, precision)
     output_path.mkdir(parents=True, exist_ok=True)
     todo = _missing(volumes, output_path, settings, overwrite)

@@ -69,8 +69,8 @@ class Conversion:
 
 
 def convert(
-    source: Path,
-    out: Path,
+    source: Path | str,
+    out: Path | str,
     reader: Reader,
     *,
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),

@@ -51,7 +51,7 @@ class Data:
             and it goes stale when files change.
     """
 
-    data_path: Path | None = None
+    data_path: Path | str | None = None
     challenge: Challenge = "singlecoil"
     mask: Mask = Mask()
     val_mask: Mask | None = None
@@ -59,8 +59,8 @@ class Data:
     num_workers: int = 4
     augment: bool = False
     train_size: int | None = None
-    demo_dir: Path | None = None
-    test_path: Path | None = None
+    demo_dir: Path | str | None = None
+    test_path: Path | str | None = None
     test_split: Literal["val", "test", "challenge"] = "test"
     combine_train_val: bool = False
     sample_rate: float | None = None
@@ -100,20 +100,20 @@ class Data:
         """Where the demo data set is, or would be made."""
         from fastmri_clgnet.data.demo import default_demo_dir
 
-        return default_demo_dir() if self.demo_dir is None else self.demo_dir
+        return default_demo_dir() if self.demo_dir is None else Path(self.demo_dir)
 
     def root(self) -> Path:
         """Return the folder that holds {challenge}_train and so on; make the demo data set."""
         if self.data_path is not None:
-            return self.data_path
+            return Path(self.data_path)
         from fastmri_clgnet.data.demo import make_demo_dataset
 
-        return make_demo_dataset(self.challenge, self.demo_dir)
+        return make_demo_dataset(self.challenge, self.demo_folder)
 
     def folder(self, split: str) -> Path:
         """The folder of "train", "val", or "test", the split that is tested on; may be missing."""
         if split == "test" and self.test_path is not None:
-            return self.test_path
+            return Path(self.test_path)
         return self.root() / f"{self.challenge}_{self.test_split if split == 'test' else split}"
 
     def _changes(self) -> list[Change]:
@@ -156,7 +156,7 @@ class Data:
                 test_transform=make_transform(self.challenge, test, on_kspace),
                 combine_train_val=self.combine_train_val,
                 test_split=self.test_split,
-                test_path=self.test_path,
+                test_path=None if self.test_path is None else Path(self.test_path),
                 sample_rate=self.sample_rate,
                 val_sample_rate=self.val_sample_rate,
                 test_sample_rate=self.test_sample_rate,

@@ -50,14 +50,14 @@ class Report:
 
 
 def report(
-    paths: list[Path],
-    output: Path = Path("report.html"),
+    paths: Sequence[Path | str],
+    output: Path | str = Path("report.html"),
     *,
-    target_path: Path | None = None,
+    target_path: Path | str | None = None,
     challenge: Challenge | None = None,
     labels: list[str] | None = None,
     slices: list[str] | None = None,
-    figure: Path | None = None,
+    figure: Path | str | None = None,
     zoom: tuple[int, int, int] | None = None,
     title: str = "Reconstruction report",
     zero_filled: bool = True,
@@ -102,10 +102,11 @@ def report(
     from fastmri_clgnet.report.sources import command_line, find_sources, find_target_path
     from fastmri_clgnet.training.run import TENSORBOARD
 
+    output, figure = Path(output), None if figure is None else Path(figure)
     if figure is not None and figure.suffix not in (".png", ".pdf"):
         raise InputError(f"--figure {figure}: expected a name ending in .png or .pdf")
-    sources = find_sources(paths, labels)
-    references = find_target_path(sources, target_path)
+    sources = find_sources([Path(path) for path in paths], labels)
+    references = find_target_path(sources, None if target_path is None else Path(target_path))
     shown = Shown(["The data of the first run is not where its settings say: no images are shown."])
     if references is not None:
         shown = _evaluate(

@@ -24,7 +24,8 @@ class Run:
 
     Args:
         root: The run's folder.
-        best: The checkpoint with the lowest validation_loss; None where nothing was trained.
+        best: The checkpoint with the lowest validation_loss, or the last one where the training
+            ended before its first validation; None where nothing was trained.
         metrics: "nmse", "psnr" (dB) and "ssim" of the validation volumes, for "zero-filled" and the
             model, as fastMRI aggregates them; empty where the training was stopped.
         status: 0, 130 where Ctrl-C stopped it, 143 where SIGTERM did. The same call goes on then.
@@ -47,7 +48,7 @@ def train(
     data: Data = Data(),
     *,
     trainer: Mapping[str, Any] | None = None,
-    default_root_dir: Path | None = None,
+    default_root_dir: Path | str | None = None,
     ckpt_path: Path | str | None = None,
     init_weights: Path | str | None = None,
     seed: int = 42,
@@ -117,7 +118,7 @@ def test(
     data: Data,
     *,
     trainer: Mapping[str, Any] | None = None,
-    default_root_dir: Path | None = None,
+    default_root_dir: Path | str | None = None,
     ckpt_path: Path | str | None = None,
     seed: int = 42,
 ) -> Path:

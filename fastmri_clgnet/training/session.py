@@ -82,7 +82,7 @@ class Session:
         module: MriModule,
         data: Data,
         trainer: Mapping[str, Any],
-        default_root_dir: Path | None,
+        default_root_dir: Path | str | None,
         seed: int,
     ) -> None:
         """Look at what needs no file."""
@@ -105,7 +105,7 @@ class Session:
             self.settings["max_epochs"] = MAX_EPOCHS
         folder = f"{data.challenge}{'_demo' if data.is_demo else ''}"
         default = Path(self.name or type(module).__name__) / folder
-        self.root = default if default_root_dir is None else default_root_dir
+        self.root = default if default_root_dir is None else Path(default_root_dir)
         self.trained_on: dict[str, Any] = {}
         self._prepared: tuple[CheckedDataModule, bool] | None = None
         data.mask.make()
@@ -331,9 +331,8 @@ class Session:
 
     def _summarise(self, methods: Methods, has_test: bool, log: bool) -> Run:
         """Validate and test with the best checkpoint; lay out what came out and where it is."""
-        best: Path | None = checkpoint_dir(self.root) / f"{BEST}.ckpt"
-        if best is not None and not best.is_file():
-            best = None
+        kept = (checkpoint_dir(self.root) / f"{name}.ckpt" for name in (BEST, LAST))
+        best = next((path for path in kept if path.is_file()), None)
         module, data = methods[self.label]
         names = [f"val_metrics/{key}" for key in ("nmse", "psnr", "ssim")]
         metrics = {}

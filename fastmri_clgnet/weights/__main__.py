@@ -28,7 +28,7 @@ class Weights:
         from fastmri_clgnet.loading import read_model
 
         blocks = [_block(name, read_model(path)) for name, path in self.files.items()]
-        return "\n\n".join(blocks)
+        return "\n\n".join(blocks) or "No weights ship with this version."
 
 
 def weights() -> Weights:

@@ -158,8 +158,8 @@ def test_what_is_outside_of_the_training(
 
 
 def test_weights_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="brain-4x: no such weights; expected a checkpoint"):
-        reconstruct_scan(example_slice(), "brain-4x")
+    with pytest.raises(InputError, match="nothing-4x: no such weights; expected a checkpoint"):
+        reconstruct_scan(example_slice(), "nothing-4x")
     with pytest.raises(InputError, match="batch_size 0"):
         reconstruct_scan(example_slice(), ZeroFilledModule(), batch_size=0)
     with pytest.raises(InputError, match=r"weights of type CLGNet: expected .* CLGNetModule"):
