@@ -114,7 +114,7 @@ def reconstruct(
     data_path, output_path = Path(data_path), Path(output_path)
     for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
         if value < 1:
-            raise InputError(f"--{name} {value}: expected 1 or more")
+            raise InputError(f"{name} {value}: expected 1 or more")
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
@@ -158,11 +158,11 @@ def choose_device(name: str, precision: Precision) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
+            f"device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
             "cpu, or cuda or cuda:1 on a machine with such a GPU"
         ) from error
     if precision == "16-mixed" and device.type == "cpu":
-        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+        raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
     return device
 
 
@@ -179,8 +179,8 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
             )
         if not masked and not undersample:
             raise InputError(
-                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by "
-                "--mask_type, --accelerations and --center_fractions, such as random, 4 and 0.08"
+                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by a mask, such "
+                "as --mask_type random --accelerations 4 --center_fractions 0.08"
             )
         for _ in read_slices(file, challenge):
             if not whole:
@@ -197,7 +197,7 @@ def load_module(checkpoint: Path | str | MriModule | None, model: str | None) ->
     from fastmri_clgnet.loading import build, find_weights, read_model
 
     if model not in (None, *MODELS):
-        raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
+        raise InputError(f"model {model}: expected one of {', '.join(MODELS)}")
     if isinstance(checkpoint, Path | str):
         module = build(read_model(find_weights(checkpoint), model))
         for name in ("in_chans", "out_chans"):
@@ -218,7 +218,7 @@ def load_module(checkpoint: Path | str | MriModule | None, model: str | None) ->
         raise InputError("no weights: give a checkpoint (--checkpoint)")
     module = MODELS[model].module(**MODELS[model].fixed).eval()
     if any(True for _ in module.parameters()):
-        raise InputError(f"--model {model} is trained: give a --checkpoint of it")
+        raise InputError(f"model {model} is trained: give a checkpoint of it (--checkpoint)")
     return module
 
 

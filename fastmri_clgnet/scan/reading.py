@@ -193,7 +193,8 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if not np.iscomplexobj(array):
         raise InputError(
             f"{path}: an array {shape} of {array.dtype}; expected complex k-space (with an axis of "
-            "real and imaginary part: name the axes, such as --axes slice row column complex)"
+            "real and imaginary part: name the axes, such as --axes slice row column complex; "
+            "Reading(axes=...) in Python)"
         )
     guesses: dict[int, tuple[Axis, ...]] = {
         2: ("row", "column"),

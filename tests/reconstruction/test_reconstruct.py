@@ -235,9 +235,9 @@ ERRORS = {
     "half a mask": (["--accelerations", "4"], "give --mask_type and --center_fractions, too"),
     "too dense": ([*MASK[:-1], "0.9"], "acceleration 4 with centre fraction 0.9"),
     "same folder": (["--output_path", "data/singlecoil_test"], "the data is there"),
-    "device": (["--device", "abacus"], "--device abacus: cannot be used here"),
+    "device": (["--device", "abacus"], "device abacus: cannot be used here"),
     "half on cpu": (["--precision", "16-mixed"], "on the CPU there is bf16-mixed"),
-    "batch": (["--batch_size", "0"], "--batch_size 0: expected 1 or more"),
+    "batch": (["--batch_size", "0"], "batch_size 0: expected 1 or more"),
     "checkpoint": (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
     "challenge": (["--challenge", "multicoil"], "e.h5: expected multicoil k-space"),
     "foreign": (["--output_path", "foreign"], "e.h5: was not written by this command"),
@@ -277,7 +277,7 @@ def test_a_model_that_is_trained_needs_a_checkpoint(
     assert main(data) == 1
     assert "error: no weights: give a checkpoint (--checkpoint)" in capsys.readouterr().err
     assert main([*data, "--model", "dccnn"]) == 1
-    assert "--model dccnn is trained: give a --checkpoint of it" in capsys.readouterr().err
+    assert "model dccnn is trained: give a checkpoint of it" in capsys.readouterr().err
 
 
 def test_a_file_appears_whole_or_not_at_all(
