@@ -15,10 +15,11 @@ from fastmri_clgnet.figures import comparison, images_row, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 
 def show(
-    image: npt.NDArray[np.floating],
+    image: npt.NDArray[np.floating] | Tensor,
     scan: Volume,
     path: Path | str | None = None,
     *,
@@ -44,16 +45,16 @@ def show(
         InputError: If image and scan do not fit, or the file cannot be written.
     """
     expect_volume(scan)
-    image, n_slices = np.asarray(image), len(scan.kspace)
-    if image.shape != (n_slices, *scan.recon_size):
+    n_slices, array = len(scan.kspace), np.asarray(image)
+    if array.shape != (n_slices, *scan.recon_size):
         raise InputError(
             f"expected images (slices, height, width) of {(n_slices, *scan.recon_size)} as of "
-            f"{scan.name}, got {image.shape}"
+            f"{scan.name}, got {array.shape}"
         )
     index = n_slices // 2 if slice is None else slice
     if not 0 <= index < n_slices:
         raise InputError(f"slice {index}: {scan.name} has slices 0 to {n_slices - 1}")
-    shown = image[index].astype(np.float32, copy=False)
+    shown = array[index].astype(np.float32, copy=False)
     images = {"zero-filled": reference_image(scan.kspace[index], scan.recon_size), label: shown}
     title = f"{scan.name}, slice {index + 1} of {n_slices}"
     height, width = scan.pixel_mm or (1.0, 1.0)

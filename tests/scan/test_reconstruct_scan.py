@@ -163,7 +163,7 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="batch_size 0"):
         reconstruct_scan(example_slice(), ZeroFilledModule(), batch_size=0)
     with pytest.raises(InputError, match=r"weights of type CLGNet: expected .* CLGNetModule"):
-        reconstruct_scan(example_slice(), CLGNet(1, 1, 4))  # type: ignore[arg-type]
+        reconstruct_scan(example_slice(), CLGNet(1, 1, 4))
     array: Any = example_slice().kspace
     for call in (
         lambda: reconstruct_scan(array, ZeroFilledModule()),
