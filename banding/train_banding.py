@@ -55,12 +55,16 @@ class TurnedData(Data):
     """Data whose training samples are transposed at random."""
 
     def module(
-        self, on_kspace: bool, seed: int = 42, distributed: bool = False
+        self,
+        on_kspace: bool,
+        seed: int = 42,
+        distributed: bool = False,
+        needs_reference: bool = False,
     ) -> CheckedDataModule:
         """Make the data module; see `Data.module`."""
         from banding.orientation import RandomTranspose
 
-        data = super().module(on_kspace, seed, distributed)
+        data = super().module(on_kspace, seed, distributed, needs_reference)
         data.train_transform = RandomTranspose(data.train_transform)
         return data
 
