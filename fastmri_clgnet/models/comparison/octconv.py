@@ -113,8 +113,8 @@ class DualOctConv(KspaceNetwork):
     """Blocks of complex octave convolutions, each followed by hard data consistency.
 
     567,060 parameters as in Table 2 of CLGNet's paper; 246 GMac at 512 x 512, where the table has
-    471.07, which no natural reading of the configuration gives. Loss: the mean absolute error of the
-    complex image, as in the paper, read as that of its real and imaginary parts.
+    471.07, which no natural reading of the configuration gives. Loss: the mean absolute error of
+    the complex image, as in the paper, read as that of its real and imaginary parts.
 
     Args:
         num_blocks: Number of blocks.
