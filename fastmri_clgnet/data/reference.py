@@ -73,10 +73,10 @@ class ReferenceDataTransform(VarNetDataTransform):
         """
         sample = super().__call__(kspace, mask, target, attrs, fname, slice_num)
         if self.mask_func is None:
-            return ReferenceSample(*sample, torch.zeros(0), torch.zeros(0))
+            return ReferenceSample._make([*sample, torch.zeros(0), torch.zeros(0)])
         whole = to_tensor(kspace)
         wanted = sample.crop_size if target is None else target.shape[-2:]
         rows, columns = (min(a, int(b)) for a, b in zip(whole.shape[-3:-1], wanted, strict=True))
         image = complex_center_crop(fastmri.ifft2c(whole), (rows, columns))
         # a copy: loader processes hand over a tensor's whole memory
-        return ReferenceSample(*sample, whole, image.contiguous())
+        return ReferenceSample._make([*sample, whole, image.contiguous()])

@@ -202,7 +202,7 @@ def test_overfits_one_slice(name: str, n_steps: int, monkeypatch: pytest.MonkeyP
     image = torch.stack([target * phase.cos(), target * phase.sin()], dim=-1)
     full, mask = to_kspace(image), column_mask(32).float()
     own = mask * full, mask, 4, target, ["a.h5"], torch.tensor([0]), torch.ones(1), (32, 32)
-    batch = ReferenceSample(*own, full, image)
+    batch = ReferenceSample._make([*own, full, image])
     module = ReconstructionModule(name)  # type: ignore[arg-type]
     module.network = network
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
