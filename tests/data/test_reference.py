@@ -125,6 +125,7 @@ def test_data_modules_give_it_to_those_who_ask(small_dataset: Path) -> None:
     assert batch.image.shape == (2, 1, SIZE, SIZE, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_spawned_processes_load_it(small_dataset: Path) -> None:
     loaded = []
