@@ -86,9 +86,9 @@ def reconstruct(
     Args:
         data_path: Folder of fastMRI's files, such as DATA/singlecoil_test.
         output_path: Folder of the submission files.
-        checkpoint: Checkpoint of train_clgnet, what export made of one, or fastMRI's published
-            weights of its U-Net or E2E-VarNet. In Python also a module, which is copied and not
-            changed.
+        checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
+            train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
+            E2E-VarNet. In Python also a module, which is copied and not changed.
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         challenge: Kind of data. None is what the first file holds.
         mask: How fully sampled files are undersampled.

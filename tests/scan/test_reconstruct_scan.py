@@ -235,6 +235,21 @@ def test_command_and_python_give_the_same(
     assert "undersampled (mask random, 4x), reconstructed by" in capsys.readouterr().out
 
 
+def test_the_example_needs_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["example", "--model", "zero_filled", "--output", "out.h5", "--device", "cpu", *MASK]
+    assert main(command) == 0
+    assert "t2_tse_brain" in capsys.readouterr().out
+    with h5py.File("out.h5") as file:
+        expected = undersample(example_slice(), Mask("random", (4,), (0.08,))).images()
+        np.testing.assert_allclose(file["reconstruction"][()], expected, rtol=1e-4, atol=1e-9)
+    # a file of that name comes first
+    Path("example").write_bytes(b"nothing")
+    assert main([*command, "--overwrite"]) == 1
+
+
 def test_nifti_has_the_scans_geometry(twix: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.nii.gz"
     assert main(["--model", "zero_filled", "--output", str(out), str(twix)]) == 0
