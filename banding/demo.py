@@ -64,10 +64,14 @@ class BandedData(Data):
     """Data whose training targets have bands."""
 
     def module(
-        self, on_kspace: bool, seed: int = 42, distributed: bool = False
+        self,
+        on_kspace: bool,
+        seed: int = 42,
+        distributed: bool = False,
+        needs_reference: bool = False,
     ) -> CheckedDataModule:
         """Make the data module; see `Data.module`."""
-        data = super().module(on_kspace, seed, distributed)
+        data = super().module(on_kspace, seed, distributed, needs_reference)
         data.train_transform = BandedTarget(data.train_transform)
         return data
 

@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import docstring_parser
 import yaml
@@ -107,6 +107,15 @@ class Parser(ArgumentParser):
         """Parse the words, by default the process's."""
         given = sys.argv[1:] if args is None else args
         return super().parse_args(normalised(given, self.switches), *more, **options)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong with a flag's value in one line, without Python's types."""
+        key, value = re.match(r'Parser key "(\w+)"', message), re.search(r" value: (.*)\Z", message)
+        expected = re.findall(r"Expected an? (?:<class '|typing\.Literal\[)([^>\]]+)", message)
+        if key and value and expected:
+            names = " or ".join(one.replace("'", "") for one in expected if one != "NoneType'")
+            message = f"--{key[1]} {value[1]}: expected {names}"
+        super().error(message, ex)
 
 
 def make_parser(prog: str, description: str | Callable[..., Any], *, config: bool = True) -> Parser:

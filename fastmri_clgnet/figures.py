@@ -95,8 +95,8 @@ def comparison(
 def images_row(
     images: Mapping[str, npt.NDArray[np.float32]], title: str = "", aspect: float = 1.0
 ) -> Figure:
-    """Draw images beside each other on one grey scale, up to the last one's 99.5th percentile."""
-    white = float(np.percentile(list(images.values())[-1], 99.5)) or 1.0
+    """Draw images beside each other on one grey scale, up to the first one's 99.5th percentile."""
+    white = float(np.percentile(next(iter(images.values())), 99.5)) or 1.0
     figure = Figure(figsize=(3.2 * len(images) + 0.2, 3.8), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images), squeeze=False)[0]
     for axis, (name, image) in zip(axes, images.items(), strict=True):

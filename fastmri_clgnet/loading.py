@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of
-from fastmri_clgnet.plain_weights import recognise
+from fastmri_clgnet.plain_weights import printable, recognise
 from fastmri_clgnet.safe_loading import load_tensors
 from fastmri_clgnet.training.checkpoint import (
     MODEL_KEY,
@@ -205,8 +205,8 @@ def _are_tensors(state: Any) -> bool:
 
 
 def _keys(contents: dict[str, Any]) -> str:
-    """The first keys of a dictionary that nobody here may have written, for an error."""
-    names = [str(key)[:40] for key in list(contents)[:6]]
+    """The first keys of a dictionary, for an error."""
+    names = [printable(key) for key in list(contents)[:6]]
     return ", ".join(names + ["..."] * (len(contents) > 6)) or "nothing"
 
 

@@ -38,8 +38,10 @@ def recognise(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
     Raises:
         ValueError: If it is of neither network; says what was found.
     """
+    if not all(isinstance(name, str) for name in weights):
+        raise ValueError("tensors whose names are no text")
     state = _without_prefixes(weights)
-    found = f"{len(weights)} tensors such as {next(iter(weights), 'none')}"
+    found = f"{len(weights)} tensors such as {printable(next(iter(weights), 'none'))}"
     try:
         if _FIRST in state:
             model, arguments = "unet", _unet_sizes(state, "")
@@ -59,13 +61,18 @@ def recognise(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
         if shapes[0] != shapes[1]:
             sizes_text = ", ".join(f"{key} {value}" for key, value in arguments.items())
             raise ValueError(
-                f"{found}, like those of a {model} with {sizes_text}, but {name} is "
+                f"{found}, like those of a {model} with {sizes_text}, but {printable(name)} is "
                 f"{_shape(shapes[0])} where that has {_shape(shapes[1])}"
             )
     named = {f"{model}.{name}": values for name, values in state.items()}
     if model == "varnet":
         named[_WINDOW] = fastmri.SSIMLoss().w
     return PlainWeights(model, arguments, named)
+
+
+def printable(name: object) -> str:
+    """A name from a file that nobody here may have written, for one line of an error."""
+    return "".join(letter for letter in str(name) if letter.isprintable())[:80]
 
 
 def _without_prefixes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

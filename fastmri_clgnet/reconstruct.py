@@ -76,8 +76,8 @@ def reconstruct(
 ) -> Reconstructed:
     """Reconstruct the volumes of a folder by a trained model; write fastMRI's submission files.
 
-    One file from a scanner instead: python -m fastmri_clgnet.reconstruct SCAN --output OUT.nii.gz,
-    with flags of its own (SCAN --help).
+    For one file from a scanner: python -m fastmri_clgnet.reconstruct SCAN --output OUT.nii.gz,
+    whose flags python -m fastmri_clgnet.reconstruct SCAN --help shows.
 
     Undersampled test files need no mask. Fully sampled files are undersampled by the mask, seeded
     by their names. Volumes that are there already are skipped, so that the same command continues
@@ -86,9 +86,9 @@ def reconstruct(
     Args:
         data_path: Folder of fastMRI's files, such as DATA/singlecoil_test.
         output_path: Folder of the submission files.
-        checkpoint: Checkpoint of train_clgnet, what export made of one, or fastMRI's published
-            weights of its U-Net or E2E-VarNet. In Python also a module, which is copied and not
-            changed.
+        checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
+            train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
+            E2E-VarNet. In Python also a module, which is copied and not changed.
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         challenge: Kind of data. None is what the first file holds.
         mask: How fully sampled files are undersampled.
@@ -114,9 +114,7 @@ def reconstruct(
     data_path, output_path = Path(data_path), Path(output_path)
     for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
         if value < 1:
-            raise InputError(f"--{name} {value}: expected 1 or more")
-    if mask is not None:
-        mask.make()
+            raise InputError(f"{name} {value}: expected 1 or more")
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
@@ -160,11 +158,11 @@ def choose_device(name: str, precision: Precision) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"--device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
+            f"device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
             "cpu, or cuda or cuda:1 on a machine with such a GPU"
         ) from error
     if precision == "16-mixed" and device.type == "cpu":
-        raise InputError("--precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
+        raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
     return device
 
 
@@ -176,13 +174,13 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
         volume = inspect_volume(file, path, challenge, masked, reference=False)
         if masked and undersample:
             raise InputError(
-                f"{path}: is undersampled already (it holds a 'mask'); omit --mask_type, "
-                "--accelerations and --center_fractions, or give fully sampled volumes"
+                f"{path}: is undersampled already (it holds a 'mask'); omit the mask "
+                "(--mask_type and so on), or give fully sampled volumes"
             )
         if not masked and not undersample:
             raise InputError(
-                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by "
-                "--mask_type, --accelerations and --center_fractions, such as random, 4 and 0.08"
+                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by a mask, such "
+                "as --mask_type random --accelerations 4 --center_fractions 0.08"
             )
         for _ in read_slices(file, challenge):
             if not whole:
@@ -194,10 +192,12 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
 
 def load_module(checkpoint: Path | str | MriModule | None, model: str | None) -> MriModule:
     """The model in evaluation mode, loaded or copied; see `reconstruct`."""
+    from fastmri.pl_modules import MriModule
+
     from fastmri_clgnet.loading import build, find_weights, read_model
 
     if model not in (None, *MODELS):
-        raise InputError(f"--model {model}: expected one of {', '.join(MODELS)}")
+        raise InputError(f"model {model}: expected one of {', '.join(MODELS)}")
     if isinstance(checkpoint, Path | str):
         module = build(read_model(find_weights(checkpoint), model))
         for name in ("in_chans", "out_chans"):
@@ -208,12 +208,17 @@ def load_module(checkpoint: Path | str | MriModule | None, model: str | None) ->
                 )
         return module
     if checkpoint is not None:
+        if not isinstance(checkpoint, MriModule):
+            raise InputError(
+                f"weights of type {type(checkpoint).__name__}: expected a file, or a Lightning "
+                "module such as load gives or CLGNetModule (not the network in it)"
+            )
         return copy.deepcopy(checkpoint).cpu().eval()
     if model is None:
-        raise InputError("give a --checkpoint")
+        raise InputError("no weights: give a checkpoint (--checkpoint)")
     module = MODELS[model].module(**MODELS[model].fixed).eval()
     if any(True for _ in module.parameters()):
-        raise InputError(f"--model {model} is trained: give a --checkpoint of it")
+        raise InputError(f"model {model} is trained: give a checkpoint of it (--checkpoint)")
     return module
 
 

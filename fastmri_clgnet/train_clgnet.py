@@ -49,7 +49,15 @@ DEMO_MODELS: dict[str, dict[str, Any]] = {
     DEFAULT_MODEL: {**_DEMO_NETWORK, "vgg_layers": [1, 3, 5], "num_negatives": 2},
     "clgnet_dc": _DEMO_NETWORK,
     "clgvarnet": {**_DEMO_NETWORK, "chans": 8, "num_cascades": 4},
-    "varnet": {"chans": 8, "num_cascades": 4, "sens_chans": 4},
+    "varnet": {
+        "num_cascades": 3,
+        "chans": 8,
+        "pools": 2,
+        "sens_chans": 4,
+        "sens_pools": 2,
+        "lr": 2e-3,
+        "lr_step_size": 18,
+    },
 }
 
 TRAINER = "pytorch_lightning.trainer.trainer:Trainer"

@@ -277,12 +277,17 @@ def test_help_says_what_the_docstring_says(capsys: pytest.CaptureFixture[str]) -
     assert "--hooks" not in text
 
 
-@pytest.mark.parametrize(
-    "mask", [Mask(accelerations=(4, 8)), Mask(accelerations=(20,)), Mask("random", (), ())]
-)
-def test_masks_that_do_not_fit_are_refused(mask: Mask) -> None:
-    with pytest.raises(InputError, match="centre"):
-        mask.make()
+def test_values_of_other_types_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the choices, and without Python's names of types."""
+    for flags, message in (
+        (["--val_mask_type", "foo"], "--val_mask_type foo: expected random, equispaced, "),
+        (["--accelerations", "foo"], "--accelerations foo: expected int\n"),
+        (["--count", "foo"], "--count foo: expected int\n"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.run(measure, ["out", "in", *flags], ("paths", "out"))
+        error = capsys.readouterr().err.partition("error: ")[2]
+        assert error.startswith(message) and error.count("\n") == 1
 
 
 CALLED = (

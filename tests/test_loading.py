@@ -151,10 +151,11 @@ def test_readme_snippet(
 
 
 def stored(tmp_path: Path, model: str, arguments: dict[str, Any]) -> tuple[Path, MriModule]:
-    """A checkpoint as earlier versions wrote it, without spectrum, and the module it holds."""
+    """A checkpoint as earlier versions wrote it, and the module it holds."""
     torch.manual_seed(0)
     module = MODELS[model].module(**arguments)
-    saved = {name: value for name, value in module.hparams.items() if name != "spectrum"}
+    later = ("spectrum", "sens_residual")
+    saved = {name: value for name, value in module.hparams.items() if name not in later}
     contents = {"state_dict": module.state_dict(), "hyper_parameters": saved, MODEL_KEY: model}
     torch.save(contents, tmp_path / "old.ckpt")
     return tmp_path / "old.ckpt", module
@@ -174,6 +175,26 @@ def test_files_without_spectrum_have_the_linear_layer(tmp_path: Path, variant: s
     with pytest.raises(InputError, match=r"old\.ckpt: .*trained with --spectrum linear"):
         checked(path, other)
     checked(path, module)
+
+
+def test_files_without_sens_residual_have_the_hosts_sensitivities(tmp_path: Path) -> None:
+    tiny = {"num_cascades": 1, "chans": 4, "num_groups": 1, "num_blocks": 1, "sens_chans": 2}
+    arguments = {**tiny, "sens_pools": 1, "spectrum": "linear", "sens_residual": False}
+    path, module = stored(tmp_path, "clgvarnet", arguments)
+    mask = torch.zeros(1, 1, 1, 24, 1, dtype=torch.bool)
+    mask[..., 10:14, :] = True
+    kspace = torch.randn(1, 2, 20, 24, 2) * mask
+    with torch.no_grad():
+        for parameter in module.parameters():  # cascades that are zero see no sensitivities
+            parameter.add_(0.05)
+        torch.save({**torch.load(path), "state_dict": module.state_dict()}, path)
+        expected = module.eval()(kspace, mask)
+        assert torch.equal(fastmri_clgnet.load(path)(kspace, mask), expected)
+        other = MODELS["clgvarnet"].module(**{**arguments, "sens_residual": True})
+        other.load_state_dict(module.state_dict())
+        assert not torch.allclose(other.eval()(kspace, mask), expected)
+    with pytest.raises(InputError, match="trained with --sens_residual False"):
+        checked(path, other)
 
 
 @pytest.mark.parametrize("model", ["clgnet", "unet"])

@@ -158,6 +158,8 @@ def test_what_is_neither_is_refused_in_one_sentence(tmp_path: Path) -> None:
         "cascades of two sizes": (
             spoiled(varnet, "cascades.1.dc_weight", torch.zeros(2)), "is 2 where that has 1"
         ),
+        "names that are no text": ({3: torch.zeros(1)}, "names are no text"),
+        "names of two lines": ({"a\nb\x1b[1m": torch.zeros(1)}, r"such as ab\[1m, which"),
         "number": ({"down_sample_layers.0.layers.0.weight": torch.tensor(1.0)}, "no layout"),
     }  # fmt: skip
     path = tmp_path / "weights.pt"

@@ -82,7 +82,7 @@ def test_listed(named: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     for text in ("tiny\n", "clgnet, 3,745 parameters", "singlecoil AXT2, 4x", "tiny.md"):
         assert text in printed
-    with pytest.raises(InputError, match=r"other: no such weights; .* or a name: tiny"):
+    with pytest.raises(InputError, match=r"other: no such weights; .*, or one of tiny "):
         load("other")
 
 

@@ -63,7 +63,7 @@ class IsmrmrdRaw:
         """Read a volume, every readout to its slice and column, averaged; see `Reader`."""
         try:
             with h5py.File(path, "r") as file:
-                group = file[self.dataset]
+                group, groups = file[self.dataset], measurements(file)
                 header = ismrmrd.xsd.CreateFromDocument(group["xml"][0])
                 readouts = list(_read(group["data"]))
         except (OSError, LookupError, ValueError, TypeError) as error:
@@ -94,6 +94,9 @@ class IsmrmrdRaw:
         if len(ours) < len(readouts):
             other = f"{len(readouts) - len(ours)} readouts of noise, navigators and other "
             notes.insert(0, f"{other}measurements are left out")
+        if len(groups) > 1:
+            place = groups.index(self.dataset) + 1
+            notes.insert(0, f"measurement {place} of {len(groups)} (group '{self.dataset}')")
         limits = encoding.encodingLimits.kspace_encoding_step_1
         places: dict[int, Placement] = {}
         for one in imaging:
@@ -119,6 +122,11 @@ class IsmrmrdRaw:
             (measurement and measurement.protocolName) or "unknown",
             notes,
         )
+
+
+def measurements(file: h5py.File) -> list[str]:
+    """The groups of a file that hold a header and acquisitions."""
+    return [name for name in file if f"{name}/xml" in file and f"{name}/data" in file]
 
 
 def _read(data: h5py.Dataset) -> Iterator[ismrmrd.Acquisition]:

@@ -62,6 +62,7 @@ class Sizes(NamedTuple):
     encoded_mm: tuple[float, float]
     recon: tuple[int, int]
     recon_mm: tuple[float, float]
+    in_mm: bool = True  # False: fields of view are unknown, in pixels
 
 
 def choose(
@@ -103,7 +104,7 @@ def measured_matrix(lines: Sequence[Line], sizes: Sizes) -> tuple[Matrix, list[s
     """The matrix that was measured, and notes where the header gives another one."""
     # Some headers give the size to which the scanner interpolates as the encoded one, or keep the
     # oversampled one for readouts without oversampling: both leave shorter readouts that are whole.
-    (rows, columns), (row_mm, column_mm), recon, recon_mm = sizes
+    (rows, columns), (row_mm, column_mm), recon, recon_mm, _ = sizes
     notes = []
     length = lines[0].samples.shape[1]
     whole = all(
@@ -255,7 +256,17 @@ def make_volume(
     if order != sorted(order):
         kspace = kspace[order]
         more.append("slices are sorted by their position")
-    size, pixel = (matrix.height, matrix.width), (matrix.pixel_height, matrix.pixel_width)
+    size = (matrix.height, matrix.width)
+    pixel, affine = None, None
+    if sizes.in_mm and min(matrix.pixel_height, matrix.pixel_width) > 0:
+        pixel = (matrix.pixel_height, matrix.pixel_width)
+        affine = image_affine(
+            [placements[i] for i in order],
+            (matrix.rows, matrix.columns),
+            size,
+            pixel,
+            thickness_mm,
+        )
     return Volume(
         kspace[:, 0] if kspace.shape[1] == 1 else kspace,
         size,
@@ -263,13 +274,7 @@ def make_volume(
         acquisition,
         pixel,
         acquired=(first, end) if first <= matrix.columns // 2 < end else None,
-        affine=image_affine(
-            [placements[i] for i in order],
-            (matrix.rows, matrix.columns),
-            size,
-            pixel,
-            thickness_mm,
-        ),
+        affine=affine,
         notes=(*notes, *of_matrix, *more),
     )
 

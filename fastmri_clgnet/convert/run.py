@@ -114,7 +114,6 @@ def convert(
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies in the source {source}; give a folder elsewhere")
     found = find_volumes(source, tuple(reader.suffixes), split, by, seed)
-    mask.make(seed)  # refuses masks that cannot be drawn
     settings: dict[str, Any] = {"split": split, "by": by, "acquisition": acquisition, "seed": seed}
     settings |= {"source_format": getattr(reader, "name", type(reader).__name__)}
     for each in (mask, reader):

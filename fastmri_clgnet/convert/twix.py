@@ -2,7 +2,8 @@
 
 Orientation: the quaternion of a readout is a rotation whose columns are phase, read and slice
 direction in patient coordinates, as siemens_to_ismrmrd takes it, so that a scan has the same
-geometry whether it is read here or from a file of that converter.
+geometry whether it is read here or from a file of that converter. The in-plane flips of this
+geometry, as NIfTI and DICOM get it, have not been checked against the scanner's own images.
 
 References:
     https://github.com/pehses/twixtools (Ehses; the format's structures and flags)
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +61,7 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class Twix:
-    """Siemens raw data (VB to XA, meas.dat), two-dimensional Cartesian.
+    """Siemens raw data (VB to XA, meas.dat), two-dimensional Cartesian (extra: siemens).
 
     Args:
         measurement: Which measurement of the file, from 1; by default the last, which is the scan
@@ -190,9 +192,16 @@ def _blocks(path: Path, index: int) -> tuple[list[Any], dict[str, Any]]:
             "pip install twixtools"
         ) from error
     try:
-        with contextlib.redirect_stdout(io.StringIO()) as said:
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as said,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            named = path
+            if not path.suffix:  # to such names twixtools appends .dat
+                named = Path(folder, "meas.dat")
+                named.symlink_to(path.resolve())
             found = twixtools.read_twix(
-                str(path),
+                str(named),
                 include_scans=[index],
                 parse_pmu=False,
                 parse_geometry=False,
@@ -288,18 +297,20 @@ class _Protocol:
         if length > rows or span > columns + columns // OVERSHOOT:
             note = (
                 f"the header's matrix of {rows} x {columns} contradicts {length} samples and "
-                f"{n_lines} lines (of a Pulseq sequence?): read as measured, without oversampling"
+                f"{n_lines} lines (of a Pulseq sequence?): read as measured, without oversampling; "
+                "pixel size and place in the patient are unknown"
             )
             size = (length, n_lines)
-            mm = (read_mm or length, phase_mm or n_lines)
-            return Sizes(size, mm, size, mm), [note]
+            return Sizes(size, size, size, size, in_mm=False), [note]
         oversampled = 1 + float(self.kspace.get("dPhaseOversamplingForDialog", 0))
         base = min(base, rows) or rows
         # the readout's oversampling is what its samples are more than the base resolution
         encoded_mm = (read_mm * rows / base, phase_mm * oversampled)
         recon_mm = (read_mm, phase_mm)
         if not all(recon_mm):
-            encoded_mm, recon_mm = (float(rows), float(columns)), (float(base), float(columns))
+            return Sizes(
+                (rows, columns), (rows, columns), (base, columns), (base, columns), False
+            ), []
         return Sizes((rows, columns), encoded_mm, (base, columns), recon_mm), []
 
 

@@ -21,7 +21,7 @@ class Volume(NamedTuple):
         recon_size: Height and width of the image, within rows and columns.
         mask: Sampled columns, (columns,) bool, if it was acquired undersampled; else None.
         acquisition: Name of the sequence, where the file says it.
-        pixel_mm: Height and width of a pixel.
+        pixel_mm: Height and width of a pixel in millimetres, where the file says it.
         attributes: What else to write beside it, such as what was simulated.
         acquired: First column that was measured, and one past the last. None if only the zeros of
             the k-space say it; see `acquired_columns`.
@@ -38,7 +38,7 @@ class Volume(NamedTuple):
     recon_size: tuple[int, int]
     mask: npt.NDArray[np.bool_] | None = None
     acquisition: str = "unknown"
-    pixel_mm: tuple[float, float] = (1.0, 1.0)
+    pixel_mm: tuple[float, float] | None = None
     attributes: dict[str, str | int | float] = {}  # noqa: RUF012
     acquired: tuple[int, int] | None = None
     affine: npt.NDArray[np.float64] | None = None
@@ -75,13 +75,15 @@ class Volume(NamedTuple):
 
     def __str__(self) -> str:
         rows, columns = self.kspace.shape[-2:]
-        (height, width), (down, across) = self.recon_size, self.pixel_mm
         slices, coils = len(self.kspace), self.n_coils
+        pixel = ", pixel size unknown"
+        if self.pixel_mm is not None:
+            pixel = " of {:.3g} x {:.3g} mm".format(*self.pixel_mm)
         parts = [
             f"{slices} slice{'s' * (slices != 1)}",
             f"{coils} coil{'s' * (coils != 1)}",
             f"k-space {rows} x {columns}",
-            f"image {height} x {width} of {down:.3g} x {across:.3g} mm",
+            "image {} x {}{}".format(*self.recon_size, pixel),
         ]
         sampled = self.sampled()
         if self.mask is None:
@@ -98,6 +100,14 @@ class Volume(NamedTuple):
                 f"{n_central_columns(sampled)} calibration lines",
             ]
         return f"{self.name} ({self.kind}, {self.acquisition}): {', '.join(parts)}"
+
+
+def expect_volume(scan: object) -> None:
+    """Raise an error where a scan is expected and something else is given."""
+    if not isinstance(scan, Volume):
+        raise InputError(
+            f"scan: expected what read_scan or example_slice gives, got {type(scan).__name__}"
+        )
 
 
 class Reader(Protocol):

@@ -18,6 +18,7 @@ from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
 from fastmri_clgnet.data.augmentation import Change, augmented
+from fastmri_clgnet.data.reference import ReferenceDataTransform
 from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
 from fastmri_clgnet.data.volume_batches import VolumeBatches
 from fastmri_clgnet.data.volumes import check_finite
@@ -67,14 +68,19 @@ def make_transform(
     on_kspace: bool,
     use_seed: bool = True,
     refuse_nan: bool = True,
+    needs_reference: bool = False,
     changes: Sequence[Change] = (),
 ) -> CheckedTransform:
-    """The host's transform; `use_seed`: the file's name settles a volume's mask."""
+    """The host's transform; `use_seed`: the file's name settles a volume's mask.
+
+    `needs_reference`, on k-space: the samples are `ReferenceSample`, with the whole k-space.
+    """
     if not on_kspace:
         host = UnetDataTransform(challenge, mask_func, use_seed)
         return CheckedTransform(host, refuse_nan, changes=changes)
     # which zeroes the mask of a padded test volume that has no coil axis
-    transform = VarNetDataTransform(mask_func, use_seed)
+    kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
+    transform = kind(mask_func, use_seed)
     return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes)
 
 

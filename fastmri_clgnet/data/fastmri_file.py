@@ -24,7 +24,7 @@ def write_fastmri_file(
     *,
     recon_size: tuple[int, int] | None = None,
     acquired: tuple[int, int] | None = None,
-    pixel_mm: tuple[float, float] = (1.0, 1.0),
+    pixel_mm: tuple[float, float] | None = None,
     acquisition: str = "unknown",
     attributes: Mapping[str, str | int | float] | None = None,
 ) -> None:
@@ -44,7 +44,8 @@ def write_fastmri_file(
         recon_size: Height and width of the image; by default the target's, or the k-space's.
         acquired: First column that was measured, and one past the last, where the k-space is
             zero filled at its edges; fastMRI's masks then keep out of the rest. By default all.
-        pixel_mm: Height and width of a pixel in millimetres.
+        pixel_mm: Height and width of a pixel in millimetres. None, unknown, is written as a field
+            of view of 0.
         acquisition: Name of the sequence, such as "AXT2".
         attributes: More HDF5 attributes, or other values for those above and for patient_id, by
             default the file's stem.
@@ -53,7 +54,7 @@ def write_fastmri_file(
         InputError: If the arrays do not fit together, or are not finite.
     """
     path = Path(path)
-    kspace = _checked_kspace(path, kspace)
+    kspace = checked_kspace(path, kspace)
     if target is not None:
         target = _checked_target(path, target, kspace)
         if recon_size not in (None, target.shape[-2:]):
@@ -104,16 +105,18 @@ def write_fastmri_file(
             file.attrs.update(values | dict(attributes or {}))
 
 
-def _checked_kspace(path: Path, kspace: npt.NDArray) -> npt.NDArray[np.complex64]:
+def checked_kspace(path: Path, kspace: npt.NDArray) -> npt.NDArray[np.complex64]:
+    """k-space that is complex, finite and not zero, or an error that says what it is instead."""
     if kspace.ndim not in (3, 4) or kspace.dtype != np.complex64 or 0 in kspace.shape:
         raise InputError(
             f"{path}: expected k-space (slices, [coils,] rows, columns) complex64, got "
             f"{kspace.shape} {kspace.dtype}"
         )
-    if not all(np.isfinite(one).all() for one in kspace):
-        raise InputError(f"{path}: k-space holds NaN or Inf")
+    for i, one in enumerate(kspace):
+        if not np.isfinite(one).all():
+            raise InputError(f"{path}: the k-space of slice {i} holds NaN or Inf; export it again")
     if not kspace.any():
-        raise InputError(f"{path}: k-space is zero everywhere")
+        raise InputError(f"{path}: the k-space is zero everywhere: it holds no signal")
     return kspace
 
 
@@ -173,17 +176,16 @@ def ismrmrd_header(
     encoded: tuple[int, int],
     recon: tuple[int, int],
     acquired: tuple[int, int] | None = None,
-    pixel_mm: tuple[float, float] = (1.0, 1.0),
+    pixel_mm: tuple[float, float] | None = None,
 ) -> bytes:
     """The ISMRMRD header that fastMRI reads, as XML; arguments as of `write_fastmri_file`."""
     first, end = (0, encoded[1]) if acquired is None else acquired
+    height, width = pixel_mm or (0.0, 0.0)
 
     def space(size: tuple[int, int]) -> ismrmrd.xsd.encodingSpaceType:
         return ismrmrd.xsd.encodingSpaceType(
             matrixSize=ismrmrd.xsd.matrixSizeType(x=size[0], y=size[1], z=1),
-            fieldOfView_mm=ismrmrd.xsd.fieldOfViewMm(
-                x=size[0] * pixel_mm[0], y=size[1] * pixel_mm[1], z=1.0
-            ),
+            fieldOfView_mm=ismrmrd.xsd.fieldOfViewMm(x=size[0] * height, y=size[1] * width, z=1.0),
         )
 
     encoding = ismrmrd.xsd.encodingType(

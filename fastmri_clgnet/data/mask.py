@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from numbers import Real
+from typing import TYPE_CHECKING, Literal, get_args
 
 from fastmri_clgnet.errors import InputError, words
 
@@ -27,31 +28,25 @@ class Mask:
             file name where a split has to be the same each time.
         center_fractions: Fraction of columns in the fully sampled centre, one for each
             acceleration.
+
+    Raises:
+        InputError: If the type is unknown, or fractions and accelerations do not fit each other.
     """
 
     mask_type: MaskType = "random"
     accelerations: tuple[int, ...] = (4,)
     center_fractions: tuple[float, ...] = (0.08,)
 
-    def __str__(self) -> str:
-        """Say what it is in a line of text."""
-        return f"mask {self.mask_type}, {words(self.accelerations)}x"
-
-    def make(self, seed: int = 0) -> MaskFunc:
-        """Make fastMRI's mask function.
-
-        Args:
-            seed: Of the masks that are not drawn by file name.
-
-        Returns:
-            The mask function.
-
-        Raises:
-            InputError: If fractions and accelerations do not fit each other.
-        """
-        from fastmri.data.subsample import create_mask_for_mask_type
-
-        fractions, accelerations = list(self.center_fractions), list(self.accelerations)
+    def __post_init__(self) -> None:
+        """Refuse what no mask can be made of."""
+        fractions, accelerations = self.center_fractions, self.accelerations
+        if self.mask_type not in get_args(MaskType):
+            raise InputError(
+                f"mask_type {self.mask_type}: expected one of {words(get_args(MaskType))}"
+            )
+        for name, values in (("accelerations", accelerations), ("center_fractions", fractions)):
+            if not isinstance(values, list | tuple) or not all(isinstance(n, Real) for n in values):
+                raise InputError(f"{name} {values!r}: expected several numbers, such as (4,)")
         if len(fractions) != len(accelerations) or not fractions:
             raise InputError(
                 f"accelerations {words(accelerations)} has {len(accelerations)} values, "
@@ -65,13 +60,30 @@ class Mask:
                     "alone would be more than all columns to sample; expected 0 < fraction <= 1 / "
                     "acceleration"
                 )
+
+    def __str__(self) -> str:
+        """Say what it is in a line of text."""
+        return f"mask {self.mask_type}, {words(self.accelerations)}x"
+
+    def make(self, seed: int = 0) -> MaskFunc:
+        """Make fastMRI's mask function.
+
+        Args:
+            seed: Of the masks that are not drawn by file name.
+
+        Returns:
+            The mask function.
+        """
+        from fastmri.data.subsample import create_mask_for_mask_type
+
+        arguments = list(self.center_fractions), list(self.accelerations)
         mask_func: MaskFunc
         if self.mask_type == "mixed":
             from fastmri_clgnet.data.mixed_mask import RandomOrEquispacedMaskFunc
 
-            mask_func = RandomOrEquispacedMaskFunc(fractions, accelerations)
+            mask_func = RandomOrEquispacedMaskFunc(*arguments)
         else:
-            mask_func = create_mask_for_mask_type(self.mask_type, fractions, accelerations)
+            mask_func = create_mask_for_mask_type(self.mask_type, *arguments)
         mask_func.rng.seed(seed)
         return mask_func
 

@@ -124,7 +124,11 @@ class Data:
         return [*size, *([RandomChanges()] if self.augment else [])]
 
     def module(
-        self, on_kspace: bool, seed: int = 42, distributed: bool = False
+        self,
+        on_kspace: bool,
+        seed: int = 42,
+        distributed: bool = False,
+        needs_reference: bool = False,
     ) -> CheckedDataModule:
         """Make fastMRI's data module: random masks for training, masks by file name otherwise.
 
@@ -133,6 +137,8 @@ class Data:
                 zero-filled magnitude images (`UnetDataTransform`).
             seed: Of order and masks of the training slices, 0 or more.
             distributed: Whether several processes share the data.
+            needs_reference: Whether training and validation samples on k-space come with the fully
+                sampled k-space and its complex image (`ReferenceDataTransform`).
 
         Returns:
             The data module.
@@ -150,9 +156,17 @@ class Data:
                 challenge=self.challenge,
                 # in training `OnNan` meets NaN, in all processes and with the number of the step
                 train_transform=make_transform(
-                    self.challenge, random, on_kspace, False, False, self._changes()
+                    self.challenge,
+                    random,
+                    on_kspace,
+                    use_seed=False,
+                    refuse_nan=False,
+                    needs_reference=needs_reference,
+                    changes=self._changes(),
                 ),
-                val_transform=make_transform(self.challenge, fixed, on_kspace),
+                val_transform=make_transform(
+                    self.challenge, fixed, on_kspace, needs_reference=needs_reference
+                ),
                 test_transform=make_transform(self.challenge, test, on_kspace),
                 combine_train_val=self.combine_train_val,
                 test_split=self.test_split,

@@ -38,7 +38,7 @@ class HeaderInfo(NamedTuple):
     encoded: tuple[int, int]  # rows and columns
     recon: tuple[int, int]  # height and width of the image
     acquired: tuple[int, int]  # first measured column, and one past the last
-    pixel_mm: tuple[float, float] = (1.0, 1.0)  # where the header does not say it
+    pixel_mm: tuple[float, float] | None  # where the header says it
 
 
 class VolumeInfo(NamedTuple):
@@ -217,17 +217,14 @@ def read_header(header: bytes, path: Path) -> HeaderInfo:
         ) from error
     (rows, columns, _), (height, width, _) = sizes
     first = columns // 2 - center
-    pixel_mm = [1.0, 1.0]
+    pixel_mm = None
     with suppress(RuntimeError, ValueError):
-        for i, (axis, size) in enumerate(zip("xy", (rows, columns), strict=True)):
-            millimetres = float(et_query(root, ["encoding", spaces[0], "fieldOfView_mm", axis]))
-            pixel_mm[i] = millimetres / size if 0 < millimetres < _LARGEST else 1.0
-    return HeaderInfo(
-        (rows, columns),
-        (height, width),
-        (first, first + maximum + 1),
-        (pixel_mm[0], pixel_mm[1]),
-    )
+        field = [
+            float(et_query(root, ["encoding", spaces[0], "fieldOfView_mm", axis])) for axis in "xy"
+        ]
+        if all(0 < millimetres < _LARGEST for millimetres in field):
+            pixel_mm = (field[0] / rows, field[1] / columns)
+    return HeaderInfo((rows, columns), (height, width), (first, first + maximum + 1), pixel_mm)
 
 
 class _WithoutDoctype(ElementTree.TreeBuilder):

@@ -70,7 +70,9 @@ class CLGVarNet(nn.Module):
 
     y is the measured k-space, M the mask, S the sensitivity maps that the host's
     `SensitivityModel` estimates from the centre of k-space, eta_t learned, R_t a `NormCLGNet`.
-    Single-coil data has one coil with S = 1, and no sensitivity is estimated.
+    Single-coil data has one coil with S = 1, and no sensitivity is estimated. The sensitivity
+    model's U-Net corrects the centre's coil images, where the host's replaces them, so that an
+    untrained one gives their own sensitivities and not random maps.
 
     What is kept of the measurement: R_t starts at zero, so that an untrained network, as one
     without cascades, gives the zero-filled image and holds every measured sample exactly. Training
@@ -93,13 +95,15 @@ class CLGVarNet(nn.Module):
         sens_chans: First width of the sensitivity model's U-Net.
         sens_pools: Poolings of the sensitivity model's U-Net.
         mask_center: Whether sensitivities are estimated from the centre of k-space alone.
+        sens_residual: Whether the sensitivity model corrects the coil images; without it, it is
+            the host's.
 
     Raises:
         ValueError: If a count is negative, or one of CLGNet's is not positive.
 
     References:
         Sriram et al. End-to-End Variational Networks for Accelerated MRI Reconstruction. MICCAI
-        2020, arXiv:2004.06688, eq. 10. The regulariser is not theirs.
+        2020, arXiv:2004.06688, eq. 10. The regulariser and the residual are not theirs.
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class CLGVarNet(nn.Module):
         sens_chans: int = 8,
         sens_pools: int = 4,
         mask_center: bool = True,
+        sens_residual: bool = True,
     ) -> None:
         super().__init__()
         if num_cascades < 0:
@@ -125,7 +130,7 @@ class CLGVarNet(nn.Module):
         self.hard_dc = hard_dc
         self.checkpoint_activations = checkpoint_activations
         self.sens_net: nn.Module = (
-            Sensitivities(sens_chans, sens_pools, mask_center)
+            Sensitivities(sens_chans, sens_pools, mask_center, sens_residual)
             if estimate_sensitivities
             else OneCoil()
         )

@@ -34,6 +34,31 @@ class StableNormUnet(NormUnet):
         return (x - mean) / std, mean, std
 
 
+class ResidualNormUnet(StableNormUnet):
+    """x + the U-Net's output in the units of x; the last convolution starts at zero.
+
+    Untrained, it is the identity.
+
+    Args:
+        chans: First width of the U-Net.
+        num_pools: Poolings of the U-Net.
+    """
+
+    def __init__(self, chans: int, num_pools: int) -> None:
+        super().__init__(chans, num_pools)
+        for parameter in self.unet.up_conv[-1][-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def unnorm(self, x: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+        """Scale a correction; the mean is in what it corrects."""
+        return x * std
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Correct complex images (batch, coils, height, width, 2)."""
+        output: torch.Tensor = x + super().forward(x)
+        return output
+
+
 class Sensitivities(SensitivityModel):
     """The host's `SensitivityModel`, for slices without signal and batches of mixed centres.
 
@@ -41,11 +66,17 @@ class Sensitivities(SensitivityModel):
         chans: First width of its U-Net.
         num_pools: Poolings of its U-Net.
         mask_center: Whether sensitivities are estimated from the centre of k-space alone.
+        residual: Whether the U-Net corrects the coil images of the centre, where the host's
+            replaces them: an untrained network then gives these images' own sensitivities.
     """
 
-    def __init__(self, chans: int, num_pools: int, mask_center: bool = True) -> None:
+    def __init__(
+        self, chans: int, num_pools: int, mask_center: bool = True, residual: bool = False
+    ) -> None:
         super().__init__(chans, num_pools, mask_center=mask_center)
-        self.norm_unet: NormUnet = StableNormUnet.of(self.norm_unet)
+        self.norm_unet: NormUnet = (
+            ResidualNormUnet(chans, num_pools) if residual else StableNormUnet.of(self.norm_unet)
+        )
 
     @classmethod
     def of(cls, host: SensitivityModel) -> Sensitivities:
@@ -82,6 +113,12 @@ class Sensitivities(SensitivityModel):
         slices = zip(masked_kspace.split(1), mask.split(1), numbers, strict=True)
         each_slice = [super(Sensitivities, self).forward(*each) for each in slices]
         return torch.cat(each_slice)
+
+    def divide_root_sum_of_squares(self, x: torch.Tensor) -> torch.Tensor:
+        """Divide coil images; where all are zero the maps are equal, where the host's are NaN."""
+        nothing = (x == 0).all(dim=-1, keepdim=True).all(dim=1, keepdim=True)
+        maps: torch.Tensor = super().divide_root_sum_of_squares(x.masked_fill(nothing, _NO_SIGNAL))
+        return maps
 
 
 class OneCoil(nn.Module):

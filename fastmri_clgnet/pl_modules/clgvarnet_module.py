@@ -35,6 +35,7 @@ class CLGVarNetModule(VariationalModule):
         challenge: Literal["singlecoil", "multicoil"] = "multicoil",
         sens_chans: int = 8,
         sens_pools: int = 4,
+        sens_residual: bool = True,
         lr: float = 3e-4,
         lr_step_size: int | None = 40,
         lr_gamma: float = 0.1,
@@ -58,6 +59,8 @@ class CLGVarNetModule(VariationalModule):
             challenge: singlecoil has one coil and no sensitivity estimation.
             sens_chans: First width of the sensitivity model's U-Net (multicoil).
             sens_pools: Poolings of the sensitivity model's U-Net (multicoil).
+            sens_residual: Whether the sensitivity model corrects the coil images of the centre of
+                k-space; without it, it replaces them, as fastMRI's (multicoil).
             lr: Adam's learning rate.
             lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
                 again; null keeps it constant.
@@ -84,6 +87,7 @@ class CLGVarNetModule(VariationalModule):
             estimate_sensitivities=challenge == "multicoil",
             sens_chans=sens_chans,
             sens_pools=sens_pools,
+            sens_residual=sens_residual,
         )
         self.loss = fastmri.SSIMLoss()
 

@@ -26,6 +26,7 @@ class KspaceModule(Lightning2Mixin, MriModule):
     """
 
     on_kspace = True
+    needs_reference = False  # whether training compares with `ReferenceSample`'s k-space or image
 
     def reconstruct(self, batch: VarNetSample) -> torch.Tensor:
         """Reconstruct a batch, (batch, height, width)."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from fastmri.data import transforms
-from fastmri.data.transforms import VarNetSample
 
+from fastmri_clgnet.data.reference import ReferenceSample
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.models.comparison import COMPARISON_METHODS
+from fastmri_clgnet.models.comparison import COMPARISON_METHODS, Reconstruction, Reference
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule, zero_filled_scale
 
 ComparisonMethod = Literal["dccnn", "ista", "cddn", "pd", "dudor", "octconv"]
@@ -18,11 +17,14 @@ ComparisonMethod = Literal["dccnn", "ista", "cddn", "pd", "dudor", "octconv"]
 class ReconstructionModule(KspaceModule):
     """Any of the comparison methods, with its own loss and optimizer.
 
-    Takes batches of `fastmri.data.transforms.VarNetDataTransform` samples of single-coil data.
-    k-space is divided per slice by the largest magnitude of its zero-filled image; the output is
-    multiplied by it again. The loss compares magnitude images, cropped to the target, in normalised
-    units.
+    Trains on batches of `ReferenceDataTransform` samples of single-coil data, since the papers'
+    losses compare complex images and k-space with the fully sampled ones (see each method's
+    `losses`). Validation and test compare magnitude images and take those of fastMRI's
+    `VarNetDataTransform`, too. k-space and reference are divided per slice by the largest magnitude
+    of the zero-filled image, and the output is multiplied by it again.
     """
+
+    needs_reference = True
 
     def __init__(
         self,
@@ -46,12 +48,11 @@ class ReconstructionModule(KspaceModule):
 
     def _reconstruct(
         self, masked_kspace: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """Give the normalised magnitude image, its scale (batch, 1, 1) and the network's losses."""
+    ) -> tuple[Reconstruction, torch.Tensor]:
+        """Give what the network makes of the normalised k-space, and the scale, (batch, 1, 1)."""
         kspace, mask = _single_coil(masked_kspace), _single_coil(mask)
         scale = zero_filled_scale(kspace)
-        image, auxiliary = self.network(kspace / scale[..., None], mask)
-        return _magnitude(image), scale, auxiliary
+        return self.network(kspace / scale[..., None], mask), scale
 
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Reconstruct.
@@ -66,17 +67,23 @@ class ReconstructionModule(KspaceModule):
         Raises:
             InputError: If there are several coils.
         """
-        image, scale, _ = self._reconstruct(masked_kspace, mask)
-        return image * scale
+        output, scale = self._reconstruct(masked_kspace, mask)
+        return _magnitude(output.image) * scale
 
-    def training_step(self, batch: VarNetSample, batch_idx: int) -> torch.Tensor:
-        """Compute and log the method's loss of one batch."""
-        image, scale, auxiliary = self._reconstruct(batch.masked_kspace, batch.mask)
-        output, target = transforms.center_crop_to_smallest(image, batch.target)
-        loss = self.network.image_loss(output, target / scale)
-        for name, term in auxiliary.items():
-            self.log(f"train_loss/{name}", term.detach())
-            loss = loss + term
+    def training_step(self, batch: ReferenceSample, batch_idx: int) -> torch.Tensor:
+        """Compute and log the method's loss of one batch.
+
+        Raises:
+            InputError: If there is no fully sampled k-space, or there are several coils.
+        """
+        image, kspace = _reference(batch)
+        output, scale = self._reconstruct(batch.masked_kspace, batch.mask)
+        reference = Reference(image / scale[..., None], kspace / scale[..., None])
+        terms = self.network.losses(output, reference)
+        if len(terms) > 1:
+            for name, term in terms.items():
+                self.log(f"train_loss/{name}", term.detach())
+        loss = torch.stack(list(terms.values())).sum()
         self.log("train_loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -93,6 +100,18 @@ class ReconstructionModule(KspaceModule):
 def _magnitude(image: torch.Tensor) -> torch.Tensor:
     """|image| of (..., 2), with a gradient of 0 at 0, where the host's has NaN."""
     return torch.view_as_complex(image.contiguous()).abs()
+
+
+def _reference(batch: ReferenceSample) -> tuple[torch.Tensor, torch.Tensor]:
+    """The complex image and the whole k-space of a batch, without coil axis."""
+    kspace = getattr(batch, "kspace", None)
+    if kspace is None or not kspace.numel():
+        raise InputError(
+            f"{', '.join(sorted(set(batch.fname)))}: this method's loss needs fully sampled "
+            "k-space: train on files without a mask, through Data.module(..., "
+            "needs_reference=True) or ReferenceDataTransform with a mask_func"
+        )
+    return _single_coil(batch.image), _single_coil(kspace)
 
 
 def _single_coil(values: torch.Tensor) -> torch.Tensor:

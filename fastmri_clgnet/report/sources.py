@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from fastmri_clgnet.cli import read_yaml
-from fastmri_clgnet.data.mask import Mask, MaskType
+from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.mri_data import Challenge, Data
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluate import folder_labels
@@ -101,14 +101,13 @@ def command_line(
 def _mask(values: Mapping[str, Any]) -> Mask | None:
     """The mask that a file describes; None if it does not."""
     try:
-        mask = Mask(
+        return Mask(
             values["mask_type"],
             tuple(map(int, values["accelerations"])),
             tuple(map(float, values["center_fractions"])),
         )
     except (KeyError, TypeError, ValueError):
         return None
-    return mask if mask.mask_type in get_args(MaskType) else None
 
 
 def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Source]:

@@ -13,9 +13,12 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 from fastmri_clgnet.reconstruct import Precision, describe, load_module
+from fastmri_clgnet.scan.example_data import example_slice
 from fastmri_clgnet.scan.output import checked_suffix, output_files, write_images
 from fastmri_clgnet.scan.reading import Reading, read_scan
 from fastmri_clgnet.scan.reconstruction import out_of_domain, run, undersample
+
+EXAMPLE = "example"  # in place of a file's name
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,14 @@ def reconstruct_file(
     unless a mask is given.
 
     Args:
-        scan: The file; of BART's pair either one.
+        scan: The file; of BART's pair either one. Where there is none of that name, example is the
+            real raw brain slice of the package (`example_slice`).
         output: OUT.h5 (fastMRI's submission file), OUT.nii.gz or OUT.nii (NIfTI, with the scan's
             geometry where the file says it), OUT.dcm (DICOM, one file per slice), or OUT.png (a
             picture of the middle slice).
-        checkpoint: Checkpoint of train_clgnet, what export made of one, or fastMRI's published
-            weights of its U-Net or E2E-VarNet.
+        checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
+            train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
+            E2E-VarNet.
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         mask: Undersamples a fully sampled scan retrospectively, to compare with it.
         reading: Which part of the file to read.
@@ -75,7 +80,8 @@ def reconstruct_file(
     """
     scan, output = Path(scan), Path(output)
     checked_suffix(output)
-    volume = read_scan(scan, reading)
+    is_example = str(scan) == EXAMPLE and not scan.exists()
+    volume = example_slice() if is_example else read_scan(scan, reading)
     for path in output_files(output, len(volume.kspace)):
         if path.resolve() == scan.resolve():
             raise InputError(f"{path}: is the scan itself; give another --output")

@@ -45,7 +45,7 @@ class FastmriVolume:
             acquisition = plain(file.attrs.get("acquisition", "unknown"))
             simulated = "simulated" in file.attrs
         rows, columns = kspace.shape[-2:]
-        size, pixel, acquired, notes = (rows, columns), (1.0, 1.0), (0, columns), []
+        size, pixel, acquired, notes = (rows, columns), None, (0, columns), []
         if text is None:
             notes.append("no ismrmrd_header: the image is as large as the k-space")
         else:

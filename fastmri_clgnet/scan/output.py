@@ -69,22 +69,25 @@ def write_images(
     elif suffix == ".dcm":
         return _write_dicom(path, images, scan, label)
     else:
-        _write_nifti(path, suffix, images, scan)
+        _write_nifti(path, suffix, images, scan, label)
     return [path]
 
 
-def _write_nifti(path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Volume) -> None:
-    """Axes are row, column, slice; the affine is the scan's, else only the pixels' size is said."""
+def _write_nifti(
+    path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Volume, label: str
+) -> None:
+    """Axes are row, column, slice; the affine is the scan's, else of the pixels' size if known."""
     import nibabel
 
     affine = scan.affine
     if affine is None:
-        affine = np.diag([*scan.pixel_mm, 1.0, 1.0])
+        affine = np.diag([*(scan.pixel_mm or (1.0, 1.0)), 1.0, 1.0])
     image = nibabel.Nifti1Image(images.transpose(1, 2, 0), affine)
     code = 1 if scan.affine is not None else 0  # scanner coordinates, or unknown
     image.set_sform(affine, code=code)
     image.set_qform(affine, code=code)
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units("unknown" if scan.pixel_mm is None else "mm")
+    image.header["descrip"] = f"{label} reconstruction"[:80]
     data = image.to_bytes()
     if suffix == ".nii.gz":
         import gzip
@@ -132,7 +135,8 @@ def _write_dicom(
             data.ScanningSequence, data.SequenceVariant = "RM", "NONE"
             data.ScanOptions, data.MRAcquisitionType = "", "2D"
             data.RepetitionTime = data.EchoTime = data.EchoTrainLength = None
-        data.PixelSpacing = [_decimal(one) for one in scan.pixel_mm]
+        if scan.pixel_mm is not None:
+            data.PixelSpacing = [_decimal(one) for one in scan.pixel_mm]
         # the images' own values are these times the slope
         data.RescaleSlope, data.RescaleIntercept, data.RescaleType = _decimal(scale), "0", "US"
         pixels = np.clip(np.rint(image / scale), 0, _LARGEST_PIXEL)

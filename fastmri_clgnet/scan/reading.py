@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastmri_clgnet.convert.bart import Bart
 from fastmri_clgnet.convert.cc359 import CC359
 from fastmri_clgnet.convert.conventions import center_is_in_the_middle
-from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw
+from fastmri_clgnet.convert.ismrmrd_raw import IsmrmrdRaw, measurements
 from fastmri_clgnet.convert.lines import GRIDDING
 from fastmri_clgnet.convert.numpy_arrays import Axis, NumPy, load_array
 from fastmri_clgnet.convert.twix import Twix, is_twix, pick
@@ -24,7 +24,7 @@ from fastmri_clgnet.convert.volume import (
     acquired_columns,
     refuse_2d_undersampling,
 )
-from fastmri_clgnet.data.fastmri_file import image_size
+from fastmri_clgnet.data.fastmri_file import checked_kspace, image_size
 from fastmri_clgnet.data.hdf5 import open_hdf5
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.scan.fastmri_volume import FastmriVolume
@@ -33,6 +33,12 @@ _EXPECTED = (
     "expected Siemens raw data (TWIX), ISMRMRD, BART (.cfl beside .hdr), fastMRI (.h5), NumPy "
     "(.npy, .npz) or Calgary-Campinas k-space. Raw data of other scanners: convert it to ISMRMRD "
     "first (philips_to_ismrmrd, ge_to_ismrmrd, bruker_to_ismrmrd)"
+)
+_IN_THE_CORNER = "NumPy, centre of k-space in the corner"
+_CORNER = (
+    "the centre of k-space is in the corner: taken for np.fft.fft2(image), convention 'plain'; for "
+    "another one read_scan(path, reader=NumPy(axes, convention=...)); if the image is rolled by "
+    "half of its size, save np.fft.fftshift(kspace, axes=...) over rows and columns instead"
 )
 
 
@@ -94,16 +100,18 @@ def read_scan(
     else:
         kind = getattr(reader, "name", type(reader).__name__)
     try:
-        volume = reader.read(path, [0])
+        with np.errstate(invalid="ignore"):  # Inf, which is refused below
+            volume = reader.read(path, [0])
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
+    checked_kspace(path, volume.kspace)
     _refuse_radial(path, volume)
-    volume = volume._replace(name=path.name, kind=kind)
+    notes = (*volume.notes, _CORNER) if kind == _IN_THE_CORNER else volume.notes
+    volume = volume._replace(name=path.name, kind=kind, notes=notes)
     if reading.recon_size is not None:
         size = image_size(path, volume.kspace, reading.recon_size)
         volume = volume._replace(recon_size=size)
     if volume.acquired is None:
-        notes = volume.notes
         acquired = acquired_columns(volume.kspace)
         if volume.mask is not None or acquired != (0, volume.kspace.shape[-1]):
             notes = (*notes, "which lines were measured is told by zeros: the file does not say it")
@@ -153,10 +161,9 @@ def _recognise_hdf5(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
                 return path, CC359(), "Calgary-Campinas"
             _only_one(path, reading)
             return path, FastmriVolume(), "fastMRI"
-        names = [name for name in file if isinstance(file[name], h5py.Group)]
-        groups = [name for name in names if {"xml", "data"} <= set(file[name])]
+        groups = measurements(file)
         if not groups:
-            without = [name for name in names if "xml" in file[name]]
+            without = [name for name in file if f"{name}/xml" in file]
             if without:
                 raise InputError(f"{path}: an empty measurement: '{without[0]}' has no readouts")
             keys = ", ".join(sorted(file)) or "nothing"
@@ -186,7 +193,8 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if not np.iscomplexobj(array):
         raise InputError(
             f"{path}: an array {shape} of {array.dtype}; expected complex k-space (with an axis of "
-            "real and imaginary part: name the axes, such as --axes slice row column complex)"
+            "real and imaginary part: name the axes, such as --axes slice row column complex; "
+            "Reading(axes=...) in Python)"
         )
     guesses: dict[int, tuple[Axis, ...]] = {
         2: ("row", "column"),
@@ -208,7 +216,7 @@ def _numpy(path: Path, array: npt.NDArray, axes: tuple[Axis, ...]) -> tuple[Path
         others = tuple(axis for axis in range(array.ndim) if axis not in plane)
         energy = (np.abs(array) ** 2).sum(axis=others)
         if not center_is_in_the_middle(energy if plane[0] < plane[1] else energy.T):
-            return path, NumPy(axes, convention="plain"), "NumPy, centre of k-space in the corner"
+            return path, NumPy(axes, convention="plain"), _IN_THE_CORNER
     return path, NumPy(axes), "NumPy"
 
 

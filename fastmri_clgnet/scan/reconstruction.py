@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.convert.volume import Volume
+from fastmri_clgnet.convert.volume import Volume, expect_volume
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.reconstruct import Precision, choose_device, load_module
@@ -44,10 +44,10 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
     Raises:
         InputError: If it is undersampled already, or the mask cannot be drawn.
     """
+    expect_volume(scan)
     if scan.mask is not None:
         raise InputError(
-            f"{scan.name}: is undersampled already; omit --mask_type, --accelerations and "
-            "--center_fractions, or give a fully sampled scan"
+            f"{scan.name}: is undersampled already; omit the mask, or give a fully sampled scan"
         )
     columns = scan.kspace.shape[-1]
     mask.check([columns])
@@ -100,6 +100,7 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
+    expect_volume(scan)
     module = load_module(weights, model)
     remark = out_of_domain(module, scan)
     if remark is not None:
@@ -162,7 +163,11 @@ def out_of_domain(module: MriModule, scan: Volume) -> str | None:
         factor = scan.acceleration()
         low, high = _SIMILAR
         if not low * min(factors) <= factor <= high * max(factors):
-            what = "full sampling" if scan.mask is None else f"acceleration {factor:.2g}"
+            what = (
+                "full sampling"
+                if scan.mask is None
+                else f"acceleration {factor:.2g} in all, with the centre"
+            )
             differences.append(f"{what} (trained on {words(f'{one:g}' for one in factors)})")
     contrasts = {_contrast(name) for name in trained.get("acquisitions", ())} - {None}
     contrast = _contrast(scan.acquisition)

@@ -17,7 +17,9 @@ from fastmri_clgnet.safe_loading import load_tensors, save_tensors
 
 LAST, BEST = "last", "best"
 # constructor arguments that change what a network does with the same weights
-_WITHOUT_PARAMETERS = {"wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum"}
+_WITHOUT_PARAMETERS = {
+    "wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum", "sens_residual",
+}  # fmt: skip
 # and those that change neither
 _OF_THE_TRAINING = {
     "lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images", "checkpoint_activations",
@@ -120,10 +122,12 @@ def forget_requeued(root: Path) -> None:
 def completed(arguments: Mapping[str, Any], module: type) -> dict[str, Any]:
     """Add the constructor's arguments that files of earlier versions leave out.
 
-    A model without `spectrum` was trained with the linear layer.
+    A model without `spectrum` was trained with the linear layer, one without `sens_residual` with
+    fastMRI's own sensitivity model.
     """
-    missing = {"spectrum": "linear"} if "spectrum" in signature(module).parameters else {}
-    return {**missing, **arguments}
+    earlier = {"spectrum": "linear", "sens_residual": False}
+    names = signature(module).parameters
+    return {**{name: earlier[name] for name in earlier if name in names}, **arguments}
 
 
 def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:

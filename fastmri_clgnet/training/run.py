@@ -68,7 +68,8 @@ def train(
     Args:
         module: What to train: one of this package's Lightning modules, or any of fastMRI's with
             `Lightning2Mixin` in front. It is given k-space and mask if it has an attribute
-            `on_kspace` that is true, else zero-filled magnitude images.
+            `on_kspace` that is true, else zero-filled magnitude images; with an attribute
+            `needs_reference` that is true, the fully sampled k-space, too.
         data: The data and its masks; by default the simulated demo data set.
         trainer: Arguments of Lightning's Trainer by name, such as {"max_epochs": 20}; 50 epochs
             where neither epochs nor steps are given.

@@ -183,7 +183,9 @@ class Session:
         return self._prepared
 
     def _data_module(self, on_kspace: bool) -> CheckedDataModule:
-        return self.data.module(on_kspace, self.seed, self.evaluator.world_size > 1)
+        distributed = self.evaluator.world_size > 1
+        needs_reference = on_kspace and bool(getattr(self.module, "needs_reference", False))
+        return self.data.module(on_kspace, self.seed, distributed, needs_reference)
 
     def validate(
         self,

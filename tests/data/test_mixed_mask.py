@@ -1,11 +1,33 @@
-"""Masks that are random or equispaced."""
+"""Masks that cannot be made, and masks that are random or equispaced."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from fastmri.data.subsample import EquispacedMaskFractionFunc, RandomMaskFunc
 
+from fastmri_clgnet.data import Mask
 from fastmri_clgnet.data.mixed_mask import RandomOrEquispacedMaskFunc
+from fastmri_clgnet.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("foo",), "mask_type foo: expected one of random equispaced "),
+        (("random", 4, 0.08), "accelerations 4: expected several numbers, such as"),
+        (("random", (4,), 0.08), "center_fractions 0.08: expected several numbers, such as"),
+        (("random", "4", "0.08"), "accelerations '4': expected several numbers"),
+        (("random", (4, 8)), "one centre fraction for each"),
+        (("random", (20,)), "acceleration 20 with centre fraction 0.08"),
+        (("random", (), ()), "one centre fraction for each"),
+    ],
+)
+def test_masks_that_cannot_be_made_are_refused(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Mask(*arguments)
 
 
 def test_half_are_equispaced_as_the_hosts_are() -> None:

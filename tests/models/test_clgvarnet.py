@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import fastmri
+import numpy as np
 import pytest
 import torch
 from fastmri.models import VarNet
-from fastmri.models.varnet import NormUnet, VarNetBlock
+from fastmri.models.varnet import NormUnet, SensitivityModel, VarNetBlock
 
 from fastmri_clgnet.models import CLGNet, CLGNetDC, CLGVarNet, NormCLGNet
 from tests.helpers import assert_gradients_reach_all
@@ -81,12 +82,14 @@ def test_a_slice_without_signal_gives_zeros_and_finite_gradients() -> None:
     assert torch.isnan(NormUnet(chans=2, num_pools=1)(image)).all(), "the host: divides by zero"
 
 
+@pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("n_coils", [1, 3])
-def test_whole_network_on_a_slice_without_signal(n_coils: int) -> None:
+def test_whole_network_on_a_slice_without_signal(n_coils: int, trained: bool) -> None:
     masked_kspace, mask = measurement(n_coils)
     masked_kspace[0] = 0
     model = CLGVarNet(2, **TINY, estimate_sensitivities=n_coils > 1, sens_chans=2, sens_pools=2)
-    train_a_little(model)
+    if trained:
+        train_a_little(model)
     output = model(masked_kspace, mask)
     output.sum().backward()
     assert torch.isfinite(output).all()
@@ -215,6 +218,29 @@ def test_batches_of_mixed_centres_equal_single_slices() -> None:
             )
             output = model(masked_kspace, mask, numbers)
             torch.testing.assert_close(output, single, rtol=1e-4, atol=1e-9)
+
+
+def test_untrained_sensitivities_are_those_of_the_centre() -> None:
+    """Against NumPy: the low-resolution coil images over their root sum of squares."""
+    masked_kspace, mask = measurement(3)
+    model = CLGVarNet(1, **TINY, sens_chans=2, sens_pools=1)
+    with torch.no_grad():
+        found = torch.view_as_complex(model.sens_net(masked_kspace, mask, 4)).numpy()
+    centre = torch.view_as_complex(masked_kspace).numpy().copy()
+    centre[..., :10] = centre[..., 14:] = 0
+    axes = (-2, -1)
+    shifted = np.fft.ifft2(np.fft.ifftshift(centre, axes=axes), norm="ortho")
+    images = np.fft.fftshift(shifted, axes=axes)
+    expected = images / np.sqrt((np.abs(images) ** 2).sum(1, keepdims=True))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_the_residual_the_sensitivities_are_the_hosts() -> None:
+    masked_kspace, mask = measurement(3)
+    model = CLGVarNet(1, **TINY, sens_chans=2, sens_pools=1, sens_residual=False)
+    host = SensitivityModel(2, 1)
+    host.load_state_dict(model.sens_net.state_dict())
+    assert torch.equal(model.sens_net(masked_kspace, mask, 4), host(masked_kspace, mask, 4))
 
 
 def test_several_coils_without_sensitivities_are_refused() -> None:

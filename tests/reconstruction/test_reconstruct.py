@@ -235,10 +235,10 @@ ERRORS = {
     "half a mask": (["--accelerations", "4"], "give --mask_type and --center_fractions, too"),
     "too dense": ([*MASK[:-1], "0.9"], "acceleration 4 with centre fraction 0.9"),
     "same folder": (["--output_path", "data/singlecoil_test"], "the data is there"),
-    "device": (["--device", "abacus"], "--device abacus: cannot be used here"),
+    "device": (["--device", "abacus"], "device abacus: cannot be used here"),
     "half on cpu": (["--precision", "16-mixed"], "on the CPU there is bf16-mixed"),
-    "batch": (["--batch_size", "0"], "--batch_size 0: expected 1 or more"),
-    "checkpoint": (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such file"),
+    "batch": (["--batch_size", "0"], "batch_size 0: expected 1 or more"),
+    "checkpoint": (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
     "challenge": (["--challenge", "multicoil"], "e.h5: expected multicoil k-space"),
     "foreign": (["--output_path", "foreign"], "e.h5: was not written by this command"),
 }  # fmt: skip
@@ -275,9 +275,9 @@ def test_a_model_that_is_trained_needs_a_checkpoint(
 ) -> None:
     data = ["--data_path", str(small_dataset / "singlecoil_test"), "--output_path", str(tmp_path)]
     assert main(data) == 1
-    assert "error: give a --checkpoint" in capsys.readouterr().err
+    assert "error: no weights: give a checkpoint (--checkpoint)" in capsys.readouterr().err
     assert main([*data, "--model", "dccnn"]) == 1
-    assert "--model dccnn is trained: give a --checkpoint of it" in capsys.readouterr().err
+    assert "model dccnn is trained: give a checkpoint of it" in capsys.readouterr().err
 
 
 def test_a_file_appears_whole_or_not_at_all(

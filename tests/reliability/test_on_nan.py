@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from fastmri.data.transforms import UnetSample, VarNetSample
+from fastmri.data.transforms import UnetSample
 from fastmri.pl_modules import MriModule
 from pytorch_lightning.plugins.precision import MixedPrecision
 from torch.utils.data import DataLoader, default_collate
 
 from fastmri_clgnet import CLGNetModule
+from fastmri_clgnet.data.reference import ReferenceSample
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.models.comparison.kspace_network import to_image
 from fastmri_clgnet.pl_modules import ReconstructionModule
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 
@@ -31,13 +33,14 @@ def unet_sample(i: int, value: float = 0.0) -> UnetSample:
     return UnetSample(image, target, one, one, f"{i}.h5", i, 1.0)
 
 
-def varnet_sample(i: int, value: float = 0.0) -> VarNetSample:
+def kspace_sample(i: int, value: float = 0.0) -> ReferenceSample:
     """A random single-coil sample; `value` is added to a sample of its k-space."""
     generator = torch.Generator().manual_seed(i)
     kspace = torch.randn(1, SIZE, SIZE, 2, generator=generator)
     kspace[0, 3, 4] += value
     mask, target = torch.ones(1, 1, SIZE, 1, dtype=torch.bool), kspace[0].norm(dim=-1)
-    return VarNetSample(kspace, mask, 4, target, f"{i}.h5", i, 1.0, (SIZE, SIZE))
+    own = kspace, mask, 4, target, f"{i}.h5", i, 1.0, (SIZE, SIZE)
+    return ReferenceSample(*own, kspace, to_image(kspace))
 
 
 class _SpoiledGradient(torch.autograd.Function):
@@ -170,8 +173,8 @@ def test_with_accumulated_gradients_the_whole_step_is_skipped(
 
 @pytest.mark.parametrize("model", ["cddn", "dccnn"])
 def test_running_statistics_do_not_take_nan_in(model: str) -> None:
-    good = [varnet_sample(i) for i in range(2)]
-    skipped, on_nan = fit([good[0], varnet_sample(9, NAN), good[1]], "skip", model=model)
+    good = [kspace_sample(i) for i in range(2)]
+    skipped, on_nan = fit([good[0], kspace_sample(9, NAN), good[1]], "skip", model=model)
     assert on_nan.skipped == 1
     without, _ = fit(good, model=model)
     assert_same_state(skipped, without)

@@ -249,7 +249,9 @@ def test_measurements_are_groups(path: Path, kspace: np.ndarray) -> None:
     """The last by name; an empty one says so."""
     write(path, kspace, range(COLUMNS), group="dataset_1")
     write(path, 2 * kspace, range(COLUMNS), group="dataset_2")
-    np.testing.assert_array_equal(read_scan(path).kspace, 2 * kspace)
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, 2 * kspace)
+    assert "measurement 2 of 2 (group 'dataset_2')" in scan.notes
     np.testing.assert_array_equal(read_scan(path, Reading(measurement=1)).kspace, kspace)
     with pytest.raises(InputError, match="no measurement 3; it holds 1: dataset_1, 2: dataset_2"):
         read_scan(path, Reading(measurement=3))

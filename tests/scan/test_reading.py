@@ -254,6 +254,43 @@ def test_arrays_with_the_centre_in_the_corner(tmp_path: Path) -> None:
     scan = read_scan(path)
     np.testing.assert_allclose(scan.kspace, fft2c(images), atol=1e-5)
     assert scan.kind == "NumPy, centre of k-space in the corner"
+    assert "taken for np.fft.fft2(image), convention 'plain'" in scan.notes[0]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_array_without_signal_or_with_nan_is_refused(
+    kind: str, tmp_path: Path, kspace: np.ndarray
+) -> None:
+    """Before anything is guessed from it; of fastMRI's files as other programs write them."""
+
+    def write(path: Path, kspace: np.ndarray) -> Path:
+        if kind != "fastMRI":
+            return WRITERS[kind](path, kspace)
+        with h5py.File(path, "w") as file:
+            file["kspace"] = kspace
+        return path
+
+    with pytest.raises(
+        InputError, match=r"a(.cfl)?: the k-space is zero everywhere: it holds no signal"
+    ):
+        read_scan(write(tmp_path / "a", np.zeros_like(kspace)))
+    for value in (np.nan, np.inf):
+        damaged = kspace.copy()
+        damaged[1, 0, 0, 0] = value
+        with pytest.raises(InputError, match=r"b(.cfl)?: the k-space of slice 1 holds NaN or Inf"):
+            read_scan(write(tmp_path / "b", damaged))
+
+
+def test_a_pixel_size_that_is_not_said_is_unknown(tmp_path: Path, kspace: np.ndarray) -> None:
+    """Also after a conversion, whose header has a field of view of 0."""
+    with h5py.File(tmp_path / "without_header.h5", "w") as file:
+        file["kspace"] = kspace
+    write_fastmri_file(tmp_path / "converted.h5", kspace)
+    write_bart(tmp_path / "bart.cfl", kspace)
+    for name in ("without_header.h5", "converted.h5", "bart.cfl"):
+        scan = read_scan(tmp_path / name)
+        assert scan.pixel_mm is None
+        assert "image 32 x 20, pixel size unknown, fully sampled" in str(scan)
 
 
 def empty(path: Path) -> None:

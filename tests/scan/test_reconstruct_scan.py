@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from fastmri_clgnet import (
+    CLGNet,
     example_slice,
     load,
     read_scan,
@@ -114,7 +115,7 @@ def test_undersampling_keeps_what_is_acquired(twix: Path) -> None:
     assert 3 < low.acceleration() < 5 and low.challenge == "multicoil"
     np.testing.assert_array_equal(low.kspace[..., low.sampled()], scan.kspace[..., low.sampled()])
     assert not low.kspace[..., ~low.sampled()].any()
-    with pytest.raises(InputError, match="is undersampled already; omit --mask_type"):
+    with pytest.raises(InputError, match="is undersampled already; omit the mask, or"):
         undersample(low, Mask())
 
 
@@ -127,7 +128,7 @@ def test_one_warning_says_what_is_outside_of_the_training(checkpoint: Path) -> N
     message = str(warning.message)
     assert "\n" not in message
     assert "multicoil data (trained on singlecoil)" in message
-    assert "acceleration 7.7 (trained on 4)" in message
+    assert "acceleration 7.7 in all, with the centre (trained on 4)" in message
     weights, _ = export(checkpoint, checkpoint.parent / "exported")
     assert out_of_domain(load(weights), scan) == message
 
@@ -161,6 +162,16 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
         reconstruct_scan(example_slice(), "nothing-4x")
     with pytest.raises(InputError, match="batch_size 0"):
         reconstruct_scan(example_slice(), ZeroFilledModule(), batch_size=0)
+    with pytest.raises(InputError, match=r"weights of type CLGNet: expected .* CLGNetModule"):
+        reconstruct_scan(example_slice(), CLGNet(1, 1, 4))
+    array: Any = example_slice().kspace
+    for call in (
+        lambda: reconstruct_scan(array, ZeroFilledModule()),
+        lambda: undersample(array, Mask()),
+        lambda: show(array, array),
+    ):
+        with pytest.raises(InputError, match=r"scan: expected what read_scan .* got ndarray"):
+            call()
 
 
 def test_pictures(tmp_path: Path) -> None:
@@ -183,8 +194,17 @@ def test_pictures(tmp_path: Path) -> None:
         show(image, low, slice=1)
     with pytest.raises(InputError, match=r"a.docx: pictures are written as .*png"):
         show(image, low, tmp_path / "a.docx")
-    with pytest.raises(InputError, match=r"of the scan's 1 slices, got \(256, 256\)"):
-        show(image[0], low)
+    for other in (image[0], image[:, :10, :10]):
+        with pytest.raises(InputError, match=r"of \(1, 256, 256\) as of t2_tse_brain, got"):
+            show(other, low)
+
+
+def test_without_a_reference_the_zero_filled_image_sets_the_greys(tmp_path: Path) -> None:
+    """Whatever the network made of it; a tensor is shown as an array is."""
+    scan = volume()
+    figure = show(torch.full((2, 16, 20), 1e6), scan)
+    white = np.percentile(scan.images()[1], 99.5)
+    assert [axis.images[0].get_clim() for axis in figure.axes] == [(0, pytest.approx(white))] * 2
 
 
 def test_command_and_python_give_the_same(
@@ -215,6 +235,21 @@ def test_command_and_python_give_the_same(
     assert "undersampled (mask random, 4x), reconstructed by" in capsys.readouterr().out
 
 
+def test_the_example_needs_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["example", "--model", "zero_filled", "--output", "out.h5", "--device", "cpu", *MASK]
+    assert main(command) == 0
+    assert "t2_tse_brain" in capsys.readouterr().out
+    with h5py.File("out.h5") as file:
+        expected = undersample(example_slice(), Mask("random", (4,), (0.08,))).images()
+        np.testing.assert_allclose(file["reconstruction"][()], expected, rtol=1e-4, atol=1e-9)
+    # a file of that name comes first
+    Path("example").write_bytes(b"nothing")
+    assert main([*command, "--overwrite"]) == 1
+
+
 def test_nifti_has_the_scans_geometry(twix: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.nii.gz"
     assert main(["--model", "zero_filled", "--output", str(out), str(twix)]) == 0
@@ -227,6 +262,11 @@ def test_nifti_has_the_scans_geometry(twix: Path, tmp_path: Path) -> None:
     image = nibabel.Nifti1Image.from_filename(out)
     np.testing.assert_allclose(image.affine, AXIAL)
     assert int(image.header["sform_code"]) == 1
+    assert image.header["descrip"].tobytes().rstrip(b"\0") == b"CLGNet reconstruction"
+    write_images(out, images, volume(), "CLGNet", {})
+    header = nibabel.Nifti1Image.from_filename(out).header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)
+    assert header.get_xyzt_units() == ("unknown", "unknown")
     np.testing.assert_array_equal(np.asanyarray(image.dataobj), images.transpose(1, 2, 0))
 
 
@@ -254,6 +294,7 @@ def test_dicom_series(tmp_path: Path) -> None:
     (again,) = write_images(tmp_path / "one.dcm", images[:1], volume(), "CLGNet", {})
     other = pydicom.dcmread(again)
     assert other.SOPClassUID.name == "Secondary Capture Image Storage"
+    assert "PixelSpacing" not in other
     assert other.SeriesInstanceUID != files[0].SeriesInstanceUID
 
 
@@ -279,6 +320,30 @@ def test_a_scan_is_not_overwritten_by_its_output(
     assert main([str(path), "--model", "zero_filled", "--output", str(path), "--overwrite"]) == 1
     assert "is the scan itself" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_the_readmes_lines(
+    checkpoint: Path, twix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(checkpoint, "best.ckpt")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    code = text.partition("<!-- scan -->\n```python\n")[2].partition("```")[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutOfDomain)
+        exec(code, {})
+    assert Path("example.png").is_file() and Path("brain.png").is_file()
+
+
+def test_help_of_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    """That of folders names the other one, which needs no file."""
+    texts = []
+    for words in (["--help"], ["SCAN", "--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        texts.append(" ".join(capsys.readouterr().out.split()))
+    assert "python -m fastmri_clgnet.reconstruct SCAN --help shows" in texts[0]
+    assert "--measurement" in texts[1] and "--data_path" not in texts[1]
 
 
 def test_size_of_the_small_scan() -> None:

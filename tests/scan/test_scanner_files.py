@@ -58,10 +58,12 @@ def test_phantoms_are_where_they_should_be(
     path = test_data / "scanner" / name
     expected = by_hand(raw_lines(path))[rows]
     assert expected.shape == shape
-    scan = read_scan(path)
+    (tmp_path / "meas").symlink_to(path)  # a name without a suffix
+    scan = read_scan(tmp_path / "meas")
     assert (scan.n_coils, scan.recon_size, scan.mask) == (coils, shape, None)
     image = reconstruct_scan(scan, ZeroFilledModule(), device="cpu")[0]
     assert correlation(image, expected) > 0.99
+    assert (scan.affine is None) == (scan.pixel_mm is None) == (name == "twix_pulseq_gre.dat")
     for axis in (0, 1):  # a shift by one pixel would be seen
         assert correlation(np.roll(image, 1, axis), expected) < correlation(image, expected)
 

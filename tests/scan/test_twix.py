@@ -50,6 +50,15 @@ def test_readouts_become_slices(path: Path, kspace: np.ndarray) -> None:
     assert "fully sampled" in str(scan) and "Doe" not in str(scan)
 
 
+def test_a_name_needs_no_suffix(path: Path, kspace: np.ndarray) -> None:
+    write(path, lines(kspace))
+    for name in ("meas", "meas."):
+        scan = read_scan(path.rename(path.with_name(name)))
+        path = path.with_name(name)
+        np.testing.assert_array_equal(scan.kspace, kspace)
+        assert scan.name == name
+
+
 def test_repeated_lines_and_averages_are_averaged(path: Path, kspace: np.ndarray) -> None:
     again = [Readout(3 * one.samples, one.line, one.slice, counters={"Ave": 1})
              for one in lines(kspace, [7, 8])]  # fmt: skip
@@ -177,8 +186,9 @@ def test_a_header_of_another_protocol(path: Path, kspace: np.ndarray) -> None:
     write(path, lines(kspace, center_line=0), rows=24, columns=16, sKSpace__lBaseResolution=12)
     scan = read_scan(path)
     np.testing.assert_array_equal(scan.kspace, kspace)
-    assert scan.recon_size == (ROWS, COLUMNS) and scan.pixel_mm == (1.0, 2.0)
+    assert (scan.recon_size, scan.pixel_mm, scan.affine) == ((ROWS, COLUMNS), None, None)
     assert "matrix of 24 x 16 contradicts 64 samples and 40 lines" in scan.notes[0]
+    assert "image 64 x 40, pixel size unknown" in str(scan)
 
 
 @pytest.mark.parametrize(("trajectory", "name"), [(2, "radial"), (4, "spiral")])

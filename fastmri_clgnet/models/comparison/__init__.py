@@ -4,7 +4,7 @@ from fastmri_clgnet.models.comparison.cddn import CDDN
 from fastmri_clgnet.models.comparison.dccnn import DCCNN
 from fastmri_clgnet.models.comparison.dudornet import DuDoRNet
 from fastmri_clgnet.models.comparison.ista_net import ISTANetPlus
-from fastmri_clgnet.models.comparison.kspace_network import KspaceNetwork, Reconstruction
+from fastmri_clgnet.models.comparison.kspace_network import KspaceNetwork, Reconstruction, Reference
 from fastmri_clgnet.models.comparison.octconv import DualOctConv
 from fastmri_clgnet.models.comparison.primal_dual import PrimalDualNet
 
@@ -27,4 +27,5 @@ __all__ = [
     "KspaceNetwork",
     "PrimalDualNet",
     "Reconstruction",
+    "Reference",
 ]

@@ -40,7 +40,7 @@ class CDDN(KspaceNetwork):
     """Cascades of dilated dense networks with a residual and data consistency without parameters.
 
     119,860 parameters, 32.05 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss: mean squared
-    error, here of magnitude images.
+    error of the complex image, as in the paper.
 
     The paper's two-step data consistency is: hard data consistency, the magnitude in place of the
     complex image, hard data consistency again. The magnitude step is sound where images are real

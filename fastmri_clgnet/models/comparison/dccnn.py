@@ -20,7 +20,7 @@ class DCCNN(KspaceNetwork):
     """D5C5: cascades of convolutions with a residual, each followed by hard data consistency.
 
     565,770 parameters, 148.65 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss: mean
-    squared error; here of magnitude images, which is what the host's data gives.
+    squared error of the complex image, as in the paper.
 
     Args:
         num_cascades: Number of cascades.

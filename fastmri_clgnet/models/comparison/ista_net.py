@@ -9,6 +9,7 @@ from torch import nn
 from fastmri_clgnet.models.comparison.kspace_network import (
     KspaceNetwork,
     Reconstruction,
+    Reference,
     convolution,
     data_gradient,
     from_channels,
@@ -56,8 +57,9 @@ class ISTANetPlus(KspaceNetwork):
     """ISTA-Net+ with two channels for the complex image.
 
     381,800 parameters, 148.57 GMac at 512 x 512, as in Table 2 of CLGNet's paper. The learned
-    gradient step is its only, soft, data consistency. Loss: mean squared error, here of magnitude
-    images, and 0.01 times the mean squared symmetry residual over all phases.
+    gradient step is its only, soft, data consistency. Loss: mean squared error of the complex image
+    plus 0.01 times the mean squared symmetry residual B(F(D r)) - D r over all phases, as in the
+    paper, whose images are real.
 
     Args:
         num_phases: Number of phases.
@@ -86,6 +88,10 @@ class ISTANetPlus(KspaceNetwork):
         for phase in self.phases:
             image, symmetry = phase(image, masked_kspace, mask)
             residuals.append(symmetry.square().mean())
-        return Reconstruction(
-            image, {"symmetry": self.symmetry_weight * torch.stack(residuals).mean()}
-        )
+        return Reconstruction(image, {"symmetry": tuple(residuals)})
+
+    def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
+        """{"image": mean squared error, "symmetry": weighted mean of the phases' residuals}."""
+        symmetry = torch.stack(output.auxiliary["symmetry"]).mean()
+        image = super().losses(output, reference)
+        return {**image, "symmetry": self.symmetry_weight * symmetry}

@@ -7,14 +7,28 @@ from typing import NamedTuple
 
 import fastmri
 import torch
+import torch.nn.functional as F
+from fastmri.data.transforms import complex_center_crop
 from torch import nn
 
 
 class Reconstruction(NamedTuple):
-    """A complex image (batch, height, width, 2), and scalars to add to the loss by name."""
+    """A complex image (batch, height, width, 2), and by name what else the network's loss needs."""
 
     image: torch.Tensor
-    auxiliary: dict[str, torch.Tensor]
+    auxiliary: dict[str, tuple[torch.Tensor, ...]]
+
+
+class Reference(NamedTuple):
+    """What a reconstruction is compared with, normalised as the network's input.
+
+    Attributes:
+        image: Complex image, (batch, rows, columns, 2), cropped as the magnitude target is.
+        kspace: Fully sampled k-space, (batch, height, width, 2), not cropped.
+    """
+
+    image: torch.Tensor
+    kspace: torch.Tensor
 
 
 class KspaceNetwork(nn.Module, ABC):
@@ -40,12 +54,22 @@ class KspaceNetwork(nn.Module, ABC):
             mask: Sampled columns, (batch, 1, width, 1), 0 or 1 (or bool).
 
         Returns:
-            The image and the network's own loss terms.
+            The image and what else `losses` compares.
         """
 
-    def image_loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Compare magnitude images (batch, height, width); mean squared error unless overridden."""
-        return nn.functional.mse_loss(output, target)
+    def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
+        """The training loss of the paper as named, weighted terms, to be added.
+
+        Unless overridden, the mean squared error of the complex image: the mean over batch, pixels
+        and both parts, real and imaginary.
+        """
+        return {"image": F.mse_loss(crop_like(output.image, reference.image), reference.image)}
+
+
+def crop_like(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The centre of (batch, height, width, 2) that has the height and width of another."""
+    cropped: torch.Tensor = complex_center_crop(image, (other.shape[-3], other.shape[-2]))
+    return cropped
 
 
 def to_image(kspace: torch.Tensor) -> torch.Tensor:

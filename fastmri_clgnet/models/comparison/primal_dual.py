@@ -41,7 +41,7 @@ class PrimalDualNet(KspaceNetwork):
     d <- Gamma(d, A p, y),  p <- Lambda(p, A^H d),  A = mask FFT; d and p start at zero.
 
     410,920 parameters, 107.72 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss: mean
-    squared error, here of magnitude images.
+    squared error of the complex image, as in the paper.
 
     Args:
         num_iterations: Number of iterations.
