@@ -28,7 +28,8 @@ folder = Path(tempfile.mkdtemp())
 root = make_demo_dataset("singlecoil", folder / "demo")
 for index in range(4):
     kspace, target = simulate_volume("singlecoil", 3, (2024, index))
-    write_fastmri_file(root / "singlecoil_val" / f"more_{index}.h5", kspace, target)
+    path = root / "singlecoil_val" / f"more_{index}.h5"
+    write_fastmri_file(path, kspace, target, acquisition="SIMULATED")
 
 # %%
 # The same data, masks and number of steps for both networks.
@@ -85,7 +86,8 @@ axes.plot(list(values), list(values.values()), ".-", color="gray", alpha=0.6)
 axes.set_ylabel("PSNR (dB)")
 
 # %%
-# Both networks beat zero-filling on the mean.
+# Both networks beat zero-filling in PSNR. SSIM needs more epochs: it counts what is left in the
+# dark background.
 mean = {name: sum(each) / len(each) for name, each in values.items()}
 assert mean["unet"] > mean["zero_filled"]
 assert mean["clgnet"] > mean["zero_filled"]

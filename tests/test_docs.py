@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,18 +99,6 @@ def test_command_table_lists_every_command() -> None:
         f"banding.{name}" for name in BANDING
     ]
     assert re.findall(r"^\| `python -m ([\w.]+)`", table, re.M) == names
-
-
-@pytest.mark.filterwarnings("ignore::fastmri_clgnet.scan.OutOfDomain")
-def test_scanner_file_to_picture(
-    small_run: Path, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A real Siemens file."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(test_data / "scanner" / "twix_gre_2coils.dat", "meas.dat")
-    shutil.copy(small_run / "checkpoints" / "best.ckpt", "best.ckpt")
-    exec(python_block("scan"), {})
-    assert Path("brain.png").stat().st_size > 10_000
 
 
 def test_network_of_ones_own_trains(

@@ -37,6 +37,7 @@ from fastmri_clgnet.scan.reconstruction import out_of_domain
 from tests.convert.host import blobs, fft2c
 from tests.helpers import MASK
 from tests.scan.twix_files import COLUMNS, ROWS, SIZE, lines, write
+from tests.test_readme import python_block
 
 AXIAL = np.array([[0, 2, 0, -9], [-3, 0, 0, 8], [0, 0, 5, 7], [0, 0, 0, 1]], float)
 
@@ -322,16 +323,14 @@ def test_a_scan_is_not_overwritten_by_its_output(
     assert path.read_bytes() == before
 
 
-def test_the_readmes_lines(
+def test_the_documentations_lines(
     checkpoint: Path, twix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(checkpoint, "best.ckpt")
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    code = text.partition("<!-- scan -->\n```python\n")[2].partition("```")[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutOfDomain)
-        exec(code, {})
+        exec(python_block("scan"), {})
     assert Path("example.png").is_file() and Path("brain.png").is_file()
 
 
