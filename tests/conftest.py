@@ -39,7 +39,7 @@ def small_run(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_data() -> Path:
     """The folder of real data and weights that FASTMRI_CLGNET_TEST_DATA names."""
     if "FASTMRI_CLGNET_TEST_DATA" not in os.environ:
-        pytest.skip("needs FASTMRI_CLGNET_TEST_DATA, a folder of real brain data (see README)")
+        pytest.skip("needs FASTMRI_CLGNET_TEST_DATA, a folder of real data (see CONTRIBUTING.md)")
     return Path(os.environ["FASTMRI_CLGNET_TEST_DATA"])
 
 
