@@ -31,8 +31,8 @@ gradients = {name: gradient(name) for name in titles}
 assert set(gradients) == set(SPECTRA)
 
 # %%
-# With the linear unit the pixel sees its neighbourhood, its row and its mirror image. With a
-# ReLU in the spectrum it sees all of them.
+# With the linear unit the pixel sees its neighbourhood, its mirror image and pixels of their rows.
+# With a ReLU in the spectrum it sees all of them.
 seen = {name: float(np.mean(each > 1e-9 * each.max())) for name, each in gradients.items()}
 figure = Figure(figsize=(10, 3.8), layout="constrained")
 for axis, (name, each) in zip(figure.subplots(1, 3), gradients.items(), strict=True):
