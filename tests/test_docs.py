@@ -22,7 +22,7 @@ from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import BANDING, COMMANDS
 from fastmri_clgnet.__main__ import main as console_script
 from fastmri_clgnet.weights import shipped
-from tests.test_readme import PAGES, ROOT, TEXT, python_block
+from tests.test_readme import PAGES, README, ROOT, TEXT, python_block
 
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
@@ -49,13 +49,14 @@ def test_internal_links_resolve(page: Path) -> None:
 
 
 def test_every_page_is_in_the_documentation() -> None:
-    """The index of its folder lists it."""
+    """Each page's folder lists it, and README is short."""
     for page in PAGES[3:]:
         index = page.parent / "index.md"
         name = page.stem if page != index else f"{page.parent.name}/index"
         listing = index if page != index else page.parent.parent / "index.md"
         if listing.is_file():
             assert re.search(rf"^{name}$", listing.read_text(encoding="utf-8"), re.M), page
+    assert len(README.splitlines()) <= 200
 
 
 def test_python_blocks_compile() -> None:
@@ -99,6 +100,15 @@ def test_command_table_lists_every_command() -> None:
         f"banding.{name}" for name in BANDING
     ]
     assert re.findall(r"^\| `python -m ([\w.]+)`", table, re.M) == names
+
+
+@pytest.mark.filterwarnings("ignore::fastmri_clgnet.scan.OutOfDomain")
+def test_readme_picture(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clgnet").mkdir()
+    Path("clgnet/singlecoil_demo").symlink_to(small_run)
+    exec(python_block("picture"), {})
+    assert Path("brain.png").stat().st_size > 10_000
 
 
 def test_network_of_ones_own_trains(
