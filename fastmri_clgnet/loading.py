@@ -75,6 +75,11 @@ def load(
         `VarNetDataTransform` with a batch axis, and give magnitude images (batch, height, width).
         The bare network is its attribute (`.clgnet`, `.unet`, `.varnet`, `.network`).
 
+    Example:
+        >>> model = load("brain-4x")
+        >>> model(torch.zeros(1, 64, 64)).shape
+        torch.Size([1, 64, 64])
+
     Raises:
         InputError: If the file cannot be used; says why.
     """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
 import importlib.util
 import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,7 @@ import h5py
 import numpy as np
 import pytest
 
+import fastmri_clgnet
 from banding.train_banding import build_parser as banding_parser
 from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import BANDING, COMMANDS
@@ -107,6 +110,20 @@ def test_readme_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
     exec(python_block("picture"), {})
     assert Path("brain.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", fastmri_clgnet.__all__)
+def test_exported_names_have_an_example_that_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exported = getattr(fastmri_clgnet, name)
+    module = sys.modules[exported.__module__]
+    found = doctest.DocTestFinder(recurse=False).find(exported, name, module)
+    assert [test for test in found if test.examples]
+    with warnings.catch_warnings():
+        for test in found:
+            assert doctest.DocTestRunner().run(test).failed == 0
 
 
 def test_network_of_ones_own_trains(

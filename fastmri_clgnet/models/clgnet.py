@@ -41,6 +41,11 @@ class CLGNet(nn.Module):
         spectrum: What follows the convolution in the spectrum: "norm_relu", "relu" or "linear"
             (eq. 7 to the letter); see `SpatialFourierLayer`.
 
+    Example:
+        >>> model = CLGNet(chans=8)
+        >>> model(torch.zeros(1, 1, 320, 320)).shape
+        torch.Size([1, 1, 320, 320])
+
     Raises:
         ValueError: If wavelet or spectrum is unknown or a count is not positive.
 

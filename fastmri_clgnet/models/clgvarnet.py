@@ -98,6 +98,12 @@ class CLGVarNet(nn.Module):
         sens_residual: Whether the sensitivity model corrects the coil images; without it, it is
             the host's.
 
+    Example:
+        >>> model = CLGVarNet(num_cascades=2, chans=8, sens_chans=2)
+        >>> mask = torch.ones(1, 1, 1, 64, 1, dtype=torch.bool)
+        >>> model(torch.randn(1, 4, 64, 64, 2), mask).shape
+        torch.Size([1, 64, 64])
+
     Raises:
         ValueError: If a count is negative, or one of CLGNet's is not positive.
 

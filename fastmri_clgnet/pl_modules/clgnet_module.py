@@ -27,6 +27,11 @@ class CLGNetModule(ImageModule):
     train_loss (and the loss's parts as `train_loss/*`), validation_loss (mean absolute error of the
     normalised images) and fastMRI's val_metrics/nmse, psnr and ssim.
 
+    Example:
+        >>> module = CLGNetModule(chans=8, lr=1e-3)
+        >>> module(torch.zeros(2, 64, 64)).shape
+        torch.Size([2, 64, 64])
+
     References:
         Yi, Liu, Hu, Fang, Zhang. Contrastive Learning for Local and Global Learning MRI
         Reconstruction. arXiv:2111.15200.

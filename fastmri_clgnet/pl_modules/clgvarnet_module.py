@@ -19,6 +19,11 @@ class CLGVarNetModule(VariationalModule):
     """`CLGVarNet` with the loss and the optimizer of fastMRI's `VarNetModule`: 1 - SSIM, Adam.
 
     It is no subclass of `VarNetModule`, whose constructor makes a network of its own.
+
+    Example:
+        >>> module = CLGVarNetModule(num_cascades=2, chans=8, lr=1e-3)
+        >>> module.hparams["lr"]
+        0.001
     """
 
     def __init__(

@@ -40,6 +40,13 @@ class Lightning2Mixin(_Host):
     or, without one, to PNG files under `default_root_dir`/images. Reconstructions are written under
     a temporary name first, so that an interrupted test never leaves a half-written submission file.
 
+    Example:
+        >>> import fastmri.pl_modules
+        >>> class OwnModule(Lightning2Mixin, fastmri.pl_modules.UnetModule):
+        ...     pass
+        >>> OwnModule(chans=4).num_log_images
+        16
+
     Raises:
         TypeError: When a subclass is defined whose hooks Lightning 2 would refuse: the mixin does
             not stand in front of its `MriModule`, or the subclass defines one of the hidden hooks

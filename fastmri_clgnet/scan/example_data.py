@@ -17,6 +17,10 @@ def example_slice() -> Volume:
     under CC BY 4.0: keep this attribution with any copy. The readout oversampling was removed. The
     size of a pixel is not known.
 
+    Example:
+        >>> example_slice().kspace.shape
+        (1, 4, 256, 256)
+
     Returns:
         The scan; k-space (1, 4, 256, 256) complex64.
     """

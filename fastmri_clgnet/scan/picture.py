@@ -41,6 +41,11 @@ def show(
     Returns:
         The figure, which notebooks show.
 
+    Example:
+        >>> from fastmri_clgnet import example_slice
+        >>> scan = example_slice()
+        >>> figure = show(scan.images(), scan, "brain.png", label="the same")
+
     Raises:
         InputError: If image and scan do not fit, or the file cannot be written.
     """

@@ -90,6 +90,13 @@ def read_scan(
         The scan: k-space (slices, [coils,] rows, columns) complex64, the mask of its columns if it
         was undersampled, size and geometry of the image.
 
+    Example:
+        >>> import numpy as np
+        >>> image = np.random.default_rng(0).normal(size=(64, 64))
+        >>> np.save("scan.npy", np.fft.fft2(image))
+        >>> read_scan("scan.npy").kspace.shape
+        (1, 64, 64)
+
     Raises:
         InputError: If it cannot be read, is not two-dimensional Cartesian, or holds several images
             of which none was chosen.

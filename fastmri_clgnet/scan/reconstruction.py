@@ -41,6 +41,13 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
     Returns:
         The scan with zeros, its mask and its reference.
 
+    Example:
+        >>> from fastmri_clgnet import example_slice
+        >>> from fastmri_clgnet.data import Mask
+        >>> scan = undersample(example_slice(), Mask("random", (4,), (0.08,)))
+        >>> int(scan.mask.sum())
+        59
+
     Raises:
         InputError: If it is undersampled already, or the mask cannot be drawn.
     """
@@ -91,6 +98,15 @@ def reconstruct_scan(
 
     Returns:
         Images (slices, height, width) float32, in the units of `fastmri.ifft2c`.
+
+    Example:
+        >>> from fastmri_clgnet import example_slice
+        >>> from fastmri_clgnet.data import Mask
+        >>> scan = undersample(example_slice(), Mask("random", (4,), (0.08,)))
+        >>> import warnings
+        >>> warnings.simplefilter("ignore", OutOfDomain)
+        >>> reconstruct_scan(scan, "brain-4x").shape
+        (1, 256, 256)
 
     Raises:
         InputError: If scan or weights cannot be used, or do not fit each other.
