@@ -38,8 +38,7 @@ def augmented(
     image = complex_center_crop(image, (rows, columns))
     for change in changes:
         image = change(image, float(attrs["max"]))
-    magnitude = fastmri.complex_abs(image)
-    reference = magnitude if magnitude.ndim == 2 else fastmri.rss(magnitude)
+    reference = _magnitude(image)
     rows, columns = reference.shape
     fitting = {"recon_size": (rows, columns, 1), "padding_left": 0, "padding_right": columns}
     changed = torch.view_as_complex(fastmri.fft2c(image).contiguous())
@@ -93,12 +92,10 @@ class RandomChanges:
         if drawn[3] < 0.5:
             image = rotated(image, (2 * drawn[4] - 1) * self.rotation)
         if maximum > 0:
-            magnitude = image.square().sum(-1, keepdim=True)
-            if image.ndim > 3:
-                magnitude = magnitude.sum(0, keepdim=True)
             power = self.gamma ** (2 * drawn[5] - 1) - 1
             floor = torch.finfo(image.dtype).eps  # of m / max: 0 to a negative power is infinite
-            image = image * (magnitude.sqrt() / maximum).clamp(min=floor) ** power
+            factor = (_magnitude(image) / maximum).clamp(min=floor) ** power
+            image = image * factor[..., None]
         image = _times_phase(image, self.phase * torch.randn(6))
         return image + drawn[6] * self.noise * maximum * torch.randn_like(image)
 
@@ -118,6 +115,13 @@ def rotated(image: torch.Tensor, degrees: float) -> torch.Tensor:
     grid = F.affine_grid(theta, list(planes.shape), align_corners=False)
     turned = F.grid_sample(planes, grid, mode="bicubic", align_corners=False)
     return turned.reshape(image.movedim(-1, -3).shape).movedim(-3, -1)
+
+
+def _magnitude(image: torch.Tensor) -> torch.Tensor:
+    """The magnitude of ([coils,] rows, columns, 2), of coils the root sum of squares."""
+    magnitude = fastmri.complex_abs(image)
+    combined: torch.Tensor = magnitude if magnitude.ndim == 2 else fastmri.rss(magnitude)
+    return combined
 
 
 def _times_phase(image: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
