@@ -13,6 +13,9 @@ DECIMALS = {
     "PSNR (dB)": 2,
     "PSNR from": 2,
     "PSNR to": 2,
+    "lowest": 2,
+    "highest": 2,
+    "minutes": 1,
     "SSIM": 4,
 }  # by column; others have 4 significant digits
 Value = float | int | str | None

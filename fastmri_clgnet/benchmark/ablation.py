@@ -41,6 +41,8 @@ def ablation(
     data_path: Path | None = None,
     *,
     steps: int = 400,
+    variants: Sequence[str] = tuple(NAMES),
+    seeds: Sequence[int] = (),
     size: int = 256,
     device: str = "cpu",
     rounds: int = 5,
@@ -56,6 +58,9 @@ def ablation(
     Args:
         data_path: fastMRI's root folder, to train each variant, too.
         steps: Training steps of each variant.
+        variants: What to train.
+        seeds: Train each variant once per seed, for the means and the range of the PSNR; by
+            default once, with train_clgnet's seed.
         size: Height and width, pixels.
         device: cpu, cuda, cuda:1, ...: where time and memory are measured.
         rounds: Measurements of each network.
@@ -73,18 +78,21 @@ def ablation(
 
     if training_flags and data_path is None:
         raise InputError(f"{words(training_flags)}: flags of a training, which needs --data_path")
+    unknown = set(variants) - set(NAMES)
+    if unknown:
+        raise InputError(f"--variants {words(unknown)}: expected some of {words(NAMES)}")
     where = torch.device(device)
     costs = network_rows(size, where, rounds)
     tables = {"networks": Table(describe_measurement(size, where), costs, NAMES)}
     if data_path is not None:
         from fastmri_clgnet.benchmark.training import budget_flags, train_all
-        from fastmri_clgnet.models import VARIANTS
 
         flags = ["--data_path", str(data_path), *budget_flags(steps, None), *training_flags]
-        runs: dict[str, list[str]] = {each: ["--variant", each, *flags] for each in VARIANTS}
-        title = f"Validation volumes after {steps} steps, one seed"
+        runs: dict[str, list[str]] = {each: ["--variant", each, *flags] for each in variants}
+        title = f"Validation volumes after {steps} steps, "
+        title += f"seeds {words(seeds)}" if len(seeds) > 1 else "one seed"
         names = {"zero_filled": "zero-filled", **NAMES}
-        tables["training"] = Table(title, train_all(runs, output_path), names)
+        tables["training"] = Table(title, train_all(runs, output_path, seeds), names)
     write_tables(output_path / "ablation", tables, settings)
     return tables
 

@@ -25,6 +25,7 @@ def table1(
     minutes: float | None = None,
     accelerations: Sequence[int] = (4, 8),
     methods: Sequence[str] = METHODS,
+    seeds: Sequence[int] = (),
     method_flags: Mapping[str, str] | None = None,
     output_path: Path = Path("clgnet/benchmark"),
     training_flags: Sequence[str] = (),
@@ -32,7 +33,7 @@ def table1(
     """NMSE, PSNR and SSIM of all methods, trained under one budget: the paper's Table 1.
 
     Trains CLGNet, the U-Net and the comparison methods, at each acceleration by itself and all
-    under one budget and one seed, and measures the validation volumes as fastMRI aggregates them,
+    under one budget, and measures the validation volumes as fastMRI aggregates them,
     beside zero-filling; with a picture of one slice by all methods. A method that fails does not
     stop the others. Flags that are not listed here go to train_clgnet, --config among them. A
     second call skips what was trained and continues what was interrupted.
@@ -43,6 +44,8 @@ def table1(
         minutes: Wall time of each training, in minutes.
         accelerations: Acceleration factors, each with the centre fraction 0.32 / factor.
         methods: What to train.
+        seeds: Train each method once per seed, for the means and the range of the PSNR; by default
+            once, with train_clgnet's seed.
         method_flags: Flags of train_clgnet for one method only, such as: clgnet '--chans 16'; a
             single flag needs a space in front, such as: clgvarnet ' --hard_dc=true'.
         output_path: Folder of the trainings, pictures, and of table1.md and table1.json.
@@ -72,22 +75,26 @@ def table1(
         # as in fastMRI, 0.08 at 4x, 0.04 at 8x: the same part of what is sampled
         common += ["--center_fractions", f"{0.32 / acceleration:g}", *training_flags, *ends]
         runs = {name: ["--model", name, *common, *own.get(name, [])] for name in methods}
-        rows = train_all(runs, folder)
-        title = f"{acceleration}x: validation volumes after {budget} of training each, one seed"
+        rows = train_all(runs, folder, seeds)
+        title = f"{acceleration}x: validation volumes after {budget} of training each, "
+        title += f"seeds {words(seeds)}" if len(seeds) > 1 else "one seed"
         tables[f"{acceleration}x"] = Table(title, rows, labels)
         # after each acceleration, so that hours are not lost with the next one
         write_tables(output_path / "table1", tables, settings)
         trained = {name: flags for name, flags in runs.items() if "failed" not in rows[name]}
         try:
-            save_picture(output_path / f"table1_{acceleration}x.png", trained, folder)
+            save_picture(output_path / f"table1_{acceleration}x.png", trained, folder, seeds)
         except InputError as error:
             print(f"error: no picture: {error}", file=sys.stderr)
     return tables
 
 
-def save_picture(path: Path, trained: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Save the middle slice of the first validation volume by every method that was trained."""
+def save_picture(
+    path: Path, trained: Mapping[str, Sequence[str]], folder: Path, seeds: Sequence[int] = ()
+) -> None:
+    """Save the middle slice of the first validation volume by every method, of its first seed."""
     from fastmri_clgnet import cli
+    from fastmri_clgnet.benchmark.training import training_folders
     from fastmri_clgnet.data.mri_data import Data
     from fastmri_clgnet.loading import load
     from fastmri_clgnet.pl_modules import ZeroFilledModule
@@ -102,7 +109,8 @@ def save_picture(path: Path, trained: Mapping[str, Sequence[str]], folder: Path)
         if not shown:
             images = data.module(on_kspace=False, seed=args.seed)
             shown[MODELS[ZERO_FILLED].label] = (ZeroFilledModule(0), images)
-        module = load(checkpoint_dir(folder / name) / f"{BEST}.ckpt")
+        root = next(iter(training_folders(folder / name, seeds).values()))
+        module = load(checkpoint_dir(root) / f"{BEST}.ckpt")
         shown[MODELS[name].label] = (module, data.module(takes_kspace(module), args.seed))
     if shown:
         save_validation_picture(path, shown)

@@ -33,10 +33,9 @@ def test_trains_every_variant_once(
     monkeypatch.setattr(
         ablation, "network_rows", lambda *args: {"clgnet": {"parameters (M)": 0.964}}
     )
-    monkeypatch.setattr("fastmri_clgnet.models.VARIANTS", ("clgnet", "wo_negative", "tran"))
     command = [
         "ablation", "--data_path", str(small_dataset), "--steps", "2", "--output_path",
-        str(tmp_path / "out"), *QUIET, "--chans", "4", "--num_groups", "1", "--num_blocks", "1",
+        str(tmp_path / "out"), *QUIET, "--variants", "clgnet", "wo_negative", "tran", "--chans", "4", "--num_groups", "1", "--num_blocks", "1",
         "--batch_size", "6", "--vgg_layers", "1", "--vgg_weights",
     ]  # fmt: skip
     assert main([*command, str(tmp_path / "nowhere.pt")]) == 1
@@ -76,6 +75,11 @@ def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ablation.NAMES.keys() == set(VARIANTS)
     assert rows["wo_cl"]["GMac"] == rows["clgnet"]["GMac"]
     assert rows["wo_cl"]["paper: GMac"] is None
+
+
+def test_an_unknown_variant_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablation", "--variants", "clgnet", "wo_everything"]) == 1
+    assert "--variants wo_everything: expected some of clgnet, wo_wavelet" in capsys.readouterr().err
 
 
 def test_flags_of_a_training_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

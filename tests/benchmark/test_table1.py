@@ -71,7 +71,31 @@ def test_a_budget_of_minutes(
     assert main([*command, "--method_flags", "clgnet", TINY]) == 0
     rows = json.loads((tmp_path / "out" / "table1.json").read_text())["2x"]["rows"]
     assert rows["clgnet"]["steps"] > 2
+    assert 0.03 < rows["clgnet"]["minutes"] < 1
+    assert rows["clgnet"]["lr"] == 1e-4
     assert "after 0.05 minutes" in capsys.readouterr().out
+
+
+def test_several_seeds_give_means_and_a_range(small_dataset: Path, tmp_path: Path) -> None:
+    command = _command(small_dataset, tmp_path / "out", "--steps", "2", "--seeds", "0", "1")
+    command[command.index("--methods") + 1 : command.index("--batch_size")] = ["clgnet"]
+    command.remove("2")  # one acceleration
+    assert main([*command, "--method_flags", "clgnet", TINY]) == 0
+    table = json.loads((tmp_path / "out" / "table1.json").read_text())["4x"]
+    assert "seeds 0, 1" in table["title"]
+    row = table["rows"]["clgnet"]
+    folder = tmp_path / "out" / "table1_4x" / "clgnet"
+    single = [
+        json.loads((folder / f"seed_{seed}" / "metrics.json").read_text())["CLGNet"]
+        for seed in (0, 1)
+    ]
+    psnr = [each["psnr"] for each in single]
+    assert psnr[0] != psnr[1]
+    assert row["PSNR (dB)"] == pytest.approx(sum(psnr) / 2)
+    assert [row["lowest"], row["highest"]] == sorted(psnr)
+    assert row["SSIM"] == pytest.approx(sum(each["ssim"] for each in single) / 2)
+    assert row["steps"] == 2
+    assert (tmp_path / "out" / "table1_4x.png").is_file()
 
 
 def test_interrupting_stops_the_command(
@@ -82,7 +106,7 @@ def test_interrupting_stops_the_command(
 
 
 def test_budgets() -> None:
-    assert budget_flags(7, None)[-2:] == ["--max_steps", "7"]
+    assert budget_flags(7, None)[-4:-2] == ["--max_steps", "7"]
     assert budget_flags(None, 60 * 25 + 1.5)[-1] == "01:01:01:30"
     with pytest.raises(ValueError, match="expected steps or minutes"):
         budget_flags(None, None)
