@@ -18,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 import fastmri_clgnet
 from banding.train_banding import build_parser as banding_parser
@@ -133,6 +134,19 @@ def test_network_of_ones_own_trains(
     Path("DATA").symlink_to(small_dataset)
     exec(python_block("extend"), {"__name__": "extend"})
     assert Path("residual/checkpoints/best.ckpt").is_file()
+
+
+@pytest.mark.filterwarnings("ignore:a batch of 2 images has fewer")
+def test_gradients_of_the_objective_are_compared(small_dataset: Path, tmp_path: Path) -> None:
+    weight = torch.randn(64, 3, 3, 3, generator=torch.Generator().manual_seed(0)) / 5
+    torch.save({"0.weight": weight, "0.bias": torch.zeros(64)}, tmp_path / "vgg.pt")
+    names: dict[str, Any] = {}
+    exec(python_block("gradients"), names)
+    images, targets = names["read"](small_dataset / "singlecoil_train", [0, 1])
+    weights = str(tmp_path / "vgg.pt")
+    norm, cosine = names["gradients"](torch.nn.Identity(), images, targets, weights, (1,))
+    assert norm > 0
+    assert abs(cosine) <= 1
 
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

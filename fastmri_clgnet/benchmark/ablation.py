@@ -85,12 +85,11 @@ def ablation(
     costs = network_rows(size, where, rounds)
     tables = {"networks": Table(describe_measurement(size, where), costs, NAMES)}
     if data_path is not None:
-        from fastmri_clgnet.benchmark.training import budget_flags, train_all
+        from fastmri_clgnet.benchmark.training import budget_flags, name_seeds, train_all
 
         flags = ["--data_path", str(data_path), *budget_flags(steps, None), *training_flags]
         runs: dict[str, list[str]] = {each: ["--variant", each, *flags] for each in variants}
-        title = f"Validation volumes after {steps} steps, "
-        title += f"seeds {words(seeds)}" if len(seeds) > 1 else "one seed"
+        title = f"Validation volumes after {steps} steps, {name_seeds(seeds)}"
         names = {"zero_filled": "zero-filled", **NAMES}
         tables["training"] = Table(title, train_all(runs, output_path, seeds), names)
     write_tables(output_path / "ablation", tables, settings)

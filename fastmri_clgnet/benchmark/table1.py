@@ -58,7 +58,7 @@ def table1(
         InputError: If the arguments do not fit, or a folder holds a training with other flags.
     """
     settings = dict(locals())
-    from fastmri_clgnet.benchmark.training import budget_flags, train_all
+    from fastmri_clgnet.benchmark.training import budget_flags, name_seeds, train_all
 
     own = {name: shlex.split(flags) for name, flags in (method_flags or {}).items()}
     for argument, given in (("method_flags", own), ("methods", methods)):
@@ -68,6 +68,7 @@ def table1(
     labels = {name: model.label for name, model in MODELS.items()}
     ends = budget_flags(steps, minutes)
     budget = f"{minutes:g} minutes" if minutes is not None else f"{steps} steps"
+    seeded = name_seeds(seeds)
     tables: dict[str, Table] = {}
     for acceleration in accelerations:
         folder = output_path / f"table1_{acceleration}x"
@@ -76,8 +77,7 @@ def table1(
         common += ["--center_fractions", f"{0.32 / acceleration:g}", *training_flags, *ends]
         runs = {name: ["--model", name, *common, *own.get(name, [])] for name in methods}
         rows = train_all(runs, folder, seeds)
-        title = f"{acceleration}x: validation volumes after {budget} of training each, "
-        title += f"seeds {words(seeds)}" if len(seeds) > 1 else "one seed"
+        title = f"{acceleration}x: validation volumes after {budget} of training each, {seeded}"
         tables[f"{acceleration}x"] = Table(title, rows, labels)
         # after each acceleration, so that hours are not lost with the next one
         write_tables(output_path / "table1", tables, settings)

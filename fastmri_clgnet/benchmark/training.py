@@ -32,6 +32,11 @@ def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
     return [*flags, _NEVER, "--max_time", f"{time}{seconds % 60:02}"]
 
 
+def name_seeds(seeds: Sequence[int]) -> str:
+    """The seeds, as titles of tables say it."""
+    return f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else "one seed"
+
+
 def training_folders(folder: Path, seeds: Sequence[int]) -> dict[int | None, Path]:
     """Where a method's trainings go, by seed; with one seed, or none given, the folder itself."""
     if len(seeds) < 2:
