@@ -74,6 +74,11 @@ class OrientationAdversary(nn.Module):
         num_adversaries: How many.
         chans: Width of each before its first pooling; it is twice that after it.
 
+    Example:
+        >>> adversary = OrientationAdversary(num_adversaries=2, chans=8)
+        >>> adversary(torch.zeros(3, 32, 32)).shape
+        torch.Size([3, 2])
+
     Raises:
         ValueError: If there is none.
 

@@ -44,6 +44,12 @@ class BandingModule(Lightning2Mixin, MriModule):
     first two are means of the volumes'; the energy is E_pe + E_ro relative to the target's: a score
     near 0 with a high energy are bands in both directions, not none.
 
+    Example:
+        >>> from fastmri_clgnet import load
+        >>> module = BandingModule(load("brain-4x"), adversary_weight=0.5)
+        >>> module.hparams["warmup_epochs"]  # in which the adversary learns alone
+        1
+
     References:
         Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
         arXiv:2001.08699.

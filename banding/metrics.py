@@ -86,6 +86,13 @@ def banding_score(image: torch.Tensor, reference: torch.Tensor | None = None) ->
     Returns:
         The score; 0 where no window is of low signal, since nothing there can be banded.
 
+    Example:
+        >>> image = torch.zeros(64, 64)
+        >>> image[24:40, 24:40] = 1.0
+        >>> image[:, ::2] += 0.01  # lines along the readout
+        >>> banding_score(image), banding_score(image.T)
+        (1.0, -1.0)
+
     Raises:
         ValueError: If shapes differ or an image is smaller than a window.
     """

@@ -23,6 +23,13 @@ class OrientedSample(NamedTuple):
     Args:
         sample: The host's sample, such as `fastmri.data.transforms.UnetSample`.
         rotated: Whether it is transposed; of a batch, (batch,) bool.
+
+    Example:
+        >>> from fastmri.data.transforms import UnetSample
+        >>> image = torch.zeros(40, 32)
+        >>> sample = UnetSample(image, image, 0.0, 1.0, "a.h5", 0, 1.0)
+        >>> OrientedSample(sample, rotated=True).sample.fname
+        'a.h5'
     """
 
     sample: Any
@@ -47,6 +54,17 @@ class RandomTranspose:
         probability: How often to transpose.
         generator: Where the choice comes from; by default torch's own generator, which
             `fastmri_clgnet.data.CheckedDataModule` seeds for each slice and epoch.
+
+    Example:
+        >>> from fastmri.data.transforms import UnetDataTransform
+        >>> from fastmri_clgnet.data import Mask
+        >>> unet_transform = UnetDataTransform("singlecoil", Mask().make())
+        >>> transform = RandomTranspose(unet_transform, probability=1.0)
+        >>> kspace, target = np.ones((64, 48), np.complex64), np.ones((32, 40), np.float32)
+        >>> attributes = {"recon_size": (32, 40, 1), "max": 1.0}
+        >>> sample = transform(kspace, None, target, attributes, "a.h5", 0)
+        >>> sample.rotated, sample.sample.image.shape
+        (True, torch.Size([40, 32]))
     """
 
     def __init__(

@@ -81,6 +81,30 @@ def fine_tune(
     Returns:
         The run; its metrics are those "before" and "after", its best checkpoint is plain.ckpt.
 
+    Example:
+        >>> from banding import BandingModule
+        >>> from fastmri_clgnet import example_slice, load
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> scan = example_slice()
+        >>> # of low resolution, to be quick
+        >>> scan = scan._replace(kspace=scan.kspace[..., 96:160, 96:160], recon_size=(64, 64))
+        >>> for split in ("train", "val"):
+        ...     Path(f"DATA/multicoil_{split}").mkdir(parents=True)
+        ...     write_fastmri_file(f"DATA/multicoil_{split}/a.h5", scan.kspace, scan.images())
+        >>> data = Data("DATA", "multicoil", batch_size=1, num_workers=0)
+        >>> module = BandingModule(load("brain-4x"), adversary_chans=8)
+        >>> settings = {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False}
+        >>> run = fine_tune(
+        ...     module, data, "brain-4x", trainer=settings, default_root_dir="run", logger=False
+        ... )  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+        banding score ...
+        before ...
+        epoch 1 ...
+        epoch 2 ...
+        kept: epoch ...
+        >>> run.best.name
+        'plain.ckpt'
+
     Raises:
         InputError: If something cannot be used, or no validation could be kept.
     """
