@@ -70,6 +70,14 @@ class ContrastiveLoss(nn.Module):
         eps: Added to the denominator; keeps the gradient finite where the output equals its
             negatives.
 
+    Example:
+        >>> def features(images):
+        ...     return [images, nn.functional.avg_pool2d(images, 2)]
+        >>> loss = ContrastiveLoss(features, layer_weights=(0.5, 1.0), num_negatives=2)
+        >>> target, undersampled = torch.rand(2, 4, 1, 32, 32)
+        >>> float(loss(target, target, undersampled))  # the output equals its target
+        0.0
+
     Raises:
         ValueError: If num_negatives is negative, or, when called, if shapes do not fit or the
             extractor gives another number of feature maps than there are weights.

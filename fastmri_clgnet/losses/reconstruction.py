@@ -15,6 +15,15 @@ class ReconstructionLoss(Protocol):
     """What a training loss is called with, and gives.
 
     All images are (batch, 1, height, width), normalised per slice as the network sees them.
+
+    Example:
+        >>> from fastmri_clgnet import CLGNetModule
+        >>> class SquaredError(nn.Module):
+        ...     def forward(self, output, target, undersampled):
+        ...         return {"loss": F.mse_loss(output, target)}
+        >>> module = CLGNetModule(chans=8, loss=SquaredError())
+        >>> module.loss(*torch.zeros(3, 2, 1, 32, 32))
+        {'loss': tensor(0.)}
     """
 
     def __call__(
@@ -34,6 +43,13 @@ class CLGNetLoss(nn.Module):
     Args:
         alpha: Weight of the contrastive loss; 0 leaves the mean absolute error alone.
         contrastive: The contrastive loss; needed where alpha is not 0.
+
+    Example:
+        >>> contrastive = ContrastiveLoss(lambda images: [images], (1.0,), num_negatives=2)
+        >>> loss = CLGNetLoss(alpha=0.05, contrastive=contrastive)
+        >>> output, target, undersampled = torch.rand(3, 4, 1, 32, 32)  # 4 images of each
+        >>> list(loss(output, target, undersampled))
+        ['loss', 'l1', 'contrastive']
 
     Raises:
         ValueError: If alpha is negative, or not 0 without a contrastive loss.

@@ -37,6 +37,14 @@ class VGG19Features(nn.Module):
             torch's cache), or a file with a state dict of torchvision's vgg19 or of its features;
             one that stops early serves the layers that it has.
 
+    Example:
+        >>> weight, bias = torch.rand(64, 3, 3, 3), torch.zeros(64)
+        >>> first = {"features.0.weight": weight, "features.0.bias": bias}
+        >>> torch.save(first, "vgg19.pth")  # in place of torchvision's file
+        >>> features = VGG19Features(layers=(1,), weights="vgg19.pth")
+        >>> [maps.shape for maps in features(torch.rand(2, 1, 32, 32))]
+        [torch.Size([2, 64, 32, 32])]
+
     Raises:
         InputError: If weights cannot be had, or the file does not have a layer that is asked for.
         ValueError: If there is no such convolution.

@@ -29,6 +29,12 @@ class CLGNetDC(nn.Module):
         num_blocks: Residual blocks in each group.
         wavelet: PyWavelets name.
         spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
+
+    Example:
+        >>> model = CLGNetDC(chans=8)
+        >>> mask = torch.ones(1, 1, 1, 48, 1)
+        >>> model(torch.randn(1, 4, 64, 48, 2), mask).shape
+        torch.Size([1, 64, 48])
     """
 
     def __init__(

@@ -31,6 +31,12 @@ class NormCLGNet(StableNormUnet):
         correction: Whether the output is what `VarNetBlock` subtracts from an image, not an image:
             the mean is not added back, and the last convolution starts at zero, so that an
             untrained network changes nothing. Without it the contract is `NormUnet`'s.
+
+    Example:
+        >>> cascade = VarNetBlock(NormCLGNet(chans=8, correction=True))
+        >>> correction = cascade.model(torch.randn(1, 1, 64, 48, 2))
+        >>> correction.shape, bool(correction.any())  # untrained, it changes nothing
+        (torch.Size([1, 1, 64, 48, 2]), False)
     """
 
     def __init__(

@@ -107,6 +107,11 @@ class SpatialFourierResidualBlock(nn.Module):
     Args:
         chans: Channels of input and output.
         spectrum: See `SpatialFourierLayer`.
+
+    Example:
+        >>> block = SpatialFourierResidualBlock(32)
+        >>> block(torch.zeros(1, 32, 40, 36)).shape
+        torch.Size([1, 32, 40, 36])
     """
 
     def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
@@ -131,6 +136,11 @@ class SpatialFourierResidualGroup(nn.Module):
         chans: Channels of input and output.
         num_blocks: Number of `SpatialFourierResidualBlock`.
         spectrum: See `SpatialFourierLayer`.
+
+    Example:
+        >>> group = SpatialFourierResidualGroup(32, num_blocks=2)
+        >>> group(torch.zeros(1, 32, 40, 36)).shape
+        torch.Size([1, 32, 40, 36])
     """
 
     def __init__(self, chans: int, num_blocks: int = 3, spectrum: Spectrum = "norm_relu") -> None:

@@ -129,6 +129,11 @@ def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
     Returns:
         The changed model, with new weights in the parts that were put in.
 
+    Example:
+        >>> model = make_variant("sa", CLGNet(chans=8))
+        >>> model(torch.zeros(1, 1, 64, 64)).shape
+        torch.Size([1, 1, 64, 64])
+
     Raises:
         ValueError: If there is no such variant, or an argument does not fit.
 

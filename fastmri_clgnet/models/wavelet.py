@@ -95,6 +95,11 @@ class DiscreteWaveletTransform2d(nn.Module):
     Args:
         wavelet: Any orthogonal or biorthogonal discrete wavelet name of PyWavelets.
 
+    Example:
+        >>> transform = DiscreteWaveletTransform2d("db4")
+        >>> transform(torch.zeros(1, 3, 64, 48)).shape
+        torch.Size([1, 12, 32, 24])
+
     Raises:
         ValueError: If PyWavelets has no such wavelet, or it has no exact inverse.
 
@@ -140,6 +145,13 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
 
     Args:
         wavelet: Any orthogonal or biorthogonal discrete wavelet name of PyWavelets.
+
+    Example:
+        >>> image = torch.rand(1, 3, 64, 48)
+        >>> coefficients = DiscreteWaveletTransform2d("db4")(image)
+        >>> again = InverseDiscreteWaveletTransform2d("db4")(coefficients)
+        >>> torch.allclose(again, image, atol=1e-5)
+        True
 
     Raises:
         ValueError: If PyWavelets has no such wavelet, or it has no exact inverse.

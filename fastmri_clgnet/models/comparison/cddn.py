@@ -53,6 +53,12 @@ class CDDN(KspaceNetwork):
         growth: Channels that each dense layer adds.
         magnitude_step: Whether to take the magnitude between the two data consistencies.
 
+    Example:
+        >>> network = CDDN(num_cascades=2)
+        >>> mask = torch.ones(1, 1, 48, 1)
+        >>> network(torch.randn(1, 64, 48, 2), mask).image.shape
+        torch.Size([1, 64, 48, 2])
+
     References:
         Zheng, Fang, Zhang. A Cascaded Dilated Dense Network with Two-step Data Consistency for MRI
         Reconstruction. NeurIPS 2019.

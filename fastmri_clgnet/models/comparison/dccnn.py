@@ -27,6 +27,12 @@ class DCCNN(KspaceNetwork):
         num_convolutions: Convolutions in each.
         chans: Width.
 
+    Example:
+        >>> network = DCCNN(num_cascades=2)
+        >>> mask = torch.ones(1, 1, 48, 1)
+        >>> network(torch.randn(1, 64, 48, 2), mask).image.shape
+        torch.Size([1, 64, 48, 2])
+
     References:
         Schlemper, Caballero, Hajnal, Price, Rueckert. A Deep Cascade of Convolutional Neural
         Networks for Dynamic MR Image Reconstruction. IEEE TMI 37(2), 2018.

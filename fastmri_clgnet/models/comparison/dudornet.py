@@ -105,6 +105,12 @@ class DuDoRNet(KspaceNetwork):
         chans: Width of both networks.
         reduction: Of the inner widths of their squeeze-and-excitation gates.
 
+    Example:
+        >>> network = DuDoRNet(num_recurrences=1)
+        >>> mask = torch.ones(1, 1, 48, 1)
+        >>> network(torch.randn(1, 64, 48, 2), mask).image.shape
+        torch.Size([1, 64, 48, 2])
+
     References:
         Zhou, Zhou. DuDoRNet: Learning a Dual-Domain Recurrent Network for Fast MRI Reconstruction
         with Deep T1 Prior. CVPR 2020.

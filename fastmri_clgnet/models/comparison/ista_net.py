@@ -66,6 +66,12 @@ class ISTANetPlus(KspaceNetwork):
         chans: Width of their transforms.
         symmetry_weight: Weight of the symmetry residual in the loss.
 
+    Example:
+        >>> network = ISTANetPlus(num_phases=2)
+        >>> mask = torch.ones(1, 1, 48, 1)
+        >>> network(torch.randn(1, 64, 48, 2), mask).image.shape
+        torch.Size([1, 64, 48, 2])
+
     References:
         Zhang, Ghanem. ISTA-Net: Interpretable Optimization-Inspired Deep Network for Image
         Compressive Sensing. CVPR 2018.

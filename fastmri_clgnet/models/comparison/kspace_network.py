@@ -13,7 +13,15 @@ from torch import nn
 
 
 class Reconstruction(NamedTuple):
-    """A complex image (batch, height, width, 2), and by name what else the network's loss needs."""
+    """A complex image (batch, height, width, 2), and by name what else the network's loss needs.
+
+    Example:
+        >>> from fastmri_clgnet.models.comparison import ISTANetPlus
+        >>> network = ISTANetPlus(num_phases=2)
+        >>> output = network(torch.randn(1, 64, 48, 2), torch.ones(1, 1, 48, 1))
+        >>> output.image.shape, len(output.auxiliary["symmetry"])
+        (torch.Size([1, 64, 48, 2]), 2)
+    """
 
     image: torch.Tensor
     auxiliary: dict[str, tuple[torch.Tensor, ...]]
@@ -25,6 +33,14 @@ class Reference(NamedTuple):
     Attributes:
         image: Complex image, (batch, rows, columns, 2), cropped as the magnitude target is.
         kspace: Fully sampled k-space, (batch, height, width, 2), not cropped.
+
+    Example:
+        >>> from fastmri_clgnet.models.comparison import DCCNN
+        >>> kspace, mask = torch.randn(1, 64, 48, 2), torch.ones(1, 1, 48, 1)
+        >>> network = DCCNN(num_cascades=2)
+        >>> reference = Reference(fastmri.ifft2c(kspace), kspace)
+        >>> list(network.losses(network(kspace, mask), reference))
+        ['image']
     """
 
     image: torch.Tensor
@@ -38,6 +54,13 @@ class KspaceNetwork(nn.Module, ABC):
         learning_rate: Of Adam, as its paper gives it.
         betas: Of Adam.
         weight_decay: Of Adam.
+
+    Example:
+        >>> class ZeroFilling(KspaceNetwork):
+        ...     def forward(self, masked_kspace, mask):
+        ...         return Reconstruction(fastmri.ifft2c(masked_kspace), {})
+        >>> ZeroFilling()(torch.zeros(1, 64, 48, 2), torch.ones(1, 1, 48, 1)).image.shape
+        torch.Size([1, 64, 48, 2])
     """
 
     learning_rate: float = 1e-4

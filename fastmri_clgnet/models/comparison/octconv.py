@@ -121,6 +121,12 @@ class DualOctConv(KspaceNetwork):
         chans: Real features, twice the complex channels.
         alpha: Share of the features at half resolution.
 
+    Example:
+        >>> network = DualOctConv(num_blocks=2)
+        >>> mask = torch.ones(1, 1, 48, 1)
+        >>> network(torch.randn(1, 64, 48, 2), mask).image.shape
+        torch.Size([1, 64, 48, 2])
+
     References:
         Feng, Yang, Xu, Fu, Shao. Dual-OctConv: Dual-octave Convolution for Accelerated Parallel MR
         Image Reconstruction. arXiv:2104.05345.

@@ -47,6 +47,12 @@ class PrimalDualNet(KspaceNetwork):
         num_iterations: Number of iterations.
         chans: Width of the blocks.
 
+    Example:
+        >>> network = PrimalDualNet(num_iterations=2)
+        >>> mask = torch.ones(1, 1, 48, 1)
+        >>> network(torch.randn(1, 64, 48, 2), mask).image.shape
+        torch.Size([1, 64, 48, 2])
+
     References:
         Cheng, Wang, Ying, Liang. Model Learning: Primal Dual Networks for Fast MR Imaging. MICCAI
         2019.
