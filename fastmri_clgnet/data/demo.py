@@ -96,6 +96,12 @@ def make_demo_dataset(challenge: str, demo_dir: Path | None = None) -> Path:
 
     Returns:
         A folder with {challenge}_train, {challenge}_val and {challenge}_test.
+
+    Example:
+        >>> folder = Path("demo/singlecoil_v1")
+        >>> folder.mkdir(parents=True)  # in place of a first call, which takes half a minute
+        >>> make_demo_dataset("singlecoil", Path("demo")) == folder
+        True
     """
     root = (default_demo_dir() if demo_dir is None else demo_dir) / f"{challenge}_v{VERSION}"
     if root.is_dir():

@@ -50,6 +50,15 @@ def write_fastmri_file(
         attributes: More HDF5 attributes, or other values for those above and for patient_id, by
             default the file's stem.
 
+    Example:
+        >>> image = np.random.default_rng(0).random((2, 64, 48))
+        >>> centred = np.fft.fft2(np.fft.ifftshift(image, (1, 2)), norm="ortho")
+        >>> kspace = np.fft.fftshift(centred, (1, 2)).astype(np.complex64)
+        >>> write_fastmri_file("a.h5", kspace, image)
+        >>> with h5py.File("a.h5") as file:
+        ...     sorted(file)
+        ['ismrmrd_header', 'kspace', 'reconstruction_esc']
+
     Raises:
         InputError: If the arrays do not fit together, or are not finite.
     """

@@ -29,6 +29,12 @@ class Mask:
         center_fractions: Fraction of columns in the fully sampled centre, one for each
             acceleration.
 
+    Example:
+        >>> mask = Mask("random", accelerations=(4, 8), center_fractions=(0.08, 0.04))
+        >>> columns, num_low_frequency = mask.make(seed=0)((1, 368, 1))
+        >>> columns.shape
+        torch.Size([1, 368, 1])
+
     Raises:
         InputError: If the type is unknown, or fractions and accelerations do not fit each other.
     """

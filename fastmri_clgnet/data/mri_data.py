@@ -49,6 +49,11 @@ class Data:
         use_dataset_cache_file: Whether fastMRI keeps what it knows of the files in
             dataset_cache.pkl in the working folder. That file is unpickled, so it must be trusted,
             and it goes stale when files change.
+
+    Example:
+        >>> data = Data("DATA", "multicoil", mask=Mask("equispaced", (8,), (0.04,)), batch_size=4)
+        >>> data.folder("train").name
+        'multicoil_train'
     """
 
     data_path: Path | str | None = None

@@ -112,7 +112,14 @@ class CLGVarNetModule(VariationalModule):
 
 
 class CLGNetDCModule(KspaceModule):
-    """`CLGNetDC` with CLGNet's optimizer, trained by the mean absolute error alone."""
+    """`CLGNetDC` with CLGNet's optimizer, trained by the mean absolute error alone.
+
+    Example:
+        >>> module = CLGNetDCModule(chans=8, lr=1e-3)
+        >>> mask = torch.ones(1, 1, 1, 48, 1)
+        >>> module(torch.randn(1, 4, 64, 48, 2), mask).shape
+        torch.Size([1, 64, 48])
+    """
 
     def __init__(
         self,

@@ -17,6 +17,13 @@ class ImageModule(Lightning2Mixin, MriModule):
 
     A subclass defines `forward`, from (batch, height, width) to the same shape. Batches are those
     of `fastmri.data.transforms.UnetDataTransform`, of either challenge.
+
+    Example:
+        >>> class SmoothedModule(ImageModule):
+        ...     def forward(self, image):
+        ...         return F.avg_pool2d(image[:, None], 3, stride=1, padding=1)[:, 0]
+        >>> SmoothedModule()(torch.zeros(2, 64, 48)).shape
+        torch.Size([2, 64, 48])
     """
 
     on_kspace = False
@@ -44,7 +51,13 @@ class ImageModule(Lightning2Mixin, MriModule):
 
 
 class ZeroFilledModule(ImageModule):
-    """Zero-filling, the inverse FFT of the masked k-space: the baseline; it has no parameters."""
+    """Zero-filling, the inverse FFT of the masked k-space: the baseline; it has no parameters.
+
+    Example:
+        >>> image = torch.rand(2, 64, 48)
+        >>> torch.equal(ZeroFilledModule()(image), image)
+        True
+    """
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the zero-filled image as it is."""

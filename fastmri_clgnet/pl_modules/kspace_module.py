@@ -23,6 +23,14 @@ class KspaceModule(Lightning2Mixin, MriModule):
     A subclass defines `forward`, from masked k-space (batch, [coils,] height, width, 2) and mask to
     the magnitude image of the whole field of view, (batch, height, width), in the data's units.
     Batches are those of `fastmri.data.transforms.VarNetDataTransform`.
+
+    Example:
+        >>> import fastmri
+        >>> class ZeroFilledCoils(KspaceModule):
+        ...     def forward(self, masked_kspace, mask):
+        ...         return fastmri.rss_complex(fastmri.ifft2c(masked_kspace), dim=1)
+        >>> ZeroFilledCoils()(torch.zeros(1, 4, 64, 48, 2), torch.ones(1, 1, 1, 48, 1)).shape
+        torch.Size([1, 64, 48])
     """
 
     on_kspace = True

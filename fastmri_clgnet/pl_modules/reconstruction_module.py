@@ -22,6 +22,11 @@ class ReconstructionModule(KspaceModule):
     `losses`). Validation and test compare magnitude images and take those of fastMRI's
     `VarNetDataTransform`, too. k-space and reference are divided per slice by the largest magnitude
     of the zero-filled image, and the output is multiplied by it again.
+
+    Example:
+        >>> module = ReconstructionModule("dccnn", lr=1e-3)
+        >>> module(torch.randn(1, 64, 48, 2), torch.ones(1, 1, 48, 1)).shape
+        torch.Size([1, 64, 48])
     """
 
     needs_reference = True

@@ -17,6 +17,12 @@ class VarNetModule(VariationalModule, fastmri.pl_modules.VarNetModule):
     Checkpoints of fastMRI's own `VarNetModule` load. Added are slices and coils without signal,
     which give NaN there, batches of several slices, lower precision, and single-coil data, which
     has one coil of sensitivity 1 and no sensitivity model.
+
+    Example:
+        >>> module = VarNetModule(num_cascades=2, pools=2, chans=4, sens_pools=2, sens_chans=2)
+        >>> mask = torch.ones(1, 1, 1, 48, 1)
+        >>> module(torch.randn(1, 4, 64, 48, 2), mask).shape
+        torch.Size([1, 64, 48])
     """
 
     def __init__(

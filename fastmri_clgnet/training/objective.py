@@ -32,6 +32,12 @@ def paper_objective(
     Returns:
         The loss.
 
+    Example:
+        >>> from fastmri_clgnet import CLGNetModule
+        >>> loss = paper_objective(alpha=0)  # above 0 it reads VGG19's weights
+        >>> CLGNetModule(chans=8, loss=loss).loss.alpha
+        0
+
     Raises:
         InputError: If a value does not fit, or the weights cannot be had.
     """

@@ -30,6 +30,11 @@ class Run:
             model, as fastMRI aggregates them; empty where the training was stopped.
         status: 0, 130 where Ctrl-C stopped it, 143 where SIGTERM did. The same call goes on then.
         summary: The metrics as a table, and where everything is.
+
+    Example:
+        >>> run = Run(Path("run"), Path("run/checkpoints/best.ckpt"), {"CLGNet": {"ssim": 0.9}})
+        >>> run.status, run.metrics["CLGNet"]["ssim"]
+        (0, 0.9)
     """
 
     root: Path
@@ -95,6 +100,20 @@ def train(
 
     Returns:
         Where everything is, and the metrics. Stopped by Ctrl-C or SIGTERM, it says so.
+
+    Example:
+        >>> from fastmri_clgnet import CLGNetModule, example_slice
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> scan = example_slice()  # in place of your own files
+        >>> for split in ("train", "val"):
+        ...     Path(f"DATA/multicoil_{split}").mkdir(parents=True)
+        ...     write_fastmri_file(f"DATA/multicoil_{split}/a.h5", scan.kspace, scan.images())
+        >>> module = CLGNetModule(chans=4, num_groups=1, num_blocks=1)
+        >>> data = Data("DATA", "multicoil", batch_size=1, num_workers=0)
+        >>> settings = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
+        >>> run = train(module, data, trainer=settings, default_root_dir="run", logger=False)
+        >>> run.best.name, list(run.metrics)
+        ('best.ckpt', ['zero-filled', 'CLGNet'])
 
     Raises:
         InputError: If something cannot be used, or NaN or Inf comes up.
