@@ -104,6 +104,11 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
 
     Returns:
         The number of operations ("MACs").
+
+    Example:
+        >>> from fastmri_clgnet.models.comparison import DCCNN
+        >>> f"{count_macs(DCCNN(), (512, 512)) / 1e9:.2f} GMac"
+        '148.65 GMac'
     """
     total = 0
 

@@ -30,7 +30,15 @@ N_DIMENSIONS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Bart(PlainKspace):
-    """BART's .cfl and .hdr files of k-space."""
+    r"""BART's .cfl and .hdr files of k-space.
+
+    Example:
+        >>> kspace = np.ones((64, 48, 1, 4), np.complex64)  # readout, phase encodings, coils
+        >>> kspace.ravel(order="F").tofile("scan.cfl")
+        >>> _ = Path("scan.hdr").write_text("# Dimensions\n64 48 1 4\n")
+        >>> Bart().read(Path("scan.cfl"), seed=(0,)).kspace.shape
+        (1, 4, 64, 48)
+    """
 
     name: ClassVar[str] = "bart"
     suffixes: ClassVar[tuple[str, ...]] = (".cfl",)

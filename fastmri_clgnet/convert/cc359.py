@@ -39,7 +39,14 @@ from fastmri_clgnet.errors import InputError
 
 @dataclass(frozen=True)
 class CC359:
-    """Calgary-Campinas-359, single-channel (.npy) or multi-channel (.h5)."""
+    """Calgary-Campinas-359, single-channel (.npy) or multi-channel (.h5).
+
+    Example:
+        >>> kspace = np.fft.fft2(np.random.default_rng(0).random((4, 64, 48)))
+        >>> np.save("e1.npy", np.stack([kspace.real, kspace.imag], axis=-1))
+        >>> CC359().read(Path("e1.npy"), seed=(0,)).kspace.shape
+        (4, 64, 48)
+    """
 
     name: ClassVar[str] = "cc359"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".hdf5")

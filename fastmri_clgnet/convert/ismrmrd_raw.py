@@ -49,6 +49,17 @@ class IsmrmrdRaw:
         phase: Which phase to take, where there are several.
         repetition: Which repetition to take, where there are several.
         set: Which set to take, where there are several.
+
+    Example:
+        >>> from fastmri_clgnet.data.fastmri_file import ismrmrd_header
+        >>> with ismrmrd.Dataset("scan.mrd") as file:
+        ...     file.write_xml_header(ismrmrd_header((64, 48), (32, 48)))
+        ...     for column in range(48):
+        ...         readout = ismrmrd.Acquisition.from_array(np.ones((4, 64), np.complex64))
+        ...         readout.center_sample, readout.idx.kspace_encode_step_1 = 32, column
+        ...         file.append_acquisition(readout)
+        >>> IsmrmrdRaw().read(Path("scan.mrd"), seed=(0,)).kspace.shape
+        (1, 4, 64, 48)
     """
 
     dataset: str = "dataset"

@@ -24,6 +24,13 @@ class Nifti(Simulation):
 
     Args:
         plane: Plane of the slices, by the file's orientation.
+
+    Example:
+        >>> import nibabel
+        >>> volume = np.random.default_rng(0).random((48, 64, 3), np.float32)
+        >>> nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), "head.nii.gz")
+        >>> Nifti(plane="axial").read(Path("head.nii.gz"), seed=(0,)).kspace.shape
+        (3, 64, 48)
     """
 
     plane: Literal["axial", "coronal", "sagittal"] = "axial"

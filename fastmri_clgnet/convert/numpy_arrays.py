@@ -33,6 +33,12 @@ class NumPy(PlainKspace, Simulation):
         convention: Of k-space, in NumPy's words. centred: fftshift(fft2(ifftshift(image))), as
             fastMRI; plain: fft2(image), not centred; shifted: fftshift(fft2(image)).
         key: Array of an .npz file; by default the only one, or 'kspace'.
+
+    Example:
+        >>> np.save("a.npy", np.fft.fft2(np.random.default_rng(0).random((4, 2, 64, 48))))
+        >>> reader = NumPy(("coil", "slice", "row", "column"), convention="plain")
+        >>> reader.read(Path("a.npy"), seed=(0,)).kspace.shape
+        (2, 4, 64, 48)
     """
 
     axes: tuple[Axis, ...]

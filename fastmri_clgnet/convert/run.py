@@ -35,6 +35,11 @@ class Conversion:
         done: What is in it now, by volume.
         failures: What is wrong with the volumes that could not be converted, once where it is the
             same.
+
+    Example:
+        >>> conversion = Conversion(Path("OUT"), done=[], failures=["a.npy: an empty array"])
+        >>> print(conversion)
+        Nothing was written to OUT.
     """
 
     out: Path
@@ -104,6 +109,17 @@ def convert(
     Returns:
         What is in the output folder now, and what is wrong with the files that could not be
         converted; the others have been.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastmri_clgnet.convert import NumPy
+        >>> Path("IN").mkdir()
+        >>> for name in ("a", "b", "c"):
+        ...     np.save(f"IN/{name}.npy", np.random.default_rng(0).random((2, 64, 48)))
+        >>> reader = NumPy(("slice", "row", "column"), kind="image")
+        >>> conversion = convert("IN", "OUT", reader, split=(0.4, 0.3, 0.3), num_workers=1)
+        >>> sorted(folder.name for folder in Path("OUT").glob("singlecoil_*"))
+        ['singlecoil_test', 'singlecoil_train', 'singlecoil_val']
 
     Raises:
         InputError: If the arguments, the source or the output folder do not fit.

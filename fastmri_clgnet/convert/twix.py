@@ -70,6 +70,11 @@ class Twix:
         phase: Which phase to take, where there are several.
         repetition: Which repetition to take, where there are several.
         set: Which set to take, where there are several.
+
+    Example:
+        >>> reader = Twix(contrast=1)  # the second echo of the last measurement
+        >>> reader.suffixes  # which files `convert` gives to it
+        ('.dat',)
     """
 
     measurement: int | None = None

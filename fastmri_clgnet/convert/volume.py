@@ -32,6 +32,11 @@ class Volume(NamedTuple):
         kind: What the file is, such as "Siemens TWIX".
         reference: Images (slices, height, width) float32 of the k-space before it was undersampled
             retrospectively; None where it was not.
+
+    Example:
+        >>> volume = Volume(np.ones((2, 4, 64, 48), np.complex64), recon_size=(32, 48))
+        >>> volume.challenge, volume.images().shape
+        ('multicoil', (2, 32, 48))
     """
 
     kspace: npt.NDArray[np.complex64]
@@ -115,6 +120,16 @@ class Reader(Protocol):
 
     The readers here are frozen dataclasses. `convert` takes any other object of this kind. The
     fields of a dataclass are recorded, so that a conversion is continued with the same ones.
+
+    Example:
+        >>> class TextReader:
+        ...     suffixes = (".txt",)
+        ...     def read(self, path, seed):
+        ...         kspace = np.loadtxt(path, complex)
+        ...         return Volume(kspace[None].astype(np.complex64), kspace.shape)
+        >>> np.savetxt("a.txt", np.ones((64, 48), complex))
+        >>> TextReader().read(Path("a.txt"), seed=(0,)).kspace.shape
+        (1, 64, 48)
     """
 
     @property

@@ -33,6 +33,10 @@ class Report:
         n_bytes: Its size.
         figure: The figure, if one was asked for.
         failures: What could not be evaluated, one text for each file; the page says it, too.
+
+    Example:
+        >>> print(Report(Path("report.html"), n_bytes=1_500_000, figure=None, failures=[]))
+        Report: report.html (1.5 MB)
     """
 
     path: Path
@@ -91,6 +95,19 @@ def report(
 
     Returns:
         Where the page is, and what could not be evaluated.
+
+    Example:
+        >>> import fastmri
+        >>> from fastmri_clgnet import example_slice
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> scan = example_slice()
+        >>> images = scan.images()
+        >>> Path("DATA").mkdir()
+        >>> write_fastmri_file("DATA/a.h5", scan.kspace, images)
+        >>> fastmri.save_reconstructions({"a.h5": 0.9 * images}, Path("mine"))
+        >>> made = report(["mine"], target_path="DATA", zero_filled=False)
+        >>> made.path.name, made.failures
+        ('report.html', [])
 
     Raises:
         InputError: If there is nothing to report about, or an argument does not fit.

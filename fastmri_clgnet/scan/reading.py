@@ -58,6 +58,12 @@ class Reading:
             column).
         recon_size: Height and width of the image, cut from the middle, such as half the rows where
             the readout was oversampled twice. None is what the file says.
+
+    Example:
+        >>> np.save("scan.npy", np.fft.fft2(np.random.default_rng(0).random((4, 64, 48))))
+        >>> reading = Reading(axes=("coil", "row", "column"), recon_size=(32, 48))
+        >>> read_scan("scan.npy", reading).kspace.shape
+        (1, 4, 64, 48)
     """
 
     measurement: int | None = None

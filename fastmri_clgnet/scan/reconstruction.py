@@ -26,7 +26,15 @@ _CONTRASTS = ("FLAIR", "T2", "T1", "PD")  # what is looked for in a sequence's n
 
 
 class OutOfDomain(UserWarning):
-    """Weights are used on data of another kind than they were trained on."""
+    """Weights are used on data of another kind than they were trained on.
+
+    Example:
+        >>> from fastmri_clgnet import example_slice
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore", OutOfDomain)
+        ...     reconstruct_scan(example_slice(), "brain-4x").shape
+        (1, 256, 256)
+    """
 
 
 def undersample(scan: Volume, mask: Mask) -> Volume:
