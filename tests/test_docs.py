@@ -6,13 +6,14 @@ import ast
 import doctest
 import importlib
 import importlib.util
+import pkgutil
 import re
 import shlex
 import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import h5py
@@ -113,14 +114,35 @@ def test_readme_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert Path("brain.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", fastmri_clgnet.__all__)
+PACKAGES = ["banding", "fastmri_clgnet"] + [
+    module.name
+    for module in pkgutil.walk_packages(fastmri_clgnet.__path__, "fastmri_clgnet.")
+    if module.ispkg
+]
+
+
+def exported() -> dict[str, Any]:
+    """The classes and functions that packages export, by the first path to each."""
+    found: dict[str, Any] = {}
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            if isinstance(value, type | FunctionType) and value not in found.values():
+                found[f"{package}.{name}"] = value
+    return found
+
+
+EXPORTED = exported()
+
+
+@pytest.mark.parametrize("name", EXPORTED)
 def test_exported_names_have_an_example_that_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exported = getattr(fastmri_clgnet, name)
-    module = sys.modules[exported.__module__]
-    found = doctest.DocTestFinder(recurse=False).find(exported, name, module)
+    module = sys.modules[EXPORTED[name].__module__]
+    found = doctest.DocTestFinder(recurse=False).find(EXPORTED[name], name, module)
     assert [test for test in found if test.examples]
     with warnings.catch_warnings():
         for test in found:
