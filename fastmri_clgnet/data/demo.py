@@ -98,7 +98,7 @@ def make_demo_dataset(challenge: str, demo_dir: Path | None = None) -> Path:
         A folder with {challenge}_train, {challenge}_val and {challenge}_test.
 
     Example:
-        >>> folder = Path("demo/singlecoil_v1")
+        >>> folder = Path(f"demo/singlecoil_v{VERSION}")
         >>> folder.mkdir(parents=True)  # in place of a first call, which takes half a minute
         >>> make_demo_dataset("singlecoil", Path("demo")) == folder
         True
