@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastmri_clgnet.cli import run, show
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.files import atomic_path, make_folder, write_json
 from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Evaluation:
     def __str__(self) -> str:
         from fastmri_clgnet.evaluation.statistics import summary_cells
 
+        if not self.volumes:
+            return "No volume could be evaluated."
         parts = [
             f"Mean over volumes [{self.settings['confidence']:.0%} confidence interval, bootstrap "
             f"over volumes, {self.settings['resamples']} resamples]",
@@ -56,7 +58,7 @@ class Evaluation:
         from fastmri_clgnet.evaluation.metrics import METRICS
 
         names = list(self.volumes[0].values) if self.volumes else list(METRICS)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])

@@ -28,10 +28,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder, and those above it, unless it is there; refuse where a file is in the way."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{place}: is a file, expected a folder; move it, or give another one")
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def write_json(path: Path, contents: Any) -> None:
     """Write plain values and paths as JSON, indented, whole or not at all; its folder is made."""
     text = json.dumps(contents, indent=2, default=os.fspath) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

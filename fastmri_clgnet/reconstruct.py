@@ -32,7 +32,7 @@ from fastmri_clgnet.data.volumes import (
     read_slices,
 )
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, check_space, plain_name
+from fastmri_clgnet.files import atomic_path, check_space, make_folder, plain_name
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
 from fastmri_clgnet.precision import Precision
 
@@ -123,7 +123,7 @@ def reconstruct(
     module = load_module(checkpoint, model)
     path = Path(checkpoint) if isinstance(checkpoint, Path | str) else None
     settings = describe(module, path, challenge, mask, precision)
-    output_path.mkdir(parents=True, exist_ok=True)
+    make_folder(output_path)
     todo = _missing(volumes, output_path, settings, overwrite)
     names = [volume.path.name for volume in todo]
     if todo:

@@ -102,7 +102,7 @@ def test_real_raw_kspace_trains_as_multicoil(
     metrics = json.loads(Path("clgnet/multicoil/metrics.json").read_text())
     assert 20 < metrics["zero-filled"]["psnr"] < 45
     assert main([*training, "--mode", "test", "--test_split", "val"]) == 0
-    predictions = Path("clgnet/multicoil/reconstructions")
+    predictions = Path("clgnet/multicoil/reconstructions_val")
     values = host_evaluates(
         Path("data/multicoil_val"), predictions, "multicoil", "--acquisition", "AXT2"
     )

@@ -63,7 +63,7 @@ def test_trains_resumes_tests_and_evaluates(
     moved = ["--default_root_dir", str(tmp_path / root)]
     assert main([*config, *moved, "--mode", "test", "--test_split", "val"]) == 0
     values = host_evaluates(
-        small_dataset / f"{challenge}_val", tmp_path / root / "reconstructions", challenge
+        small_dataset / f"{challenge}_val", tmp_path / root / "reconstructions_val", challenge
     )
     logged = json.loads((tmp_path / root / "metrics.json").read_text())["CLGNet"]
     for name, value in logged.items():
@@ -191,6 +191,7 @@ ERRORS = {
     "two sources": (["--demo_dir", "demo"], "--data_path and --demo_dir contradict"),
     "accelerator": (["--accelerator", "gpu"], "gpu"),
     "precision": (["--precision", "bf16-true"], "use 16-mixed or bf16-mixed"),
+    "a file": (["--default_root_dir", "noise.ckpt"], "noise.ckpt: is a file, expected a folder"),
     "no validation": (["--limit_val_batches", "0"], "chosen by the validation"),
 }  # fmt: skip
 
@@ -311,7 +312,7 @@ def test_other_models_train_resume_and_test(
     config = ["--config", str(root / "config.yaml")]
     assert main([*config, "--mode", "test", "--test_split", "val"]) == 0
     values = host_evaluates(
-        small_dataset / "singlecoil_val", root / "reconstructions", "singlecoil"
+        small_dataset / "singlecoil_val", root / "reconstructions_val", "singlecoil"
     )
     metrics = json.loads((root / "metrics.json").read_text())
     (label,) = metrics.keys() - {"zero-filled"}
@@ -331,7 +332,9 @@ def test_zero_filling_needs_no_training(
     assert (root / "reconstructions" / "e.h5").is_file()
     assert not (root / "checkpoints").exists()
     assert main([*command, "--mode", "test", "--test_split", "val"]) == 0
-    assert (root / "reconstructions" / "c.h5").is_file()
+    # beside the test split, so that a folder can be evaluated as it is
+    assert {path.name for path in (root / "reconstructions_val").iterdir()} == {"c.h5", "d.h5"}
+    assert {path.name for path in (root / "reconstructions").iterdir()} == {"e.h5"}
 
 
 @pytest.mark.usefixtures("run_dir")

@@ -15,6 +15,7 @@ from fastmri_clgnet.convert.volume import Reader, Volume, acquired_columns
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, write_fastmri_file
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import make_folder
 
 PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
 
@@ -62,12 +63,12 @@ def _convert(job: Job) -> Done:
     path = job.out / f"{volume.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(partial.parent)
     try:
         _write(partial, volume, job)
     except InputError as error:
         raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial.replace(path)
     return _look(path, volume.challenge, split, skipped=False)
 

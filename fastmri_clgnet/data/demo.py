@@ -21,6 +21,7 @@ from fastmri_clgnet.data.phantom import (
     phantom_kspace,
     smooth_phase,
 )
+from fastmri_clgnet.files import make_folder
 
 VERSION = 1  # of the data: a change of anything below makes a new folder
 SIZE = 128  # pixels across the field of view
@@ -106,7 +107,7 @@ def make_demo_dataset(challenge: str, demo_dir: Path | None = None) -> Path:
     root = (default_demo_dir() if demo_dir is None else demo_dir) / f"{challenge}_v{VERSION}"
     if root.is_dir():
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(root.parent)
     with FileLock(root.parent / f".{root.name}.lock"):
         if not root.is_dir():
             temporary = root.with_name(f".{root.name}.tmp")

@@ -101,6 +101,12 @@ class Data:
         return self.mask if self.val_mask is None else self.val_mask
 
     @property
+    def submission_folder(self) -> str:
+        """Under a run's folder, where the submission files of the split that is tested on go."""
+        of_test = self.test_split == "test" or self.test_path is not None
+        return "reconstructions" + ("" if of_test else f"_{self.test_split}")
+
+    @property
     def demo_folder(self) -> Path:
         """Where the demo data set is, or would be made."""
         from fastmri_clgnet.data.demo import default_demo_dir

@@ -55,20 +55,30 @@ class VolumeInfo(NamedTuple):
 def list_files(folder: Path) -> list[Path]:
     """All that is in a folder, sorted by name, since fastMRI opens all of it."""
     if not folder.is_dir():
+        beside = _splits(folder.parent)
+        hint = f"; there are {', '.join(beside)}: see --challenge" if beside else ""
         raise InputError(
             f"{folder}: no such folder; expected one of fastMRI's HDF5 files (in its layout "
             "DATA/singlecoil_train, singlecoil_val and singlecoil_test, or multicoil_train ...)"
+            + hint
         )
     paths = sorted(folder.iterdir())
     if not paths:
         raise InputError(f"{folder}: empty; expected fastMRI's HDF5 files")
-    if all(path.is_dir() for path in paths):
-        names = ", ".join(path.name for path in paths[:4])
+    within = _splits(folder)
+    if within or all(path.is_dir() for path in paths):
+        names = ", ".join(within or [path.name for path in paths[:4]])
         raise InputError(
             f"{folder}: expected fastMRI's HDF5 files, but there are the folders {names}; give one "
             "of them"
         )
     return paths
+
+
+def _splits(folder: Path) -> list[str]:
+    """The names of fastMRI's splits in a folder, such as singlecoil_val."""
+    found = folder.glob("*coil_*") if folder.is_dir() else ()
+    return sorted(path.name for path in found if path.is_dir())
 
 
 def look_at(paths: Sequence[Path], look: Callable[[h5py.File, Path], Result]) -> Iterator[Result]:

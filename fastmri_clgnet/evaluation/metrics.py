@@ -62,7 +62,8 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
         stored = get_dataset(file, key, path)
         if stored is None:
             keys = ", ".join(sorted(file)) or "nothing"
-            raise InputError(f"{path}: no '{key}' (the file holds: {keys})")
+            hint = "; is --challenge right?" if {*TARGET_KEYS.values()} & {*file} else ""
+            raise InputError(f"{path}: no '{key}' (the file holds: {keys}){hint}")
         images: npt.NDArray[np.float32] = stored[()]
     if images.ndim != 3 or 0 in images.shape:
         raise InputError(f"{path}: expected {key} (slices, height, width), got {images.shape}")

@@ -12,7 +12,7 @@ from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
-from fastmri_clgnet.files import atomic_path, plain_name
+from fastmri_clgnet.files import atomic_path, make_folder, plain_name
 
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
@@ -55,6 +55,7 @@ class Lightning2Mixin(_Host):
 
     # gives, by a file's name, what its submission file says of how it was made
     submission: Callable[[str], Mapping[str, Any]] | None = None
+    submission_folder = "reconstructions"  # under default_root_dir
     # Lightning 2 looks whether the class has these at all
     validation_step_end = None
     validation_epoch_end = None
@@ -114,11 +115,11 @@ class Lightning2Mixin(_Host):
         self._test_outputs.append(outputs)
 
     def on_test_epoch_end(self) -> None:
-        """Stack the slices; fastMRI writes `default_root_dir/reconstructions/*.h5`."""
+        """Stack the slices; fastMRI writes `default_root_dir/submission_folder/*.h5`."""
         super().on_test_epoch_end()
         outputs, self._test_outputs = self._test_outputs, []
-        folder = Path(self.trainer.default_root_dir) / "reconstructions"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(self.trainer.default_root_dir) / self.submission_folder
+        make_folder(folder)
         volumes: dict[str, dict[int, np.ndarray]] = {}
         for output in outputs:
             # several processes may have the same slice
@@ -145,6 +146,6 @@ class Lightning2Mixin(_Host):
             logger.experiment.add_image(name, image, global_step=self.global_step)
         if not loggers and self.trainer.is_global_zero:
             path = Path(self.trainer.default_root_dir) / "images" / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with atomic_path(path) as temporary:
                 save_image(image, temporary, format="png")

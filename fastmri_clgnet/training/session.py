@@ -24,7 +24,7 @@ from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.data.volume_batches import check_enough_volumes
 from fastmri_clgnet.data.volumes import check_one_size, check_split
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.files import atomic_path, make_folder, write_json
 from fastmri_clgnet.loading import start_from
 from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import (
@@ -259,7 +259,7 @@ class Session:
                     assert path is not None
                     self.module.load_state_dict(checked(path, self.module)["state_dict"])
                 self._test(data, path)
-        return self.root / "reconstructions"
+        return self.root / self.data.submission_folder
 
     def _use_demo(self) -> None:
         """Say that it is the demo data set, and make it where it is missing."""
@@ -344,9 +344,10 @@ class Session:
         if has_test:
             self._test(data, best, verbose=False)
         picture = self.root / "comparison.png"
+        submissions = self.root / self.data.submission_folder
         places = {
             "checkpoint": best or "(none)",
-            "reconstructions": self.root / "reconstructions" if has_test else "(no test split)",
+            "reconstructions": submissions if has_test else "(no test split)",
             "picture": picture,
             "TensorBoard logs": self.root / TENSORBOARD if log else "(off)",
             "configuration": self.root / "config.yaml",
@@ -365,6 +366,7 @@ class Session:
         precision = str(self.settings.get("precision") or "32-true")
         settings = describe(self.module, path, self.data.challenge, mask, precision)
         self.module.submission = partial(_of_volume, settings, self.data.folder("test"))
+        self.module.submission_folder = self.data.submission_folder
         self.evaluator.test(self.module, data, verbose=verbose)
 
 
@@ -423,7 +425,7 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
 
     Raises an `InputError` if another run holds it.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     if not first:
         yield
         return

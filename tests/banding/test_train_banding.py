@@ -110,7 +110,7 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     assert reconstruct.main([*made, "--output_path", "made"]) == 0
     for name in ("c.h5", "d.h5"):
         with (
-            h5py.File(Path("tested") / "reconstructions" / name) as one,
+            h5py.File(Path("tested") / "reconstructions_val" / name) as one,
             h5py.File(Path("made") / name) as other,
         ):
             np.testing.assert_allclose(

@@ -50,6 +50,16 @@ def test_wrong_challenge_split_and_folder(small_dataset: Path, tmp_path: Path) -
     assert challenge_of(small_dataset / "multicoil_test") == "multicoil"
 
 
+def test_the_folder_of_the_splits_is_not_a_split(small_dataset: Path, tmp_path: Path) -> None:
+    """Files may lie beside the splits, such as `convert`'s conversion.json."""
+    shutil.copytree(small_dataset / "singlecoil_val", tmp_path / "singlecoil_val")
+    (tmp_path / "conversion.json").touch()
+    with pytest.raises(InputError, match="there are the folders singlecoil_val; give one of them"):
+        list_files(tmp_path)
+    with pytest.raises(InputError, match="there are singlecoil_val: see --challenge"):
+        list_files(tmp_path / "multicoil_val")
+
+
 def test_good_data_passes(small_dataset: Path) -> None:
     for challenge in ("singlecoil", "multicoil"):
         found = check_split(small_dataset / f"{challenge}_val", challenge, masked=False)

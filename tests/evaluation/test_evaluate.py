@@ -18,6 +18,7 @@ import pytest
 from fastmri import evaluate as host
 
 from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluate import Evaluation, evaluate, folder_labels, main
 from fastmri_clgnet.evaluation.statistics import summarise
@@ -185,6 +186,18 @@ def test_bad_predictions_are_named() -> None:
     assert found.summaries.keys() == {"all", "AXT1", "AXT2"}
     assert found.summaries["all"].keys() == {"two"}
     assert found.differences == {"all": {}, "AXT1": {}, "AXT2": {}}
+
+
+@pytest.mark.usefixtures("folders")
+def test_the_wrong_challenge_is_no_empty_table() -> None:
+    one, other = TARGET_KEYS.values()
+    for path in Path("targets").iterdir():
+        with h5py.File(path, "r+") as file:
+            file.move(*((one, other) if one in file else (other, one)))
+    found = evaluated("one")
+    assert str(found) == "No volume could be evaluated."
+    assert len(found.failures) == 4
+    assert all(failure.endswith("; is --challenge right?") for failure in found.failures)
 
 
 ERRORS = {

@@ -52,7 +52,7 @@ def test_same_numbers_as_the_training_command(
     out = tmp_path / "b"
     assert main([*flags(small_run, val, out), *MASK, "--num_workers", "1"]) == 0
     for name in ("c.h5", "d.h5"):
-        expected = images(root / "reconstructions" / name)
+        expected = images(root / "reconstructions_val" / name)
         np.testing.assert_allclose(images(out / name), expected, rtol=1e-4, atol=1e-9)
     assert "2 volumes written" in capsys.readouterr().out
 
@@ -240,6 +240,7 @@ ERRORS = {
     "batch": (["--batch_size", "0"], "batch_size 0: expected 1 or more"),
     "checkpoint": (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
     "challenge": (["--challenge", "multicoil"], "e.h5: expected multicoil k-space"),
+    "a file": (["--output_path", "foreign/e.h5/out"], "foreign/e.h5: is a file, expected a folder"),
     "foreign": (["--output_path", "foreign"], "e.h5: was not written by this command"),
 }  # fmt: skip
 
