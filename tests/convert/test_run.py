@@ -138,6 +138,9 @@ def test_other_settings_and_other_volumes_are_refused(
     assert "holds files already; give another output folder" in capsys.readouterr().err
     assert main([str(source), str(source / "out"), *FLAGS]) == 1
     assert "lies in the source" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main([str(source), str(tmp_path / "file"), *FLAGS]) == 1
+    assert "file: is a file, expected a folder" in capsys.readouterr().err
     assert main([str(source / "nowhere"), str(tmp_path / "new"), *FLAGS]) == 1
     assert "no such file or folder" in capsys.readouterr().err
     assert main([str(source), str(tmp_path / "new"), "--from", "bart"]) == 1
