@@ -56,7 +56,6 @@ class Evaluation:
         from fastmri_clgnet.evaluation.metrics import METRICS
 
         names = list(self.volumes[0].values) if self.volumes else list(METRICS)
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])

@@ -59,7 +59,6 @@ def export(
     weights, arguments = (
         out.with_name(out.name + suffix) for suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX)
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     # safetensors refuses tensors that share memory
     state = {name: values.contiguous().clone() for name, values in stored.state.items()}
     if half:

@@ -16,7 +16,17 @@ _METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it on success, remove it on failure."""
+    """Give a temporary name beside `path`; rename it on success, remove it on failure.
+
+    The folder is made if it is missing.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written, since its folder cannot be made ({error.strerror}: "
+            f"{error.filename}); choose another folder"
+        ) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
@@ -29,9 +39,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, contents: Any) -> None:
-    """Write plain values and paths as JSON, indented, whole or not at all; its folder is made."""
+    """Write plain values and paths as JSON, indented, whole or not at all."""
     text = json.dumps(contents, indent=2, default=os.fspath) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -49,8 +49,7 @@ def _reason(error: Exception) -> str:
 
 
 def save_tensors(path: Path, contents: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a dictionary of tensors and plain values, whole or not at all."""
     # to memory first: writing to a full disk, torch says no more than that it failed
     buffer = io.BytesIO()
     torch.save(contents, buffer)

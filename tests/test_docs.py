@@ -173,8 +173,6 @@ def test_gradients_of_the_objective_are_compared(small_dataset: Path, tmp_path: 
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for split in ("train", "test"):
-        Path(f"DATA/singlecoil_{split}").mkdir(parents=True)
     rng = np.random.default_rng(0)
     kspace = rng.normal(size=(2, 640, 368, 2)).astype(np.float32).view(np.complex64)[..., 0]
     target = np.abs(rng.normal(size=(2, 320, 320))).astype(np.float32)

@@ -149,7 +149,6 @@ def report(
         shown,
         make_frames(shown.choices, shown.volumes, LIMIT_BYTES - _TEXT_BYTES),
     ).encode()
-    output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(output) as path:
         path.write_bytes(page)
     failures = [] if shown.evaluation is None else shown.evaluation.failures
@@ -229,6 +228,5 @@ def _save_figure(
                 f"--zoom {box.row} {box.column} {box.size}: not within the image of {height} x "
                 f"{width} pixels"
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
     title = f"{choice.file}, slice {choice.slice_index}"
     save_comparison(path, images, target, float(volume.target.max()), title, box)

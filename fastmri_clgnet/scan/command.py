@@ -95,7 +95,6 @@ def reconstruct_file(
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
         images = run(module, volume, device, batch_size, precision, bar.update)
     settings = describe(module, checkpoint, volume.challenge, mask, precision)
-    output.parent.mkdir(parents=True, exist_ok=True)
     name = name_of(module)
     label = type(module).__name__ if name is None else MODELS[name].label
     files = write_images(output, images, volume, label, settings)

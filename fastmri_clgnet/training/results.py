@@ -60,5 +60,4 @@ def middle_slice(methods: Methods) -> Slice:
 
 def save_validation_picture(path: Path, methods: Methods) -> None:
     """Save the middle slice of the first validation volume, reconstructed by each module."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     save_comparison(path, *middle_slice(methods))

@@ -93,3 +93,16 @@ def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> No
             write_fastmri_file(path, *arrays, **options)  # type: ignore[arg-type]
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_folder_is_made_or_the_reason_is_said(tmp_path: Path) -> None:
+    """The advice is not about disk space, which is not what is missing."""
+    kspace, target = small_volume("singlecoil", 0)
+    path = tmp_path / "DATA" / "singlecoil_train" / "a.h5"
+    write_fastmri_file(path, kspace, target)
+    assert len(SliceDataset(path.parent, "singlecoil")) == 3
+    (tmp_path / "file").touch()
+    for name, reason in (("file/b.h5", "File exists"), ("file/folder/b.h5", "Not a directory")):
+        with pytest.raises(InputError, match=f"its folder cannot be made .{reason}") as raised:
+            write_fastmri_file(tmp_path / name, kspace, target)
+        assert "space" not in str(raised.value)
