@@ -33,7 +33,7 @@ class Evaluation:
     failures: list[str]  # what could not be evaluated, one text for each file
 
     def __str__(self) -> str:
-        from fastmri_clgnet.evaluation.statistics import summary_cells
+        from fastmri_clgnet.evaluation.statistics import caution, summary_cells
 
         parts = [
             f"Mean over volumes [{self.settings['confidence']:.0%} confidence interval, bootstrap "
@@ -43,6 +43,8 @@ class Evaluation:
         if len(self.methods) > 1:
             parts.append(f"Paired differences: method - {self.methods[0]}")
             parts.append(format_table(summary_cells(self.differences, sign="+"), n_left=2))
+        if (text := caution(self.summaries, self.differences)) is not None:
+            parts.append(text)
         return "\n\n".join(parts)
 
     def save_json(self, path: Path) -> None:
