@@ -27,6 +27,7 @@ from fastmri_clgnet.data.volumes import (
 )
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
+from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
 
 # of fastMRI's layout, and whether their volumes are undersampled
@@ -117,18 +118,20 @@ def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
 
 
 def check(
-    data: Path | str, challenge: Challenge | None = None, *, num_workers: int = 4
+    data: Path | str, challenge: Challenge | None = None, *, num_workers: int = DEFAULT_WORKERS
 ) -> Findings:
     """Check a data set in fastMRI's format, file by file.
 
     Finds what fastMRI's data set and transforms would stumble on, and whether k-space, mask, header
     and target fit together. The command exits with status 1 if anything is wrong; warnings do not
-    affect the status.
+    affect the status. A script that uses more than one worker needs the guard
+    `if __name__ == "__main__":`.
 
     Args:
         data: Folder that holds singlecoil_train and so on, or one of these.
         challenge: Which kind of data to check. None checks all that there is.
-        num_workers: Processes; each holds one slice in memory.
+        num_workers: Processes; each holds one slice in memory. By default 4, or the number of
+            usable cores, if that is smaller.
 
     Returns:
         What was found.
@@ -136,8 +139,6 @@ def check(
     Raises:
         InputError: If there is no split, or a process died.
     """
-    from fastmri_clgnet.parallel import map_files
-
     challenges = list(TARGET_KEYS) if challenge is None else [challenge]
     names = [f"{challenge}_{split}" for challenge in challenges for split in SPLITS]
     data = Path(data)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastmri_clgnet.cli import run, show
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, make_folder, write_json
+from fastmri_clgnet.files import atomic_path, write_json
 from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Evaluation:
     failures: list[str]  # what could not be evaluated, one text for each file
 
     def __str__(self) -> str:
-        from fastmri_clgnet.evaluation.statistics import summary_cells
+        from fastmri_clgnet.evaluation.statistics import caution, summary_cells
 
         if not self.volumes:
             return "No volume could be evaluated."
@@ -45,6 +45,8 @@ class Evaluation:
         if len(self.methods) > 1:
             parts.append(f"Paired differences: method - {self.methods[0]}")
             parts.append(format_table(summary_cells(self.differences, sign="+"), n_left=2))
+        if (text := caution(self.summaries, self.differences)) is not None:
+            parts.append(text)
         return "\n\n".join(parts)
 
     def save_json(self, path: Path) -> None:
@@ -58,7 +60,6 @@ class Evaluation:
         from fastmri_clgnet.evaluation.metrics import METRICS
 
         names = list(self.volumes[0].values) if self.volumes else list(METRICS)
-        make_folder(path.parent)
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, make_folder, write_json
+from fastmri_clgnet.files import atomic_path, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,6 @@ def export(
     weights, arguments = (
         out.with_name(out.name + suffix) for suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX)
     )
-    make_folder(out.parent)
     # safetensors refuses tensors that share memory
     state = {name: values.contiguous().clone() for name, values in stored.state.items()}
     if half:

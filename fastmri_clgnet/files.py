@@ -16,7 +16,11 @@ _METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it on success, remove it on failure."""
+    """Give a temporary name beside `path`; rename it on success, remove it on failure.
+
+    The folder is made if it is missing.
+    """
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
@@ -28,20 +32,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def make_folder(path: Path) -> Path:
+def make_folder(path: Path) -> None:
     """Make a folder, and those above it, unless it is there; refuse where a file is in the way."""
-    for place in (path, *path.parents):
-        if place.exists() and not place.is_dir():
-            raise InputError(f"{place}: is a file, expected a folder; move it, or give another one")
-    with writing(path):
+    try:
         path.mkdir(parents=True, exist_ok=True)
-    return path
+    except OSError as error:
+        for place in (path, *path.parents):
+            if place.is_file():
+                raise InputError(
+                    f"{place}: is a file, expected a folder; move it, or give another one"
+                ) from error
+        raise InputError(
+            f"{path}: cannot be made ({error.strerror}); choose another folder"
+        ) from error
 
 
 def write_json(path: Path, contents: Any) -> None:
-    """Write plain values and paths as JSON, indented, whole or not at all; its folder is made."""
+    """Write plain values and paths as JSON, indented, whole or not at all."""
     text = json.dumps(contents, indent=2, default=os.fspath) + "\n"
-    make_folder(path.parent)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

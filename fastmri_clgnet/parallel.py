@@ -22,6 +22,16 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use, as torch's DataLoader counts them to warn of more."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+DEFAULT_WORKERS = min(4, usable_cores())  # fastMRI's number, where there are so many cores
+
+
 def map_files(
     function: Callable[[Job], Result], jobs: Sequence[Job], num_workers: int, label: str
 ) -> list[Result]:

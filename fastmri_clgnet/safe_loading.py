@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, make_folder
+from fastmri_clgnet.files import atomic_path
 
 _REFUSAL = "WeightsUnpickler error: "  # the line of torch's message that says what was found
 
@@ -49,8 +49,7 @@ def _reason(error: Exception) -> str:
 
 
 def save_tensors(path: Path, contents: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values, whole or not at all; its folder is made."""
-    make_folder(path.parent)
+    """Write a dictionary of tensors and plain values, whole or not at all."""
     # to memory first: writing to a full disk, torch says no more than that it failed
     buffer = io.BytesIO()
     torch.save(contents, buffer)

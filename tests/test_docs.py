@@ -26,6 +26,7 @@ from banding.train_banding import build_parser as banding_parser
 from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import BANDING, COMMANDS
 from fastmri_clgnet.__main__ import main as console_script
+from fastmri_clgnet.data.demo import VERSION, default_demo_dir
 from fastmri_clgnet.weights import shipped
 from tests.test_readme import PAGES, README, ROOT, TEXT, python_block
 
@@ -114,6 +115,22 @@ def test_readme_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert Path("brain.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/how-to/own-data.md"])
+def test_no_picture_is_in_the_way_of_another(name: str) -> None:
+    """The command refuses to replace what another line of the page wrote in the same folder."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    written = re.findall(r"(?:--output |^show\(.*)\b(\w+\.png)", text, re.M)
+    assert len(written) >= 2
+    assert len(set(written)) == len(written)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the path that is said is Linux's")
+def test_demo_data_is_where_the_documentation_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    folder = (default_demo_dir() / f"singlecoil_v{VERSION}").relative_to(Path.home())
+    assert set(re.findall(r"`(~/\.cache/[^`]+)`", TEXT)) == {f"~/{folder}"}
+
+
 PACKAGES = ["banding", "fastmri_clgnet"] + [
     module.name
     for module in pkgutil.walk_packages(fastmri_clgnet.__path__, "fastmri_clgnet.")
@@ -173,8 +190,6 @@ def test_gradients_of_the_objective_are_compared(small_dataset: Path, tmp_path: 
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for split in ("train", "test"):
-        Path(f"DATA/singlecoil_{split}").mkdir(parents=True)
     rng = np.random.default_rng(0)
     kspace = rng.normal(size=(2, 640, 368, 2)).astype(np.float32).view(np.complex64)[..., 0]
     target = np.abs(rng.normal(size=(2, 320, 320))).astype(np.float32)

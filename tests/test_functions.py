@@ -15,6 +15,9 @@ def test_every_step_of_a_study_from_python(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_small_dataset(Path("DATA"), "singlecoil")
+    # such a process would run the script that the block is pasted into, which has no guard, again
+    for name in ("SpawnProcess", "ForkServerProcess"):
+        monkeypatch.setattr(f"multiprocessing.context.{name}._Popen", None)
     names: dict[str, object] = {}
     exec(python_block("functions"), names)
     assert Path("run/checkpoints/best.ckpt").is_file()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from fastmri_clgnet.convert.volume import Reader
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
-from fastmri_clgnet.parallel import map_files
+from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def convert(
     mask: Mask = Mask(),
     acquisition: str | None = None,
     seed: int = 42,
-    num_workers: int = min(4, os.cpu_count() or 1),
+    num_workers: int = DEFAULT_WORKERS,
 ) -> Conversion:
     """Convert other data into fastMRI's format: OUT/singlecoil_train and so on, or multicoil.
 
@@ -104,7 +103,8 @@ def convert(
         acquisition: Name of the sequence, such as AXT2; by default what the files say, or
             'unknown'.
         seed: Of splits, and of what is simulated.
-        num_workers: Processes; each holds one volume in memory.
+        num_workers: Processes; each holds one volume in memory. By default 4, or the number of
+            usable cores, if that is smaller.
 
     Returns:
         What is in the output folder now, and what is wrong with the files that could not be

@@ -63,7 +63,6 @@ def _convert(job: Job) -> Done:
     path = job.out / f"{volume.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name
-    make_folder(partial.parent)
     try:
         _write(partial, volume, job)
     except InputError as error:

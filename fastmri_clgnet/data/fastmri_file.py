@@ -34,7 +34,7 @@ def write_fastmri_file(
     `acceleration` and `num_low_frequency` with a mask.
 
     Args:
-        path: The HDF5 file; an existing one is replaced.
+        path: The HDF5 file; an existing one is replaced, and a missing folder is made.
         kspace: Centred k-space, (slices, rows, columns) for single-coil or (slices, coils, rows,
             columns) for multicoil data, complex64; rows are the readout. Its image is that of
             `fastmri.ifft2c`: orthonormal, and with origins of k-space and image in the middle.
@@ -60,7 +60,8 @@ def write_fastmri_file(
         ['ismrmrd_header', 'kspace', 'reconstruction_esc']
 
     Raises:
-        InputError: If the arrays do not fit together, or are not finite.
+        InputError: If the arrays do not fit together, or are not finite, or if the file cannot be
+            written.
     """
     path = Path(path)
     kspace = checked_kspace(path, kspace)

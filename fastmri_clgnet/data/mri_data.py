@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.parallel import DEFAULT_WORKERS
 
 if TYPE_CHECKING:
     from fastmri_clgnet.data.augmentation import Change
@@ -29,7 +30,8 @@ class Data:
         val_mask: Masks of validation and of the test split "val", drawn by file name. None takes
             the same kind as in training.
         batch_size: Slices in a batch.
-        num_workers: Processes that load data; 0 loads in this one.
+        num_workers: Processes that load data; 0 loads in this one. By default 4 (fastMRI's), or the
+            number of usable cores, if that is smaller.
         augment: Whether training slices are mirrored, transposed, turned by up to 10 degrees, and
             changed in contrast, phase and noise, anew in each epoch.
         train_size: Train on the central columns and rows of k-space only, so many of each, that is
@@ -61,7 +63,7 @@ class Data:
     mask: Mask = Mask()
     val_mask: Mask | None = None
     batch_size: int = 10
-    num_workers: int = 4
+    num_workers: int = DEFAULT_WORKERS
     augment: bool = False
     train_size: int | None = None
     demo_dir: Path | str | None = None

@@ -13,6 +13,7 @@ from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
 from fastmri_clgnet.tables import format_value
 
 ALL = "all"  # the group of all acquisitions
+FEW = 5  # volumes; a bootstrap of fewer has hardly any different means to draw from
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,17 @@ def summarise_methods(
         return found
 
     return summaries(volumes), summaries(differences)
+
+
+def caution(*summaries: Summaries) -> str | None:
+    """A sentence about intervals over few volumes, if there are any."""
+    groups = [group for each in summaries for group in each.values()]
+    every = [one for group in groups for values in group.values() for one in values.values()]
+    if any(one.low is not None and one.n < FEW for one in every):
+        return (
+            f"An interval over fewer than {FEW} volumes says hardly anything about other volumes."
+        )
+    return None
 
 
 def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:

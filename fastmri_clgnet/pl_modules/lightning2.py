@@ -146,6 +146,5 @@ class Lightning2Mixin(_Host):
             logger.experiment.add_image(name, image, global_step=self.global_step)
         if not loggers and self.trainer.is_global_zero:
             path = Path(self.trainer.default_root_dir) / "images" / f"{name}.png"
-            make_folder(path.parent)
             with atomic_path(path) as temporary:
                 save_image(image, temporary, format="png")

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, make_folder
+from fastmri_clgnet.files import atomic_path
 
 if TYPE_CHECKING:
     from fastmri_clgnet.evaluate import Evaluation
@@ -149,7 +149,6 @@ def report(
         shown,
         make_frames(shown.choices, shown.volumes, LIMIT_BYTES - _TEXT_BYTES),
     ).encode()
-    make_folder(output.parent)
     with atomic_path(output) as path:
         path.write_bytes(page)
     failures = [] if shown.evaluation is None else shown.evaluation.failures
@@ -229,6 +228,5 @@ def _save_figure(
                 f"--zoom {box.row} {box.column} {box.size}: not within the image of {height} x "
                 f"{width} pixels"
             )
-    make_folder(path.parent)
     title = f"{choice.file}, slice {choice.slice_index}"
     save_comparison(path, images, target, float(volume.target.max()), title, box)

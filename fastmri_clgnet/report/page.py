@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 import fastmri_clgnet
 from fastmri_clgnet.evaluate import Evaluation
-from fastmri_clgnet.evaluation.statistics import summary_cells
+from fastmri_clgnet.evaluation.statistics import caution, summary_cells
 from fastmri_clgnet.report.build import Shown
 from fastmri_clgnet.report.slices import Frames, colour_bar, data_address
 from fastmri_clgnet.report.sources import Source
@@ -80,12 +80,14 @@ def render(
         if source.settings
     }
     commands = [source.command(target_path) for source in sources]
+    evaluation = shown.evaluation
     return environment.from_string(_asset("template.html")).render(
         title=title,
         notes=shown.notes,
-        data_set=_data_set(sources, target_path, shown.evaluation),
-        tables=_tables(sources, shown.evaluation),
-        metrics=[] if shown.evaluation is None else shown.evaluation.volumes,
+        data_set=_data_set(sources, target_path, evaluation),
+        tables=_tables(sources, evaluation),
+        caution=evaluation and caution(evaluation.summaries, evaluation.differences),
+        metrics=[] if evaluation is None else evaluation.volumes,
         first=sources[0].label,
         choices=shown.choices,
         volumes=shown.volumes,

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 from fastmri_clgnet.reconstruct import Precision, describe, load_module
 from fastmri_clgnet.scan.example_data import example_slice
@@ -96,7 +95,6 @@ def reconstruct_file(
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
         images = run(module, volume, device, batch_size, precision, bar.update)
     settings = describe(module, checkpoint, volume.challenge, mask, precision)
-    make_folder(output.parent)
     name = name_of(module)
     label = type(module).__name__ if name is None else MODELS[name].label
     files = write_images(output, images, volume, label, settings)

@@ -12,7 +12,6 @@ from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
 
 from fastmri_clgnet.figures import save_comparison
-from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.tables import format_table, make_cells
 
 Methods = Mapping[str, tuple[MriModule, FastMriDataModule]]  # by what tables call them
@@ -61,5 +60,4 @@ def middle_slice(methods: Methods) -> Slice:
 
 def save_validation_picture(path: Path, methods: Methods) -> None:
     """Save the middle slice of the first validation volume, reconstructed by each module."""
-    make_folder(path.parent)
     save_comparison(path, *middle_slice(methods))

@@ -93,3 +93,17 @@ def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> No
             write_fastmri_file(path, *arrays, **options)  # type: ignore[arg-type]
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_folder_is_made_or_the_reason_is_said(tmp_path: Path) -> None:
+    """Neither error says that the disk is full."""
+    kspace, target = small_volume("singlecoil", 0)
+    path = tmp_path / "DATA" / "singlecoil_train" / "a.h5"
+    write_fastmri_file(path, kspace, target)
+    assert len(SliceDataset(path.parent, "singlecoil")) == 3
+    (tmp_path / "file").touch()
+    for name in ("file/b.h5", "file/folder/b.h5"):
+        with pytest.raises(InputError, match="/file: is a file, expected a folder"):
+            write_fastmri_file(tmp_path / name, kspace, target)
+    with pytest.raises(InputError, match=r"/dev/null: cannot be made .* choose another folder"):
+        write_fastmri_file("/dev/null/b.h5", kspace, target)

@@ -21,7 +21,8 @@ from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluate import Evaluation, evaluate, folder_labels, main
-from fastmri_clgnet.evaluation.statistics import summarise
+from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
+from fastmri_clgnet.evaluation.statistics import Summary, caution, summarise
 from tests.helpers import small_volume
 
 ACQUISITIONS = {"a.h5": "AXT1", "b.h5": "AXT2", "c.h5": "AXT2", "d.h5": "AXT2"}
@@ -259,6 +260,22 @@ def test_interval_is_that_of_a_normal_mean() -> None:
     assert summarise(list(values), *bootstrap) == summary
     constant = summarise([1.0, 1.0, 1.0], *bootstrap)
     assert (constant.low, constant.high) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(("n", "few"), [(1, False), (2, True), (4, True), (5, False)])
+def test_intervals_over_few_volumes_come_with_a_caution(n: int, few: bool) -> None:
+    """In any group; of one volume there is no interval."""
+    of_few = summarise([float(value) for value in range(n)], 0.95, 100, 0)
+    of_many = Summary(1.0, 1.0, 0.5, 1.5, 9)
+    summaries = {
+        "all": {"one": dict.fromkeys(METRICS, of_many)},
+        "AXT2": {"one": dict.fromkeys(METRICS, of_few)},
+    }
+    settings = {"confidence": 0.95, "resamples": 100}
+    volume = VolumeMetrics("one", "a.h5", "AXT2", {}, [])
+    printed = str(Evaluation(settings, ["one"], [volume], summaries, {}, []))
+    for text in (caution(summaries) or "", printed):
+        assert ("fewer than 5 volumes" in text) == few
 
 
 def test_labels_tell_folders_apart(tmp_path: Path) -> None:

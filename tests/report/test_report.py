@@ -78,6 +78,7 @@ def test_report_of_a_run_in_an_empty_folder(
     logged = json.loads((run / "metrics.json").read_text())
     for method in ("zero-filled", "CLGNet"):
         assert f"{logged[method]['ssim']:.4f} [" in page.text
+    assert "An interval over fewer than 5 volumes says hardly anything" in page.text
     # the second report makes nothing again
     made = run / "validation_reconstructions" / "c.h5"
     time = made.stat().st_mtime_ns

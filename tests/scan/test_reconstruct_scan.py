@@ -324,10 +324,9 @@ def test_a_scan_is_not_overwritten_by_its_output(
 
 
 def test_the_documentations_lines(
-    checkpoint: Path, twix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    twix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copy(checkpoint, "best.ckpt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutOfDomain)
         exec(python_block("scan"), {})
