@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import builtins
 import dataclasses
+import difflib
 import functools
 import importlib
 import inspect
@@ -67,6 +68,7 @@ def run(
                     + [f"--{flag} NAME --help shows the flags of one"]
                 ).replace("%", "%%"),
             )
+        parser.choice_with = functools.partial(_choice_with, choices)
         result_name = next(iter(inspect.signature(then).parameters))
         parser.switches |= add_flags(parser, function, positional, skip={*choices, rest})
         for dataclass in picked.values():
@@ -95,11 +97,19 @@ def show(result: object) -> int:
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's parser with --config and --debug, whose words are `normalised`."""
+    """jsonargparse's parser, whose words are `normalised` and whose errors are one line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # an abbreviation is a misspelt flag, as by default in jsonargparse 5
+        super().__init__(*args, allow_abbrev=False, **kwargs)
         self.switches = {"debug"}  # names of flags that are true or false
+        # which choice has a flag that this parser lacks, such as "--model unet"; "" if none has
+        self.choice_with: Callable[[str], str] = lambda name: ""
+
+    def flags(self) -> set[str]:
+        """The flags as they are typed."""
+        options = {option for action in self._actions for option in action.option_strings}
+        return options | {f"--no_{name}" for name in self.switches}
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *more: Any, **options: Any
@@ -109,13 +119,38 @@ class Parser(ArgumentParser):
         return super().parse_args(normalised(given, self.switches), *more, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong with a flag's value in one line, without Python's types."""
+        """Say in one line which flag is wrong, without Python's types; exit with status 2."""
+        flags, message = self.flags(), message.removeprefix("Validation failed: ")
         key, value = re.match(r'Parser key "(\w+)"', message), re.search(r" value: (.*)\Z", message)
         expected = re.findall(r"Expected an? (?:<class '|typing\.Literal\[)([^>\]]+)", message)
-        if key and value and expected:
-            names = " or ".join(one.replace("'", "") for one in expected if one != "NoneType'")
-            message = f"--{key[1]} {value[1]}: expected {names}"
-        super().error(message, ex)
+        # their second forms are of a flag in a file, and of earlier versions of jsonargparse
+        missing = re.search(r'arguments are required: (.*)|\AKey "(\w+)" is required', message)
+        unknown = re.match(
+            r"[Uu]nrecognized arguments: (.*)|(?:Option|Key) '(\w+)' is not", message
+        )
+        if key:
+            flag = _flag(key[1], flags)
+            message = message.replace(key[0], flag, 1)
+            if value and expected:
+                names = " or ".join(one.replace("'", "") for one in expected if one != "NoneType'")
+                message = f"{flag} {value[1]}: expected {names}"
+        elif missing:
+            keys = (missing[1] or missing[2]).split(", ")
+            message = f"missing {', '.join(_flag(each, flags) for each in keys)}"
+        elif unknown:
+            message = self._unknown(unknown[1] or f"--{unknown[2]}", flags)
+        self.exit(2, f"error: {words(message.removeprefix('argument ').split())}; see --help\n")
+
+    def _unknown(self, given: str, flags: Collection[str]) -> str:
+        """What to say of words that the parser does not know."""
+        flag = re.search(r"(?:\A| )(--\w+)", given)
+        if flag is None:
+            return f"unexpected {given}"
+        choice = self.choice_with(flag[1].removeprefix("--"))
+        if choice:
+            return f"{flag[1]}: a flag of {choice} only"
+        near = difflib.get_close_matches(flag[1], flags, 1)
+        return f"{flag[1]}: no such flag" + "".join(f" (did you mean {one}?)" for one in near)
 
 
 def make_parser(prog: str, description: str | Callable[..., Any], *, config: bool = True) -> Parser:
@@ -240,6 +275,20 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
         settings = read_yaml(args.config, "a YAML file of flags")
     value = settings.get(flag) if args.value is None else args.value
     return None if value is None else str(value)
+
+
+def _choice_with(choices: Mapping[str, tuple[str, Choices]], name: str) -> str:
+    """The flag and its choices that have a flag of that name, as on a command line."""
+    for flag, classes in choices.values():
+        fitting = [choice for choice, each in classes.items() if name in _parameters(each)]
+        if fitting:
+            return f"--{flag} {', '.join(fitting)}"
+    return ""
+
+
+def _flag(name: str, flags: Collection[str]) -> str:
+    """A name with the dashes of a flag, unless it is a positional one's."""
+    return f"--{name}" if f"--{name}" in flags else name
 
 
 def read_yaml(path: Path, expected: str) -> dict[str, Any]:

@@ -32,12 +32,19 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
         pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError,
         AttributeError, MemoryError, OverflowError,
     ) as error:  # fmt: skip
-        raise InputError(
-            f"{path}: cannot be loaded safely ({_reason(error)}); expected {expected}"
-        ) from error
+        reason = f"cannot be loaded safely ({_reason(error)})"
+        if not isinstance(error, OSError) and not _is_saved(path):
+            reason = "not a checkpoint: neither torch.save nor Lightning wrote this file"
+        raise InputError(f"{path}: {reason}; expected {expected}") from error
     if not isinstance(contents, dict):
         raise InputError(f"{path}: holds a {type(contents).__name__}; expected {expected}")
     return contents
+
+
+def _is_saved(path: Path) -> bool:
+    """Whether a file begins as those of `torch.save` do, now (a zip archive) or before 2020."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"PK\x03\x04", b"\x80\x02"))
 
 
 def _reason(error: Exception) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ import yaml
 from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import COMMANDS
 from fastmri_clgnet.benchmark.__main__ import BENCHMARKS
+from fastmri_clgnet.benchmark.__main__ import main as benchmark
 from fastmri_clgnet.convert.__main__ import READERS
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
@@ -281,13 +283,50 @@ def test_values_of_other_types_are_one_line(capsys: pytest.CaptureFixture[str]) 
     """With the choices, and without Python's names of types."""
     for flags, message in (
         (["--val_mask_type", "foo"], "--val_mask_type foo: expected random, equispaced, "),
-        (["--accelerations", "foo"], "--accelerations foo: expected int\n"),
-        (["--count", "foo"], "--count foo: expected int\n"),
+        (["--accelerations", "foo"], "--accelerations foo: expected int;"),
+        (["--count", "foo"], "--count foo: expected int;"),
     ):
         with pytest.raises(SystemExit):
             cli.run(measure, ["out", "in", *flags], ("paths", "out"))
-        error = capsys.readouterr().err.partition("error: ")[2]
-        assert error.startswith(message) and error.count("\n") == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {message}") and error.count("\n") == 1
+
+
+READ = partial(
+    cli.run, read, positional=["out"], choices={"reader": ("from", {"left": Left, "right": Right})}
+)
+MEASURE = partial(cli.run, measure, positional=["paths", "out"])
+WRONG_USAGE: dict[str, tuple[Callable[[Sequence[str]], int], str, str]] = {
+    "misspelt": (MEASURE, "a b --cuont 3 4", "--cuont: no such flag (did you mean --count?)"),
+    "dashes": (MEASURE, "a b --val-mask-typ=x", "no such flag (did you mean --val_mask_type?)"),
+    "negated": (MEASURE, "a b --no-zerofilled", "no such flag (did you mean --no_zero_filled?)"),
+    "abbreviated": (MEASURE, "a b --cou 3", "--cou: no such flag (did you mean --count?)"),
+    "like no flag": (MEASURE, "a b --xyz 3", "--xyz: no such flag"),
+    "in a file": (MEASURE, "a b --config flags.yaml", "--cuont: no such flag (did you mean"),
+    "value of no flag": (MEASURE, "a b --overwrite true --image i j k", "unexpected j k"),
+    "no value": (MEASURE, "a b --count", "--count: expected one argument"),
+    "no file of flags": (MEASURE, "a b --config no.yaml", "--config: "),
+    "nothing": (MEASURE, "", "missing paths, out"),
+    "missing flag": (READ, "o --from right", "missing --height"),
+    "wrong choice": (READ, "o --from up", "--from: invalid choice: 'up' (choose from "),
+    "of another choice": (READ, "o --from right --depth 1", "--depth: a flag of --from left only"),
+    "no benchmark": (benchmark, "table3", "benchmark: invalid choice: 'table3'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_USAGE)
+def test_wrong_usage_is_one_line_that_names_the_flag(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("flags.yaml").write_text("cuont: 3\n")
+    command, words, message = WRONG_USAGE[name]
+    with pytest.raises(SystemExit) as raised:
+        command(words.split())
+    assert raised.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error
+    assert error.endswith("; see --help\n") and error.count("\n") == 1
 
 
 CALLED = (

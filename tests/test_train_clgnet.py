@@ -185,11 +185,11 @@ ERRORS = {
     "nothing to test": (["--mode", "test"], "best.ckpt: no such checkpoint; train first"),
     "test none": (["--mode", "test", "--ckpt_path", "none"], "--mode test needs a checkpoint"),
     "bomb": (["--ckpt_path", "bomb.ckpt"], "bomb.ckpt: cannot be loaded safely"),
-    "noise": (["--ckpt_path", "noise.ckpt"], "noise.ckpt: cannot be loaded safely"),
+    "noise": (["--ckpt_path", "noise.ckpt"], "noise.ckpt: not a checkpoint"),
     "no state": (["--ckpt_path", "other.ckpt"], "other.ckpt: holds no 'state_dict'"),
     "other model": (["--ckpt_path", "unet.ckpt"], "unet.ckpt: of another model"),
     "two sources": (["--demo_dir", "demo"], "--data_path and --demo_dir contradict"),
-    "accelerator": (["--accelerator", "gpu"], "gpu"),
+    "accelerator": (["--accelerator", "gpu"], "no GPU was found; omit --accelerator"),
     "precision": (["--precision", "bf16-true"], "use 16-mixed or bf16-mixed"),
     "a file": (["--default_root_dir", "noise.ckpt"], "noise.ckpt: is a file, expected a folder"),
     "no validation": (["--limit_val_batches", "0"], "chosen by the validation"),
@@ -210,6 +210,24 @@ def test_bad_input_is_one_error_and_nothing_is_written(
     assert message in errors[0]
     assert not Path("exploded").exists()
     assert not Path("clgnet/singlecoil/checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--alpha", "0"], "--alpha: a flag of --model clgnet only"),
+        (["--num-pool-layers=2"], "--num_pool_layers: a flag of --model unet only"),
+        (["--wavelet", "haar"], "--wavelet: a flag of --model clgnet, clgnet_dc, clgvarnet only"),
+        (["--num_cascade", "2"], "--num_cascade: no such flag (did you mean --num_cascades?)"),
+    ],
+)
+def test_a_flag_of_another_model_names_that_model(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["--model", "varnet", *flags])
+    assert raised.value.code == 2
+    assert capsys.readouterr().err == f"error: {message}; see --help\n"
 
 
 @pytest.mark.usefixtures("run_dir")

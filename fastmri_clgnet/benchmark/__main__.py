@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines = [
         f"  {name:10}{(each.__doc__ or '').splitlines()[0]}" for name, each in BENCHMARKS.items()
     ]
-    parser = argparse.ArgumentParser(
+    parser = cli.Parser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="\n".join(["Measure CLGNet:\n", *lines]),

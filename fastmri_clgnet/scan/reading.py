@@ -143,7 +143,10 @@ def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if path.suffix in (".cfl", ".hdr", "") and cfl.is_file() and cfl.with_suffix(".hdr").is_file():
         return cfl, Bart(), "BART"
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(
+            f"{path}: no such file; give the file of a scan, or the word example for the slice "
+            "that comes with the package (in Python example_slice())"
+        )
     with path.open("rb") as file:
         beginning = file.read(352)
     if not beginning:

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import yaml
 from fastmri.pl_modules import MriModule
 from filelock import FileLock, Timeout
+from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -58,6 +59,11 @@ _OWN_TRAINER = {
     "callbacks", "default_root_dir", "enable_checkpointing", "logger", "plugins",
     "use_distributed_sampler",
 }  # fmt: skip
+_GPUS = {
+    "gpu": (CUDAAccelerator, MPSAccelerator),
+    "cuda": (CUDAAccelerator,),
+    "mps": (MPSAccelerator,),
+}
 # Lightning's remarks that a user can do nothing about
 _QUIET = (
     ".*does not have many workers.*",
@@ -125,6 +131,13 @@ class Session:
             raise InputError(
                 f"--precision {settings['precision']}: MR images of 1e-5 and Fourier transforms "
                 "need float32; use 16-mixed or bf16-mixed"
+            )
+        accelerator = str(settings.get("accelerator"))
+        gpus = _GPUS.get(accelerator)
+        if gpus is not None and not any(gpu.is_available() for gpu in gpus):
+            raise InputError(
+                f"--accelerator {accelerator}: no GPU was found; omit --accelerator (auto takes "
+                "a GPU where there is one), or give cpu"
             )
         bars = [] if settings.get("enable_progress_bar") is False else [_ProgressBar()]
         if callbacks is None:

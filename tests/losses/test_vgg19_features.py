@@ -71,7 +71,7 @@ def test_errors(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(InputError, match=r"nowhere.pt: no such file"):
         VGG19Features((1,), tmp_path / "nowhere.pt")
     (tmp_path / "noise.pt").write_bytes(b"noise")
-    with pytest.raises(InputError, match=r"noise.pt: cannot be loaded safely"):
+    with pytest.raises(InputError, match=r"noise.pt: not a checkpoint"):
         VGG19Features((1,), tmp_path / "noise.pt")
     torch.save({"0.weight": torch.zeros(3), "0.bias": torch.zeros(64)}, tmp_path / "shape.pt")
     with pytest.raises(InputError, match=r"0.weight has shape \(3,\)"):

@@ -136,6 +136,16 @@ def test_the_reason_is_no_advice_to_load_it_unsafely(good: dict[str, Any]) -> No
     assert "weights_only" not in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["# notes", "notes", '{"a": 1}', "alpha: 0", "cnotes", ""])
+def test_a_text_is_said_to_be_no_checkpoint(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_tensors(path, "a checkpoint")
+    reason = "not a checkpoint: neither torch.save nor Lightning wrote this file"
+    assert str(error.value) == f"{path}: {reason}; expected a checkpoint"
+
+
 def test_exported_weights_that_do_not_fit(
     good: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
