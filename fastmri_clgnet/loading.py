@@ -45,13 +45,18 @@ class StoredModel(NamedTuple):
 
     def __str__(self) -> str:
         """The file, and what is said of the training."""
+        trained = f", trained on: {self.training}" if self.training else ""
+        return f"{self.path} ({self.model}{trained})"
+
+    @property
+    def training(self) -> str:
+        """What is said of the training, such as "singlecoil, AXT2, 4x, simulated k-space"."""
         said = self.trained_on
         parts = [said["challenge"]] if "challenge" in said else []
         parts += [words(said["acquisitions"])] if "acquisitions" in said else []
         parts += [f"{words(said['accelerations'])}x"] if "accelerations" in said else []
-        parts += ["simulated"] if said.get("simulated") else []
-        trained = f", trained on: {', '.join(parts)}" if parts else ""
-        return f"{self.path} ({self.model}{trained})"
+        parts += ["simulated k-space"] if said.get("simulated") else []
+        return ", ".join(parts)
 
 
 def load(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastmri_clgnet import cli
-from fastmri_clgnet.errors import words
 from fastmri_clgnet.weights import shipped
 
 if TYPE_CHECKING:
@@ -38,11 +37,9 @@ def weights() -> Weights:
 
 def _block(name: str, stored: StoredModel) -> str:
     n_parameters = sum(values.numel() for values in stored.state.values())
-    said = stored.trained_on
     lines = {
         "model": f"{stored.model}, {n_parameters:,} parameters",
-        "trained on": f"{said['challenge']} {words(said['acquisitions'])}, "
-        f"{words(said['accelerations'])}x{', simulated k-space' if said['simulated'] else ''}",
+        "trained on": stored.training,
         "model card": str(stored.path.with_suffix(".md")),
         "SHA-256": hashlib.sha256(stored.path.read_bytes()).hexdigest(),
     }
