@@ -80,7 +80,7 @@ def test_a_file_of_that_name_comes_first(
 def test_listed(named: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert top(["weights"]) == 0
     printed = capsys.readouterr().out
-    for text in ("tiny\n", "clgnet, 3,745 parameters", "singlecoil AXT2, 4x", "tiny.md"):
+    for text in ("tiny\n", "clgnet, 3,745 parameters", "singlecoil, AXT2, 4x", "tiny.md"):
         assert text in printed
     with pytest.raises(InputError, match=r"other: no such weights; .*, or one of tiny "):
         load("other")
