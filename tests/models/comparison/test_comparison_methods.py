@@ -254,3 +254,18 @@ def test_autocast_is_near_full_precision(name: str) -> None:
             image = network(kspace, mask).image
     assert torch.isfinite(image).all()
     assert (image.float() - reference).norm() < 0.05 * reference.norm()
+
+
+def test_gradients_reach_the_first_block_of_pd() -> None:
+    """It has no residual path: PyTorch's initial weights leave 1e-15 of the last block's there."""
+    torch.manual_seed(0)
+    network = PrimalDualNet()
+    mask = (torch.rand(1, 1, 32, 1) < 0.5).float()
+    network(mask * torch.randn(1, 32, 32, 2), mask).image.square().mean().backward()
+    gradients = [
+        float(parameter.grad.norm())
+        for name, parameter in network.primal.named_parameters()
+        if name.endswith("layers.1.weight") and parameter.grad is not None
+    ]
+    assert len(gradients) == 10
+    assert min(gradients) > 0.01 * max(gradients)
