@@ -28,7 +28,7 @@ class ProximalBlock(nn.Module):
         layers = [convolution(a, b) for a, b in itertools.pairwise(widths)]
         # without a residual path, PyTorch's own initial weights let gradients vanish over 80 layers
         for layer in layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.xavier_normal_(layer.weight)
         self.layers = nn.ModuleList(layers)
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ class PrimalDualNet(KspaceNetwork):
     """Alternates between k-space and image, weights not shared, no other data consistency.
 
     d <- Gamma(d, A p, y),  p <- Lambda(p, A^H d),  A = mask FFT; d and p start at zero.
-    Weights start in He's way, which keeps the scale through ReLUs.
+    Weights start in Glorot's way.
 
     410,920 parameters, 107.72 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss: mean
     squared error of the complex image, as in the paper.
