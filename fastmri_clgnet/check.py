@@ -19,6 +19,7 @@ from fastmri_clgnet import cli
 from fastmri_clgnet.data.fastmri_file import TARGET_KEYS, reference_image
 from fastmri_clgnet.data.mri_data import Challenge
 from fastmri_clgnet.data.volumes import (
+    SPLITS,
     VolumeInfo,
     inspect_volume,
     list_files,
@@ -30,8 +31,6 @@ from fastmri_clgnet.files import write_json
 from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
 
-# of fastMRI's layout, and whether their volumes are undersampled
-SPLITS = {"train": False, "val": False, "test": True, "challenge": True}
 CENTER_TOLERANCE = 1 / 16  # of rows and columns, that the peak of k-space may be off the middle
 TARGET_TOLERANCE = 0.01  # squared error of a slice's target, relative to its image's energy
 

@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 # Up to this many bytes of files a folder is read whole; above it, each volume's middle slice is,
 # and the other slices are checked as they are loaded.
 READ_WHOLE_BYTES = 2**30
+# of fastMRI's layout, and whether their volumes are undersampled
+SPLITS = {"train": False, "val": False, "test": True, "challenge": True}
 _LARGEST = 2**16 - 1  # ISMRMRD's sizes are of the type xs:unsignedShort
 # what the host's data set takes from the header, unless attributes of the file stand in its way
 _OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"}
@@ -55,12 +57,10 @@ class VolumeInfo(NamedTuple):
 def list_files(folder: Path) -> list[Path]:
     """All that is in a folder, sorted by name, since fastMRI opens all of it."""
     if not folder.is_dir():
-        beside = _splits(folder.parent)
-        hint = f"; there are {', '.join(beside)}: see --challenge" if beside else ""
         raise InputError(
             f"{folder}: no such folder; expected one of fastMRI's HDF5 files (in its layout "
             "DATA/singlecoil_train, singlecoil_val and singlecoil_test, or multicoil_train ...)"
-            + hint
+            + _elsewhere(folder)
         )
     paths = sorted(folder.iterdir())
     if not paths:
@@ -77,8 +77,19 @@ def list_files(folder: Path) -> list[Path]:
 
 def _splits(folder: Path) -> list[str]:
     """The names of fastMRI's splits in a folder, such as singlecoil_val."""
-    found = folder.glob("*coil_*") if folder.is_dir() else ()
-    return sorted(path.name for path in found if path.is_dir())
+    names = (f"{challenge}_{split}" for challenge in TARGET_KEYS for split in SPLITS)
+    return [name for name in names if (folder / name).is_dir()]
+
+
+def _elsewhere(folder: Path) -> str:
+    """What to give instead, where a split of that name or its challenge is near."""
+    split = folder.name.rpartition("_")[2]
+    for challenge in TARGET_KEYS:
+        if (folder.parent / f"{challenge}_{split}").is_dir():
+            return f"; there is {challenge}_{split}: give --challenge {challenge}"
+    for path in folder.parent.glob(f"*/{folder.name}"):
+        return f"; it is in {path.parent}: give --data_path {path.parent}"
+    return ""
 
 
 def look_at(paths: Sequence[Path], look: Callable[[h5py.File, Path], Result]) -> Iterator[Result]:

@@ -428,6 +428,11 @@ def _quiet() -> Iterator[None]:
     except SIGTERMException as error:  # outside of the training; it says nothing of a failure
         say("\nStopped. The same command does this again.")
         raise SystemExit(143) from error
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        say("\nStopped. The same command does this again.")  # Lightning says and gives 1
+        raise SystemExit(130) from error
     finally:
         logger.removeFilter(is_no_tip)
 

@@ -56,8 +56,10 @@ def test_the_folder_of_the_splits_is_not_a_split(small_dataset: Path, tmp_path: 
     (tmp_path / "conversion.json").touch()
     with pytest.raises(InputError, match="there are the folders singlecoil_val; give one of them"):
         list_files(tmp_path)
-    with pytest.raises(InputError, match="there are singlecoil_val: see --challenge"):
+    with pytest.raises(InputError, match="there is singlecoil_val: give --challenge singlecoil"):
         list_files(tmp_path / "multicoil_val")
+    with pytest.raises(InputError, match=f"give --data_path {tmp_path}$"):
+        list_files(tmp_path.parent / "singlecoil_val")
 
 
 def test_good_data_passes(small_dataset: Path) -> None:

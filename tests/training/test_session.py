@@ -23,6 +23,7 @@ from fastmri_clgnet.reconstruct import read_settings, reconstruct
 from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training import session as module
 from fastmri_clgnet.training import train
+from fastmri_clgnet.training.run import test as run_test
 from fastmri_clgnet.training.session import sole_run
 from tests.helpers import QUIET, SMALL
 
@@ -178,3 +179,29 @@ def test_submission_files_say_how_they_were_made(small_run: Path, small_dataset:
     )  # fmt: skip
     assert [path.name for path in made.kept] == ["e.h5"]
     assert made.written == []
+
+
+def test_ctrl_c_outside_of_the_training(
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Lightning ends the process itself then, with status 1."""
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ZeroFilledModule, "test_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    trainer = {"accelerator": "cpu", "enable_progress_bar": False}
+    try:
+        with pytest.raises(SystemExit) as raised:
+            run_test(
+                ZeroFilledModule(), Data(small_dataset, num_workers=0), trainer=trainer,
+                default_root_dir=tmp_path,
+            )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert raised.value.code == 130
+    assert "Stopped. The same command does this again." in capsys.readouterr().out
