@@ -41,7 +41,8 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
     phase encoding.
 
     Args:
-        folder: Folder of submission files (reconstructions/*.h5) or of fastMRI files with targets.
+        folder: Folder of submission files, such as reconstructions_val, or of fastMRI files with
+            targets.
         target_path: Folder of the fully sampled volumes of the same names, which say where the
             signal is low. Default: the reconstructions say it themselves.
 

@@ -121,12 +121,13 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say in one line which flag is wrong, without Python's types; exit with status 2."""
         flags, message = self.flags(), message.removeprefix("Validation failed: ")
+        message = message.replace("Problems parsing config:", "--config: no YAML of flags:")
         key, value = re.match(r'Parser key "(\w+)"', message), re.search(r" value: (.*)\Z", message)
         expected = re.findall(r"Expected an? (?:<class '|typing\.Literal\[)([^>\]]+)", message)
         # their second forms are of a flag in a file, and of earlier versions of jsonargparse
         missing = re.search(r'arguments are required: (.*)|\AKey "(\w+)" is required', message)
         unknown = re.match(
-            r"[Uu]nrecognized arguments: (.*)|(?:Option|Key) '(\w+)' is not", message
+            r"[Uu]nrecognized arguments: (.*)|(?:Option|Key) '([\w-]+)' is not", message
         )
         if key:
             flag = _flag(key[1], flags)
@@ -143,7 +144,7 @@ class Parser(ArgumentParser):
 
     def _unknown(self, given: str, flags: Collection[str]) -> str:
         """What to say of words that the parser does not know."""
-        flag = re.search(r"(?:\A| )(--\w+)", given)
+        flag = re.search(r"(?:\A| )(--[\w-]+)", given)
         if flag is None:
             return f"unexpected {given}"
         choice = self.choice_with(flag[1].removeprefix("--"))

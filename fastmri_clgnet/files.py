@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,12 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        for place in (path, *path.parents):
-            if place.is_file():
-                raise InputError(
-                    f"{place}: is a file, expected a folder; move it, or give another one"
-                ) from error
+        with suppress(OSError):  # of names that are too long, and folders of other users
+            for place in (path, *path.parents):
+                if place.is_file():
+                    raise InputError(
+                        f"{place}: is a file, expected a folder; move it, or give another one"
+                    ) from error
         raise InputError(
             f"{path}: cannot be made ({error.strerror}); choose another folder"
         ) from error

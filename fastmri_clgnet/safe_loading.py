@@ -34,7 +34,7 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
     ) as error:  # fmt: skip
         reason = f"cannot be loaded safely ({_reason(error)})"
         if not isinstance(error, OSError) and not _is_saved(path):
-            reason = "not a checkpoint: neither torch.save nor Lightning wrote this file"
+            reason = "not a checkpoint: empty, or not begun as torch.save begins a file"
         raise InputError(f"{path}: {reason}; expected {expected}") from error
     if not isinstance(contents, dict):
         raise InputError(f"{path}: holds a {type(contents).__name__}; expected {expected}")

@@ -104,7 +104,8 @@ def convert(
             'unknown'.
         seed: Of splits, and of what is simulated.
         num_workers: Processes; each holds one volume in memory. By default 4, or the number of
-            usable cores, if that is smaller.
+            usable cores, if that is smaller. A script that uses more than one needs the guard
+            `if __name__ == "__main__":`.
 
     Returns:
         What is in the output folder now, and what is wrong with the files that could not be

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from fastmri_clgnet.data.phantom import (
     smooth_phase,
 )
 from fastmri_clgnet.files import make_folder
+from fastmri_clgnet.parallel import usable_cores
 
 VERSION = 1  # of the data: a change of anything below makes a new folder
 SIZE = 128  # pixels across the field of view
@@ -128,7 +128,7 @@ def _write_dataset(root: Path, challenge: str) -> None:
         folder.mkdir(parents=True)
         for index in range(n_volumes):
             jobs.append((folder / f"demo_{split}_{index}.h5", challenge, split, index))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         written = pool.map(lambda job: _write_volume(*job), jobs)
         for _ in tqdm(written, "Making the demo data set", len(jobs), unit="volume"):
             pass

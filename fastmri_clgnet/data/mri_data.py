@@ -104,7 +104,7 @@ class Data:
 
     @property
     def submission_folder(self) -> str:
-        """Under a run's folder, where the submission files of the split that is tested on go."""
+        """Where submission files go under a run's folder; those of test_path as of "test"."""
         of_test = self.test_split == "test" or self.test_path is not None
         return "reconstructions" + ("" if of_test else f"_{self.test_split}")
 

@@ -82,13 +82,16 @@ def _splits(folder: Path) -> list[str]:
 
 
 def _elsewhere(folder: Path) -> str:
-    """What to give instead, where a split of that name or its challenge is near."""
-    split = folder.name.rpartition("_")[2]
-    for challenge in TARGET_KEYS:
-        if (folder.parent / f"{challenge}_{split}").is_dir():
-            return f"; there is {challenge}_{split}: give --challenge {challenge}"
-    for path in folder.parent.glob(f"*/{folder.name}"):
-        return f"; it is in {path.parent}: give --data_path {path.parent}"
+    """The folder that may be meant: the same split of the other challenge, or one level below."""
+    challenge, _, split = folder.name.partition("_")
+    if challenge not in TARGET_KEYS or not folder.parent.is_dir():
+        return ""
+    for other in TARGET_KEYS:
+        if (folder.parent / f"{other}_{split}").is_dir():
+            return f"; did you mean {folder.parent / f'{other}_{split}'} (--challenge {other})?"
+    for path in sorted(folder.parent.iterdir()):
+        if (path / folder.name).is_dir():
+            return f"; did you mean {path / folder.name}?"
     return ""
 
 

@@ -62,7 +62,10 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
         stored = get_dataset(file, key, path)
         if stored is None:
             keys = ", ".join(sorted(file)) or "nothing"
-            hint = "; is --challenge right?" if {*TARGET_KEYS.values()} & {*file} else ""
+            hint = ""
+            if {*TARGET_KEYS.values()} & {*file}:
+                other = key in TARGET_KEYS.values()
+                hint = "; is --challenge right?" if other else "; expected a submission file"
             raise InputError(f"{path}: no '{key}' (the file holds: {keys}){hint}")
         images: npt.NDArray[np.float32] = stored[()]
     if images.ndim != 3 or 0 in images.shape:

@@ -66,7 +66,7 @@ class Source(NamedTuple):
         if checkpoint is None and model != ZERO_FILLED:
             raise InputError(
                 f"{self.path}: no checkpoint to reconstruct {target_path} with; give a folder of "
-                "reconstructions instead of this run"
+                "reconstructions of these volumes instead of this run"
             )
         folder = self.path / MADE
         # the folder is the report's own: what a checkpoint of earlier epochs made is outdated

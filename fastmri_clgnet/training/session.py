@@ -55,6 +55,10 @@ from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 _PATIENCE = 10.0
+_STOPPED = (
+    "\nStopped outside of the training. The same command does this again (with --ckpt_path none it "
+    "would start over)."
+)
 _OWN_TRAINER = {
     "callbacks", "default_root_dir", "enable_checkpointing", "logger", "plugins",
     "use_distributed_sampler",
@@ -426,12 +430,12 @@ def _quiet() -> Iterator[None]:
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
     except SIGTERMException as error:  # outside of the training; it says nothing of a failure
-        say("\nStopped. The same command does this again.")
+        say(_STOPPED)
         raise SystemExit(143) from error
     except SystemExit as error:
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        say("\nStopped. The same command does this again.")  # Lightning says and gives 1
+        say(_STOPPED)  # Lightning's status would be 1
         raise SystemExit(130) from error
     finally:
         logger.removeFilter(is_no_tip)

@@ -107,3 +107,5 @@ def test_the_folder_is_made_or_the_reason_is_said(tmp_path: Path) -> None:
             write_fastmri_file(tmp_path / name, kspace, target)
     with pytest.raises(InputError, match=r"/dev/null: cannot be made .* choose another folder"):
         write_fastmri_file("/dev/null/b.h5", kspace, target)
+    with pytest.raises(InputError, match=r"cannot be made .File name too long"):
+        write_fastmri_file(tmp_path / ("long" * 100) / "b.h5", kspace, target)

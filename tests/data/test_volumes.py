@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet.data import volumes
+from fastmri_clgnet.data import Data, volumes
 from fastmri_clgnet.data.volumes import challenge_of, check_one_size, check_split, list_files
 from fastmri_clgnet.errors import InputError
 
@@ -52,14 +52,27 @@ def test_wrong_challenge_split_and_folder(small_dataset: Path, tmp_path: Path) -
 
 def test_the_folder_of_the_splits_is_not_a_split(small_dataset: Path, tmp_path: Path) -> None:
     """Files may lie beside the splits, such as `convert`'s conversion.json."""
-    shutil.copytree(small_dataset / "singlecoil_val", tmp_path / "singlecoil_val")
-    (tmp_path / "conversion.json").touch()
+    root = tmp_path / "DATA"
+    shutil.copytree(small_dataset / "singlecoil_val", root / "singlecoil_val")
+    (root / "conversion.json").touch()
     with pytest.raises(InputError, match="there are the folders singlecoil_val; give one of them"):
-        list_files(tmp_path)
-    with pytest.raises(InputError, match="there is singlecoil_val: give --challenge singlecoil"):
-        list_files(tmp_path / "multicoil_val")
-    with pytest.raises(InputError, match=f"give --data_path {tmp_path}$"):
-        list_files(tmp_path.parent / "singlecoil_val")
+        list_files(root)
+    meant = rf"did you mean {root}/singlecoil_val \(--challenge singlecoil\)\?$"
+    with pytest.raises(InputError, match=meant):
+        list_files(root / "multicoil_val")
+    with pytest.raises(InputError, match=rf"did you mean {root}/singlecoil_val\?$"):
+        list_files(tmp_path / "singlecoil_val")
+    for name in ("my_val", "singlecoil_train", "nowhere/singlecoil_val"):
+        with pytest.raises(InputError, match=r"multicoil_train \.\.\.\)$"):
+            list_files(tmp_path / name)
+
+
+def test_each_tested_split_has_a_folder_of_submissions() -> None:
+    assert Data("DATA").submission_folder == "reconstructions"
+    assert Data("DATA", test_split="val").submission_folder == "reconstructions_val"
+    assert Data("DATA", test_split="challenge").submission_folder == "reconstructions_challenge"
+    elsewhere = Data("DATA", test_split="val", test_path="mine")
+    assert elsewhere.submission_folder == "reconstructions"
 
 
 def test_good_data_passes(small_dataset: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_text_is_said_to_be_no_checkpoint(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(InputError) as error:
         load_tensors(path, "a checkpoint")
-    reason = "not a checkpoint: neither torch.save nor Lightning wrote this file"
+    reason = "not a checkpoint: empty, or not begun as torch.save begins a file"
     assert str(error.value) == f"{path}: {reason}; expected a checkpoint"
 
 

@@ -204,4 +204,7 @@ def test_ctrl_c_outside_of_the_training(
     finally:
         signal.signal(signal.SIGINT, handler)
     assert raised.value.code == 130
-    assert "Stopped. The same command does this again." in capsys.readouterr().out
+    assert (
+        "Stopped outside of the training. The same command does this again"
+        in capsys.readouterr().out
+    )
