@@ -78,7 +78,7 @@ def list_files(folder: Path) -> list[Path]:
 def _splits(folder: Path) -> list[str]:
     """The names of fastMRI's splits in a folder, such as singlecoil_val."""
     names = (f"{challenge}_{split}" for challenge in TARGET_KEYS for split in SPLITS)
-    return [name for name in names if (folder / name).is_dir()]
+    return sorted(name for name in names if (folder / name).is_dir())
 
 
 def _elsewhere(folder: Path) -> str:
