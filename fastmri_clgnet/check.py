@@ -25,6 +25,7 @@ from fastmri_clgnet.data.volumes import (
     list_files,
     look_at,
     read_slices,
+    split_names,
 )
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
@@ -139,7 +140,7 @@ def check(
         InputError: If there is no split, or a process died.
     """
     challenges = list(TARGET_KEYS) if challenge is None else [challenge]
-    names = [f"{challenge}_{split}" for challenge in challenges for split in SPLITS]
+    names = split_names(challenges)
     data = Path(data)
     if data.name in ("", ".."):
         data = data.resolve()  # such as ".", which has no name to know a split by

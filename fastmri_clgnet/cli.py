@@ -59,6 +59,9 @@ def run(
         prog_name = prog or f"python -m fastmri_clgnet.{function.__name__}"
         parser = make_parser(prog_name, function, config=not rest)
         for flag, classes in choices.values():
+            parser.choices[flag] = {
+                name: functools.partial(_parser_of, each) for name, each in classes.items()
+            }
             parser.add_argument(
                 f"--{flag}",
                 choices=tuple(classes),
@@ -68,7 +71,6 @@ def run(
                     + [f"--{flag} NAME --help shows the flags of one"]
                 ).replace("%", "%%"),
             )
-        parser.choice_with = functools.partial(_choice_with, choices)
         result_name = next(iter(inspect.signature(then).parameters))
         parser.switches |= add_flags(parser, function, positional, skip={*choices, rest})
         for dataclass in picked.values():
@@ -103,8 +105,8 @@ class Parser(ArgumentParser):
         # an abbreviation is a misspelt flag, as by default in jsonargparse 5
         super().__init__(*args, allow_abbrev=False, **kwargs)
         self.switches = {"debug"}  # names of flags that are true or false
-        # which choice has a flag that this parser lacks, such as "--model unet"; "" if none has
-        self.choice_with: Callable[[str], str] = lambda name: ""
+        # by flag, such as "model": what makes the parser of each of its choices
+        self.choices: dict[str, Mapping[str, Callable[[], Parser]]] = {}
 
     def flags(self) -> set[str]:
         """The flags as they are typed."""
@@ -147,9 +149,10 @@ class Parser(ArgumentParser):
         flag = re.search(r"(?:\A| )(--[\w-]+)", given)
         if flag is None:
             return f"unexpected {given}"
-        choice = self.choice_with(flag[1].removeprefix("--"))
-        if choice:
-            return f"{flag[1]}: a flag of {choice} only"
+        for choice, parsers in self.choices.items():
+            fitting = [name for name, make in parsers.items() if flag[1] in make().flags()]
+            if fitting:
+                return f"{flag[1]}: a flag of --{choice} {', '.join(fitting)} only"
         near = difflib.get_close_matches(flag[1], flags, 1)
         return f"{flag[1]}: no such flag" + "".join(f" (did you mean {one}?)" for one in near)
 
@@ -278,13 +281,11 @@ def chosen(argv: Sequence[str], flag: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _choice_with(choices: Mapping[str, tuple[str, Choices]], name: str) -> str:
-    """The flag and its choices that have a flag of that name, as on a command line."""
-    for flag, classes in choices.values():
-        fitting = [choice for choice, each in classes.items() if name in _parameters(each)]
-        if fitting:
-            return f"--{flag} {', '.join(fitting)}"
-    return ""
+def _parser_of(dataclass: type) -> Parser:
+    """A parser of a choice's own flags."""
+    parser = Parser(add_help=False)
+    parser.switches = add_flags(parser, dataclass)
+    return parser
 
 
 def _flag(name: str, flags: Collection[str]) -> str:

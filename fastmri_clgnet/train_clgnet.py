@@ -129,14 +129,8 @@ def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parse
         )
         cli.add_flags(loss, paper_objective)
     add_trainer_flags(parser, showing)
-    parser.choice_with = models_with
+    parser.choices["model"] = {each: partial(build_parser, each, showing=True) for each in MODELS}
     return parser
-
-
-def models_with(name: str) -> str:
-    """The choices of --model that have a flag of that name; "" if none has."""
-    models = [each for each in MODELS if f"--{name}" in build_parser(each, showing=True).flags()]
-    return f"--model {', '.join(models)}" if models else ""
 
 
 def add_trainer_flags(parser: cli.Parser, showing: bool = False) -> None:

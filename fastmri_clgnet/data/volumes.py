@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -65,7 +65,7 @@ def list_files(folder: Path) -> list[Path]:
     paths = sorted(folder.iterdir())
     if not paths:
         raise InputError(f"{folder}: empty; expected fastMRI's HDF5 files")
-    within = _splits(folder)
+    within = sorted(name for name in split_names() if (folder / name).is_dir())
     if within or all(path.is_dir() for path in paths):
         names = ", ".join(within or [path.name for path in paths[:4]])
         raise InputError(
@@ -75,10 +75,9 @@ def list_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _splits(folder: Path) -> list[str]:
-    """The names of fastMRI's splits in a folder, such as singlecoil_val."""
-    names = (f"{challenge}_{split}" for challenge in TARGET_KEYS for split in SPLITS)
-    return sorted(name for name in names if (folder / name).is_dir())
+def split_names(challenges: Iterable[str] = TARGET_KEYS) -> list[str]:
+    """The names of the splits' folders in fastMRI's layout, such as singlecoil_val."""
+    return [f"{challenge}_{split}" for challenge in challenges for split in SPLITS]
 
 
 def _elsewhere(folder: Path) -> str:

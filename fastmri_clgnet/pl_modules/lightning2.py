@@ -12,7 +12,7 @@ from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
-from fastmri_clgnet.files import atomic_path, make_folder, plain_name
+from fastmri_clgnet.files import atomic_path, plain_name
 
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
@@ -119,7 +119,6 @@ class Lightning2Mixin(_Host):
         super().on_test_epoch_end()
         outputs, self._test_outputs = self._test_outputs, []
         folder = Path(self.trainer.default_root_dir) / self.submission_folder
-        make_folder(folder)
         volumes: dict[str, dict[int, np.ndarray]] = {}
         for output in outputs:
             # several processes may have the same slice
