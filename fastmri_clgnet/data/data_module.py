@@ -169,5 +169,7 @@ class CheckedDataModule(FastMriDataModule):
             batch_sampler=batches,
             num_workers=self.num_workers,
             worker_init_fn=partial(_start_worker, host_init),
+            # on a GPU an epoch of a small data set can be over before new processes have started
+            persistent_workers=data_partition == "train" and self.num_workers > 0,
             collate_fn=collate_one_size,
         )
