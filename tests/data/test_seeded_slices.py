@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform, UnetSample
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
 
 from fastmri_clgnet.data import Data
 from fastmri_clgnet.data.data_module import CheckedDataModule, CheckedTransform
@@ -30,7 +31,11 @@ def make_data(root: Path, num_workers: int = 0, seed: int = 0) -> CheckedDataMod
 
 def load(data: CheckedDataModule, epoch: int) -> dict[tuple[str, int], torch.Tensor]:
     """The images of an epoch by volume and slice, in the order of loading."""
-    loader = data.train_dataloader()
+    return read(data.train_dataloader(), epoch)
+
+
+def read(loader: DataLoader, epoch: int) -> dict[tuple[str, int], torch.Tensor]:
+    """What `load` gives, of a loader that may have loaded other epochs before."""
     assert isinstance(loader.batch_sampler, EpochBatches)
     loader.batch_sampler.sampler.set_epoch(epoch)
     images: dict[tuple[str, int], torch.Tensor] = {}
@@ -49,6 +54,17 @@ def test_workers_change_neither_order_nor_samples(small_dataset: Path, num_worke
     assert len(expected) == 6
     assert list(images) == list(expected)
     assert all(torch.equal(images[key], expected[key]) for key in expected)
+
+
+def test_processes_that_stay_load_the_next_epoch(small_dataset: Path) -> None:
+    loader = make_data(small_dataset, num_workers=1).train_dataloader()
+    processes = []
+    for epoch in (0, 1):
+        expected, images = load(make_data(small_dataset), epoch), read(loader, epoch)
+        assert list(images) == list(expected)
+        assert all(torch.equal(images[key], expected[key]) for key in expected)
+        processes.append({child.pid for child in multiprocessing.active_children()})
+    assert processes[0] and processes[0] <= processes[1]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
