@@ -142,6 +142,7 @@ class Parser(ArgumentParser):
             message = f"missing {', '.join(_flag(each, flags) for each in keys)}"
         elif unknown:
             message = self._unknown(unknown[1] or f"--{unknown[2]}", flags)
+            message = f"--config: {message}" if unknown[2] else message
         self.exit(2, f"error: {words(message.removeprefix('argument ').split())}; see --help\n")
 
     def _unknown(self, given: str, flags: Collection[str]) -> str:

@@ -302,7 +302,7 @@ WRONG_USAGE: dict[str, tuple[Callable[[Sequence[str]], int], str, str]] = {
     "negated": (MEASURE, "a b --no-zerofilled", "no such flag (did you mean --no_zero_filled?)"),
     "abbreviated": (MEASURE, "a b --cou 3", "--cou: no such flag (did you mean --count?)"),
     "like no flag": (MEASURE, "a b --xyz 3", "--xyz: no such flag"),
-    "in a file": (MEASURE, "a b --config flags.yaml", "--cuont: no such flag (did you mean"),
+    "in a file": (MEASURE, "a b --config flags.yaml", "--config: --cuont: no such flag (did"),
     "value of no flag": (MEASURE, "a b --overwrite true --image i j k", "unexpected j k"),
     "no value": (MEASURE, "a b --count", "--count: expected one argument"),
     "no file of flags": (MEASURE, "a b --config no.yaml", "--config: "),
