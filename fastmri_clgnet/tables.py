@@ -18,6 +18,7 @@ DECIMALS = {
     "minutes": 1,
     "SSIM": 4,
 }  # by column; others have 4 significant digits
+QUALITY = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}  # columns of fastMRI's metrics
 Value = float | int | str | None
 Row = Mapping[str, Value]
 Cells = Sequence[Sequence[str]]
@@ -29,6 +30,12 @@ def format_value(column: str, value: Value, sign: str = "") -> str:
         decimals = DECIMALS.get(column)
         return f"{value:{sign}.4g}" if decimals is None else f"{value:{sign}.{decimals}f}"
     return "-" if value is None else str(value)
+
+
+def quality(values: Mapping[str, float]) -> dict[str, float]:
+    """NMSE, PSNR and SSIM by their columns; their names in `values` may have either case."""
+    given = {name.lower(): float(value) for name, value in values.items()}
+    return {column: given[name] for name, column in QUALITY.items()}
 
 
 def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) -> list[list[str]]:

@@ -12,7 +12,7 @@ from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.safe_loading import load_tensors
-from fastmri_clgnet.tables import Row, Value
+from fastmri_clgnet.tables import Row, Value, quality
 from fastmri_clgnet.train_clgnet import main as train
 from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
 
@@ -59,9 +59,9 @@ def train_all(
             own = flags if seed is None else [*flags, "--seed", str(seed)]
             if _train(name, own, root):
                 metrics = json.loads((root / "metrics.json").read_text(encoding="utf-8"))
-                rows = {ZERO_FILLED: _quality(metrics.pop(MODELS[ZERO_FILLED].label)), **rows}
+                rows = {ZERO_FILLED: quality(metrics.pop(MODELS[ZERO_FILLED].label)), **rows}
                 [values] = metrics.values()
-                trained.append({**_quality(values), **_course(root)})
+                trained.append({**quality(values), **_course(root)})
         complete = len(trained) == len(folders)
         rows[name] = _summary(trained) if complete else {"failed": "yes"}
     return rows
@@ -93,10 +93,6 @@ def _train(name: str, flags: list[str], root: Path) -> bool:
         record.unlink()  # other flags may be tried
         return False
     return True
-
-
-def _quality(values: Mapping[str, float]) -> dict[str, float]:
-    return {"NMSE": values["nmse"], "PSNR (dB)": values["psnr"], "SSIM": values["ssim"]}
 
 
 def _course(root: Path) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.tables import Table, Value, write_tables
+from fastmri_clgnet.tables import Row, Table, quality, write_tables
 
 if TYPE_CHECKING:
     from fastmri_clgnet.evaluation.metrics import VolumeMetrics
@@ -73,9 +73,9 @@ def weights(
         result = evaluate(data_path, [*folders.values()], challenge, labels=[*folders])
         if result.failures:
             raise InputError(result.failures[0])
-        rows = {
-            f"{group}, {method}": _row({name: one.mean for name, one in values.items()})
-            | {
+        rows: dict[str, Row] = {
+            f"{group}, {method}": {
+                **quality({name: one.mean for name, one in values.items()}),
                 "volumes": values["PSNR"].n,
                 "PSNR from": values["PSNR"].low,
                 "PSNR to": values["PSNR"].high,
@@ -91,10 +91,6 @@ def weights(
     return tables
 
 
-def _row(values: Mapping[str, float]) -> dict[str, Value]:
-    return {"NMSE": values["NMSE"], "PSNR (dB)": values["PSNR"], "SSIM": values["SSIM"]}
-
-
 def _raw_slice(files: Mapping[str, Path], output_path: Path, device: str) -> Table:
     """The package's real raw slice, undersampled by each kind of mask."""
     from fastmri_clgnet.evaluation.metrics import volume_metrics
@@ -104,7 +100,7 @@ def _raw_slice(files: Mapping[str, Path], output_path: Path, device: str) -> Tab
     from fastmri_clgnet.scan.reconstruction import run
 
     scan = example_slice()
-    rows = {}
+    rows: dict[str, Row] = {}
     for case, mask in CASES.items():
         sampled = undersample(scan, mask)
         assert sampled.reference is not None
@@ -112,7 +108,7 @@ def _raw_slice(files: Mapping[str, Path], output_path: Path, device: str) -> Tab
         for label, file in files.items():
             images[label] = run(load_module(file, None), sampled, device)
         for label, image in images.items():
-            rows[f"{case}, {label}"] = _row(volume_metrics(sampled.reference, image)[0])
+            rows[f"{case}, {label}"] = quality(volume_metrics(sampled.reference, image)[0])
         save_comparison(
             output_path / f"raw_slice_{case}.png",
             {label: image[0] for label, image in images.items()},

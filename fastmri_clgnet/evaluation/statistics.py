@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
-from fastmri_clgnet.tables import format_value
+from fastmri_clgnet.tables import QUALITY, format_value
 
 ALL = "all"  # the group of all acquisitions
 FEW = 5  # volumes; a bootstrap of fewer has hardly any different means to draw from
@@ -103,7 +103,7 @@ def caution(*summaries: Summaries) -> str | None:
 
 def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
     """A head and a row for each group and method, with cells such as "0.0123 [0.0101, 0.0150]"."""
-    columns = {name: "PSNR (dB)" if name == "PSNR" else name for name in METRICS}
+    columns = {name: QUALITY[name.lower()] for name in METRICS}
     rows = [["volumes", "method", "n", *columns.values()]]
     for group, methods in summaries.items():
         for method, values in methods.items():

@@ -12,7 +12,7 @@ from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
 
 from fastmri_clgnet.figures import save_comparison
-from fastmri_clgnet.tables import format_table, make_cells
+from fastmri_clgnet.tables import format_table, make_cells, quality
 
 Methods = Mapping[str, tuple[MriModule, FastMriDataModule]]  # by what tables call them
 Metrics = Mapping[str, Mapping[str, float]]
@@ -20,12 +20,7 @@ Metrics = Mapping[str, Mapping[str, float]]
 
 def format_metrics(metrics: Metrics) -> str:
     """Lay out NMSE, PSNR and SSIM, a line for each method, from "nmse", "psnr" (dB) and "ssim"."""
-    columns = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}
-    rows = {
-        method: {column: float(values[name]) for name, column in columns.items()}
-        for method, values in metrics.items()
-    }
-    return format_table(make_cells(rows))
+    return format_table(make_cells({method: quality(each) for method, each in metrics.items()}))
 
 
 class Slice(NamedTuple):
