@@ -54,9 +54,9 @@ class StoredModel(NamedTuple):
         said = self.trained_on
         parts = [said["challenge"]] if "challenge" in said else []
         parts += [words(said["acquisitions"])] if "acquisitions" in said else []
-        parts += [f"{words(said['accelerations'])}x"] if "accelerations" in said else []
+        parts += [words(f"{each}x" for each in said.get("accelerations", ()))]
         parts += ["simulated k-space"] if said.get("simulated") else []
-        return ", ".join(parts)
+        return ", ".join(part for part in parts if part)
 
 
 def load(

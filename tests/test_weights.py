@@ -86,6 +86,11 @@ def test_listed(named: Path, capsys: pytest.CaptureFixture[str]) -> None:
         load("other")
 
 
+def test_what_is_said_of_several_accelerations() -> None:
+    training = read_model(shipped()["brain-varnet"]).training
+    assert training == "multicoil, AXFLAIR AXT1 AXT2, 4x 8x, simulated k-space"
+
+
 def test_every_shipped_file_has_arguments_and_a_card_that_names_it() -> None:
     import hashlib
 
