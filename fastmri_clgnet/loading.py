@@ -52,10 +52,12 @@ class StoredModel(NamedTuple):
     def training(self) -> str:
         """What is said of the training, such as "singlecoil, AXT2, 4x, simulated k-space"."""
         said = self.trained_on
-        parts = [said["challenge"]] if "challenge" in said else []
-        parts += [words(said["acquisitions"])] if "acquisitions" in said else []
-        parts += [words(f"{each}x" for each in said.get("accelerations", ()))]
-        parts += ["simulated k-space"] if said.get("simulated") else []
+        parts = (
+            said.get("challenge"),
+            words(said.get("acquisitions", ())),
+            words(f"{each}x" for each in said.get("accelerations", ())),
+            "simulated k-space" if said.get("simulated") else None,
+        )
         return ", ".join(part for part in parts if part)
 
 
