@@ -5,16 +5,11 @@ References:
     arXiv:2001.08699.
 """
 
-from typing import TYPE_CHECKING
-
-from fastmri_clgnet.lazy import lazy
-
-if TYPE_CHECKING:
-    from banding.adversary import OrientationAdversary
-    from banding.banding_module import BandingModule
-    from banding.metrics import banding_score
-    from banding.orientation import OrientedSample, RandomTranspose
-    from banding.train_banding import fine_tune
+from banding.adversary import OrientationAdversary
+from banding.banding_module import BandingModule
+from banding.fine_tuning import fine_tune
+from banding.metrics import banding_score
+from banding.orientation import OrientedSample, RandomTranspose
 
 __all__ = [
     "BandingModule",
@@ -24,15 +19,3 @@ __all__ = [
     "banding_score",
     "fine_tune",
 ]
-
-__getattr__ = lazy(
-    __name__,
-    {
-        "BandingModule": "banding_module",
-        "OrientationAdversary": "adversary",
-        "OrientedSample": "orientation",
-        "RandomTranspose": "orientation",
-        "banding_score": "metrics",
-        "fine_tune": "train_banding",
-    },
-)

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from banding import train_banding
-from banding.train_banding import PLAIN, SSIM_TOLERANCE
+from banding.callbacks import PLAIN, SSIM_TOLERANCE
 from fastmri_clgnet import cli, train_clgnet
-from fastmri_clgnet.data.mri_data import Data
-from fastmri_clgnet.training.run import train
+from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.training.train import train
 
 if TYPE_CHECKING:
     from fastmri_clgnet.data.data_module import CheckedDataModule
@@ -80,7 +80,7 @@ def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
     """Train the U-Net that leaves bands, on one orientation; gives its last checkpoint."""
     import pytorch_lightning as pl
 
-    from fastmri_clgnet.training.checkpoint import LAST, checkpoint_dir
+    from fastmri_clgnet.training.checkpoints import LAST, checkpoint_dir
 
     settings, _ = train_clgnet.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
     pl.seed_everything(seed, workers=True)
@@ -129,8 +129,8 @@ def demo(
     """
     from banding.callbacks import print_heading, print_row
     from banding.picture import save_bands
-    from fastmri_clgnet.loading import load
-    from fastmri_clgnet.training.checkpoint import checkpoint_dir
+    from fastmri_clgnet.inference.loading import load
+    from fastmri_clgnet.training.checkpoints import checkpoint_dir
 
     root = default_root_dir / f"seed{seed}"
     data = Data(demo_dir=demo_dir, num_workers=0)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from fastmri_clgnet import cli
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS
+from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.tables import format_table
 
 if TYPE_CHECKING:

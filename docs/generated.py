@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fastmri_clgnet.__main__ import BANDING, COMMANDS
-from fastmri_clgnet.benchmark.__main__ import BENCHMARKS
-from fastmri_clgnet.convert.__main__ import READERS
+from fastmri_clgnet.benchmark import BENCHMARKS
+from fastmri_clgnet.convert import READERS
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.weights import shipped
 

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 from fastmri_clgnet.lazy import lazy
 
 if TYPE_CHECKING:
-    from fastmri_clgnet.loading import load
+    from fastmri_clgnet.formats.example import example_slice
+    from fastmri_clgnet.formats.read_scan import read_scan
+    from fastmri_clgnet.inference.loading import load
+    from fastmri_clgnet.inference.picture import show
+    from fastmri_clgnet.inference.scan import reconstruct_scan, undersample
     from fastmri_clgnet.models import CLGNet, CLGVarNet
     from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
-    from fastmri_clgnet.scan import example_slice, read_scan, reconstruct_scan, show, undersample
 
 try:
     __version__ = version("fastmri_clgnet")
@@ -45,12 +48,12 @@ __getattr__ = lazy(
         "CLGVarNet": "models",
         "CLGVarNetModule": "pl_modules",
         "Lightning2Mixin": "pl_modules",
-        "example_slice": "scan",
-        "load": "loading",
-        "read_scan": "scan",
-        "reconstruct_scan": "scan",
-        "show": "scan",
-        "undersample": "scan",
+        "example_slice": "formats.example",
+        "load": "inference.loading",
+        "read_scan": "formats.read_scan",
+        "reconstruct_scan": "inference.scan",
+        "show": "inference.picture",
+        "undersample": "inference.scan",
     },
 )
 

@@ -17,13 +17,13 @@ import yaml
 from jsonargparse import Namespace
 
 from fastmri_clgnet import cli
+from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.data.mri_data import Data
 from fastmri_clgnet.errors import InputError, exit_status, words
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
 from fastmri_clgnet.signatures import constructor, sketch
 from fastmri_clgnet.training.objective import paper_objective
-from fastmri_clgnet.training.run import MAX_EPOCHS, test, train
+from fastmri_clgnet.training.train import MAX_EPOCHS, test, train
 
 if TYPE_CHECKING:
     from fastmri.pl_modules import MriModule

@@ -16,9 +16,9 @@ import yaml
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import COMMANDS
-from fastmri_clgnet.benchmark.__main__ import BENCHMARKS
-from fastmri_clgnet.benchmark.__main__ import main as benchmark
-from fastmri_clgnet.convert.__main__ import READERS
+from fastmri_clgnet.benchmark import BENCHMARKS
+from fastmri_clgnet.benchmark import main as benchmark
+from fastmri_clgnet.convert import READERS
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.train_clgnet import build_parser

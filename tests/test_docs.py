@@ -108,7 +108,7 @@ def test_command_table_lists_every_command() -> None:
     assert re.findall(r"^\| `python -m ([\w.]+)`", table, re.M) == names
 
 
-@pytest.mark.filterwarnings("ignore::fastmri_clgnet.scan.OutOfDomain")
+@pytest.mark.filterwarnings("ignore::fastmri_clgnet.inference.scan.OutOfDomain")
 def test_readme_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(python_block("picture"), {})

@@ -23,7 +23,7 @@ from fastmri.data.transforms import VarNetDataTransform
 from fastmri.pl_modules import FastMriDataModule
 
 from fastmri_clgnet import Lightning2Mixin, cli
-from fastmri_clgnet.convert.__main__ import READERS
+from fastmri_clgnet.convert import READERS
 from fastmri_clgnet.train_clgnet import build_parser
 from tests.processes import Running, as_main
 
@@ -66,8 +66,7 @@ def test_flags_exist() -> None:
         assert {word for word in words if word.startswith("--")} <= known, flags
 
 
-PACKAGES = ("convert", "report", "benchmark")
-FUNCTIONS = (*PACKAGES, "check", "reconstruct", "evaluate", "export")
+FUNCTIONS = ("convert", "report", "benchmark", "check", "reconstruct", "evaluate", "export")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -75,8 +74,7 @@ def test_commands_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     """The parsers take them word for word; what they do is tested beside the code."""
     called: list[Callable[..., Any]] = []
     monkeypatch.setattr(cli, "call", lambda function, *_, **__: called.append(function))
-    place = f"fastmri_clgnet.{name}" + (".__main__" if name in PACKAGES else "")
-    module = importlib.import_module(place)
+    module = importlib.import_module(f"fastmri_clgnet.{name}")
     lines = re.findall(rf"^python -m fastmri_clgnet\.{name} (.*)$", TEXT, re.M)
     assert lines
     for line in lines:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fastmri_clgnet.check import main as check
-from fastmri_clgnet.convert.__main__ import main as convert
+from fastmri_clgnet.convert import main as convert
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL, host_evaluates

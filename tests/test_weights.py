@@ -11,8 +11,8 @@ import torch
 from fastmri_clgnet import example_slice, load, reconstruct_scan
 from fastmri_clgnet.__main__ import main as top
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.export import export
-from fastmri_clgnet.loading import read_model
+from fastmri_clgnet.inference.export import export
+from fastmri_clgnet.inference.loading import read_model
 from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.train_clgnet import main as train
 from fastmri_clgnet.weights import shipped

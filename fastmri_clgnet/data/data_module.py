@@ -18,10 +18,15 @@ from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler, default_collate
 
 from fastmri_clgnet.data.augmentation import Change, augmented
+from fastmri_clgnet.data.folders import check_finite
 from fastmri_clgnet.data.reference import ReferenceDataTransform
-from fastmri_clgnet.data.seeded_slices import EpochBatches, SeededSlices, derive_seed, progress
-from fastmri_clgnet.data.volume_batches import VolumeBatches
-from fastmri_clgnet.data.volumes import check_finite
+from fastmri_clgnet.data.samplers import (
+    EpochBatches,
+    SeededSlices,
+    VolumeBatches,
+    derive_seed,
+    progress,
+)
 from fastmri_clgnet.errors import InputError
 
 

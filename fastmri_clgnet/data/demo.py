@@ -9,18 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import platformdirs
-from fastmri.data.subsample import RandomMaskFunc
 from filelock import FileLock
 from tqdm import tqdm
 
-from fastmri_clgnet.data.fastmri_file import write_fastmri_file
-from fastmri_clgnet.data.phantom import (
-    brain_phantom,
-    coil_sensitivities,
-    phantom_kspace,
-    smooth_phase,
-)
 from fastmri_clgnet.files import make_folder
+from fastmri_clgnet.formats.fastmri import write_fastmri_file
 from fastmri_clgnet.parallel import usable_cores
 
 VERSION = 1  # of the data: a change of anything below makes a new folder
@@ -42,6 +35,13 @@ def simulate_volume(
     challenge: str, n_slices: int, seed: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]]:
     """k-space (slices, [coils,] rows, columns) of a random head, and its image."""
+    from fastmri_clgnet.data.phantom import (
+        brain_phantom,
+        coil_sensitivities,
+        phantom_kspace,
+        smooth_phase,
+    )
+
     rng = np.random.default_rng(seed)
     shape = rng.uniform((0.40, 0.31, -0.15, -0.4), (0.45, 0.37, 0.15, -0.2))
     single = challenge == "singlecoil"
@@ -67,6 +67,8 @@ def simulate_volume(
 
 def _write_volume(path: Path, challenge: str, split: str, index: int) -> None:
     """Simulate and write one volume; the test split's is undersampled and has no target."""
+    from fastmri.data.subsample import RandomMaskFunc
+
     seed = (VERSION, *challenge.encode(), list(SPLITS).index(split), index)
     kspace, target = simulate_volume(challenge, SPLITS[split][1], seed)
     if split != "test":

@@ -1,1 +1,5 @@
-"""What the evaluate command is made of: metrics, statistics, tables."""
+"""fastMRI's metrics of reconstructions, with confidence intervals."""
+
+from fastmri_clgnet.evaluation.evaluate import Evaluation, evaluate
+
+__all__ = ["Evaluation", "evaluate"]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from fastmri.data.transforms import center_crop
 from fastmri.evaluate import METRIC_FUNCS
 
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
-from fastmri_clgnet.data.hdf5 import get_dataset, open_hdf5
-from fastmri_clgnet.data.volumes import list_files
+from fastmri_clgnet.data.folders import list_files
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS
+from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.parallel import map_files
 
 METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS

@@ -126,7 +126,7 @@ class Lightning2Mixin(_Host):
                 output["fname"], output["slice"], output["output"], strict=True
             ):
                 volumes.setdefault(plain_name(name), {})[int(number)] = image
-        from fastmri_clgnet.reconstruct import save_reconstruction
+        from fastmri_clgnet.inference.submission import save_reconstruction
 
         for name, slices in sorted(volumes.items()):
             stacked = np.stack([slices[number] for number in sorted(slices)])

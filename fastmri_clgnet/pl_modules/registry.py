@@ -52,7 +52,7 @@ MODELS: dict[str, Model] = {
     **{
         name: Model(
             label,
-            f"{_MODULES}.reconstruction_module:ReconstructionModule",
+            f"{_MODULES}.comparison_module:ComparisonModule",
             fixed={"method": name},
             multicoil=False,
         )

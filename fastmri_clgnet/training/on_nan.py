@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.training.distributed import gather, say
-from fastmri_clgnet.training.run import NanAction
+from fastmri_clgnet.training.train import NanAction
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation
 _REMEDY = (

@@ -20,13 +20,14 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from fastmri_clgnet.data.data_module import CheckedDataModule
+from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.data.folders import check_one_size, check_split
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.data.mri_data import Data
-from fastmri_clgnet.data.volume_batches import check_enough_volumes
-from fastmri_clgnet.data.volumes import check_one_size, check_split
+from fastmri_clgnet.data.samplers import check_enough_volumes
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, make_folder, write_json
-from fastmri_clgnet.loading import start_from
+from fastmri_clgnet.inference.loading import start_from
+from fastmri_clgnet.inference.submission import data_digest, describe
 from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import (
     DEFAULT_MODEL,
@@ -35,8 +36,7 @@ from fastmri_clgnet.pl_modules.registry import (
     name_of,
     takes_kspace,
 )
-from fastmri_clgnet.reconstruct import data_digest, describe
-from fastmri_clgnet.training.checkpoint import (
+from fastmri_clgnet.training.checkpoints import (
     BEST,
     LAST,
     CheckpointFiles,
@@ -50,8 +50,8 @@ from fastmri_clgnet.training.checkpoint import (
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import Methods, format_metrics, save_validation_picture
-from fastmri_clgnet.training.run import MAX_EPOCHS, TENSORBOARD, NanAction, Run
 from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
+from fastmri_clgnet.training.train import MAX_EPOCHS, TENSORBOARD, NanAction, Run
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 _PATIENCE = 10.0

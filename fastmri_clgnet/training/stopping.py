@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from fastmri_clgnet.data.seeded_slices import derive_seed
+from fastmri_clgnet.data.samplers import derive_seed
 
 
 class Stopped(BaseException):

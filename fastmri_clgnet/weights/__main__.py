@@ -13,7 +13,7 @@ from fastmri_clgnet import cli
 from fastmri_clgnet.weights import shipped
 
 if TYPE_CHECKING:
-    from fastmri_clgnet.loading import StoredModel
+    from fastmri_clgnet.inference.loading import StoredModel
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Weights:
 
     def __str__(self) -> str:
         """One block for each."""
-        from fastmri_clgnet.loading import read_model
+        from fastmri_clgnet.inference.loading import read_model
 
         blocks = [_block(name, read_model(path)) for name, path in self.files.items()]
         return "\n\n".join(blocks) or "No weights ship with this version."

@@ -15,10 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from banding import score, train_banding
 from fastmri_clgnet import reconstruct, train_clgnet
-from fastmri_clgnet.export import export
-from fastmri_clgnet.loading import read_model
+from fastmri_clgnet.inference.export import export
+from fastmri_clgnet.inference.loading import read_model
 from fastmri_clgnet.pl_modules.registry import MODELS
-from fastmri_clgnet.training.checkpoint import MODEL_KEY, TRAINED_ON_KEY
+from fastmri_clgnet.training.checkpoints import MODEL_KEY, TRAINED_ON_KEY
 from tests.helpers import MASK, QUIET, SMALL
 
 FLAGS = [*QUIET, "--batch_size", "1", "--log_every_n_steps", "1", "--adversary_chans", "4"]

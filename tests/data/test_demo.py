@@ -11,7 +11,7 @@ import pytest
 from fastmri_clgnet.data import demo as demo_module
 from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.demo import SIZE, simulate_volume
-from fastmri_clgnet.data.volumes import check_split
+from fastmri_clgnet.data.folders import check_split
 from tests.processes import SERVER
 
 LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from fastmri.data import VolumeSampler
 
-from fastmri_clgnet.data.volume_batches import VolumeBatches
+from fastmri_clgnet.data.samplers import VolumeBatches
 from fastmri_clgnet.errors import InputError
 
 

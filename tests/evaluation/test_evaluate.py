@@ -18,11 +18,12 @@ import pytest
 from fastmri import evaluate as host
 
 from fastmri_clgnet.data import write_fastmri_file
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.evaluate import Evaluation, evaluate, folder_labels, main
+from fastmri_clgnet.evaluate import main
+from fastmri_clgnet.evaluation.evaluate import Evaluation, evaluate, folder_labels
 from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
 from fastmri_clgnet.evaluation.statistics import Summary, caution, summarise
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from tests.helpers import small_volume
 
 ACQUISITIONS = {"a.h5": "AXT1", "b.h5": "AXT2", "c.h5": "AXT2", "d.h5": "AXT2"}

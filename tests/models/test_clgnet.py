@@ -9,8 +9,8 @@ import fastmri.models
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.benchmark.plain import plain_clgnet
+from fastmri_clgnet.benchmarks.macs import count_macs
+from fastmri_clgnet.benchmarks.plain import plain_clgnet
 from fastmri_clgnet.models import SPECTRA, CLGNet, Spectrum
 from tests.helpers import (
     assert_batch_equals_single,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from fastmri_clgnet.benchmark.plain import PlainSpatialFourierLayer
+from fastmri_clgnet.benchmarks.plain import PlainSpatialFourierLayer
 from fastmri_clgnet.models import (
     SPECTRA,
     SpatialFourierLayer,

@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.benchmark.measure import forward_pass, peak_mb
+from fastmri_clgnet.benchmarks.macs import count_macs
+from fastmri_clgnet.benchmarks.measure import forward_pass, peak_mb
 from fastmri_clgnet.models import VARIANTS, CLGNet, SpatialFourierLayer, Variant, make_variant
 from fastmri_clgnet.models.variants import SelfAttention
 from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from fastmri.data import SliceDataset
 
-from fastmri_clgnet.check import check
-from fastmri_clgnet.data import isolate
-from fastmri_clgnet.data.volumes import check_split
+from fastmri_clgnet.data.check import check
+from fastmri_clgnet.data.folders import check_split
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.reconstruct import find_volumes
+from fastmri_clgnet.formats import isolate
+from fastmri_clgnet.inference.folder import find_volumes
 from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.train_clgnet import main as train_clgnet
 from tests.damages import ALL, DAMAGES, KSPACE, TARGET, flip, truncate, write_forms

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.loading import load
+from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL, make_small_dataset
 from tests.processes import Done, Running, as_main

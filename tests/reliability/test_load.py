@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastmri_clgnet.data import Data, volumes
-from fastmri_clgnet.data.volumes import check_split
+from fastmri_clgnet.data import Data
+from fastmri_clgnet.data import folders as volumes
+from fastmri_clgnet.data.folders import check_split
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL
 

@@ -10,7 +10,7 @@ import h5py
 import pytest
 import torch
 
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, make_small_dataset
 from tests.reliability.networks import NETWORKS

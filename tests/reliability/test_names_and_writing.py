@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from fastmri_clgnet.convert.__main__ import main as convert
+from fastmri_clgnet.convert import main as convert
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, plain_name
 from fastmri_clgnet.pl_modules import ZeroFilledModule
 from fastmri_clgnet.reconstruct import main as reconstruct
-from fastmri_clgnet.report.sources import find_sources
+from fastmri_clgnet.reporting.sources import find_sources
 from fastmri_clgnet.train_clgnet import main as train_clgnet
 from tests.helpers import MASK, QUIET, small_volume
 from tests.processes import Running, as_main

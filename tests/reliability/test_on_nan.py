@@ -18,7 +18,7 @@ from fastmri_clgnet import CLGNetModule
 from fastmri_clgnet.data.reference import ReferenceSample
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.models.comparison.kspace_network import to_image
-from fastmri_clgnet.pl_modules import ReconstructionModule
+from fastmri_clgnet.pl_modules import ComparisonModule
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 
 pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step`:UserWarning")
@@ -93,7 +93,7 @@ def fit(
     if model == "clgnet":
         module = CLGNetModule(chans=4, num_groups=1, num_blocks=1, lr=1e-2, loss=loss)
     else:
-        module = ReconstructionModule(model)  # type: ignore[arg-type]
+        module = ComparisonModule(model)  # type: ignore[arg-type]
     on_nan = OnNan(action)
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False,

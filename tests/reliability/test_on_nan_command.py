@@ -14,7 +14,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from banding import train_banding
-from fastmri_clgnet.data import volumes
+from fastmri_clgnet.data import folders as volumes
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL, make_small_dataset
 

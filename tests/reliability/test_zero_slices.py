@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fastmri_clgnet import evaluate, reconstruct
-from fastmri_clgnet.data.fastmri_file import TARGET_KEYS
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.losses import ContrastiveLoss
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import MASK, QUIET, make_small_dataset

@@ -9,8 +9,8 @@ import torch
 
 from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.export import export
-from fastmri_clgnet.loading import load
+from fastmri_clgnet.inference.export import export
+from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.pl_modules import CLGNetModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.train_clgnet import main

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from fastmri_clgnet.benchmark import count_macs
-from fastmri_clgnet.benchmark.measure import example_inputs
+from fastmri_clgnet.benchmarks.macs import count_macs
+from fastmri_clgnet.benchmarks.measure import example_inputs
 from fastmri_clgnet.data.reference import ReferenceSample
 from fastmri_clgnet.models.comparison import (
     CDDN,
@@ -32,7 +32,7 @@ from fastmri_clgnet.models.comparison.kspace_network import (
     to_kspace,
 )
 from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
-from fastmri_clgnet.pl_modules import ReconstructionModule
+from fastmri_clgnet.pl_modules import ComparisonModule
 from tests.helpers import assert_gradients_reach_all
 
 # parameters and GMac at 512 x 512 of the paper's Table 2; Dual-OctConv's GMac is not reproduced
@@ -203,7 +203,7 @@ def test_overfits_one_slice(name: str, n_steps: int, monkeypatch: pytest.MonkeyP
     full, mask = to_kspace(image), column_mask(32).float()
     own = mask * full, mask, 4, target, ["a.h5"], torch.tensor([0]), torch.ones(1), (32, 32)
     batch = ReferenceSample._make([*own, full, image])
-    module = ReconstructionModule(name)  # type: ignore[arg-type]
+    module = ComparisonModule(name)  # type: ignore[arg-type]
     module.network = network
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
 

@@ -17,7 +17,7 @@ from fastmri_clgnet.models.comparison import (
     Reconstruction,
     Reference,
 )
-from fastmri_clgnet.pl_modules import ReconstructionModule
+from fastmri_clgnet.pl_modules import ComparisonModule
 
 HEIGHT, WIDTH, ROWS, COLUMNS = 12, 10, 8, 6  # of k-space, of the cropped reference
 CENTRE = np.s_[..., 2:10, 2:8]
@@ -144,7 +144,7 @@ def make_batch(kspace: np.ndarray) -> ReferenceSample:
 
 def test_the_modules_step_compares_in_normalised_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrained DCCNN whose last convolutions are zero gives the zero-filled image."""
-    module = ReconstructionModule("dccnn").double()
+    module = ComparisonModule("dccnn").double()
     for cascade in module.network.cascades:
         nn.init.zeros_(cascade[-1].weight)
         nn.init.zeros_(cascade[-1].bias)
@@ -161,7 +161,7 @@ def test_the_modules_step_compares_in_normalised_units(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("name", ["ista", "dudor"])
 def test_terms_are_logged_and_add_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ReconstructionModule(name).double()  # type: ignore[arg-type]
+    module = ComparisonModule(name).double()  # type: ignore[arg-type]
     logged: dict[str, torch.Tensor] = {}
     monkeypatch.setattr(module, "log", lambda key, value, **_: logged.update({key: value}))
     loss = module.training_step(make_batch(complex_randn(3, 2, HEIGHT, WIDTH)), 0)
@@ -174,7 +174,7 @@ def test_terms_are_logged_and_add_up(name: str, monkeypatch: pytest.MonkeyPatch)
 def test_slices_without_signal_have_finite_gradients(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = ReconstructionModule(name).double()  # type: ignore[arg-type]
+    module = ComparisonModule(name).double()  # type: ignore[arg-type]
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     loss = module.training_step(make_batch(np.zeros((1, HEIGHT, WIDTH), complex)), 0)
     loss.backward()
@@ -184,7 +184,7 @@ def test_slices_without_signal_have_finite_gradients(
 
 
 def test_training_without_a_reference_is_refused() -> None:
-    module = ReconstructionModule("dccnn").double()
+    module = ComparisonModule("dccnn").double()
     batch = make_batch(complex_randn(3, 1, HEIGHT, WIDTH))
     empty = batch._replace(kspace=torch.zeros(1, 0), image=torch.zeros(1, 0))
     for each in (empty, VarNetSample(*batch[:8])):

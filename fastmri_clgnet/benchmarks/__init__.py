@@ -1,0 +1,1 @@
+"""What the authors measure: speed, counts, the paper's tables, and what weights are worth."""

@@ -1,0 +1,122 @@
+"""Trains several models through the training command, one after the other, under one budget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import write_json
+from fastmri_clgnet.inference.safe_loading import load_tensors
+from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
+from fastmri_clgnet.tables import Row, Value, quality
+from fastmri_clgnet.train_clgnet import main as train
+from fastmri_clgnet.training.checkpoints import LAST, checkpoint_dir
+
+_NEVER = str(10**9)
+_NO_LIMIT = "99999:00:00:00"  # with it, too, Lightning keeps the training's time in checkpoints
+
+
+def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
+    """Flags of train_clgnet that end each training after as many steps or minutes."""
+    if (steps is None) == (minutes is None):
+        raise InputError("expected steps or minutes: give one of --steps and --minutes")
+    flags = ["--max_epochs", "-1", "--check_val_every_n_epoch", "null", "--val_check_interval"]
+    if steps is not None:
+        return [*flags, str(steps), "--max_steps", str(steps), "--max_time", _NO_LIMIT]
+    seconds = round(60 * (minutes or 0))
+    time = f"{seconds // 86400:02}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:"
+    return [*flags, _NEVER, "--max_time", f"{time}{seconds % 60:02}"]
+
+
+def name_seeds(seeds: Sequence[int]) -> str:
+    """The seeds, as titles of tables say it."""
+    return f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else "one seed"
+
+
+def training_folders(folder: Path, seeds: Sequence[int]) -> dict[int | None, Path]:
+    """Where a method's trainings go, by seed; with one seed, or none given, the folder itself."""
+    if len(seeds) < 2:
+        return {next(iter(seeds), None): folder}
+    return {seed: folder / f"seed_{seed}" for seed in seeds}
+
+
+def train_all(
+    runs: Mapping[str, list[str]], folder: Path, seeds: Sequence[int] = ()
+) -> dict[str, Row]:
+    """Train every run, or continue it; skip what is done and go on where one fails.
+
+    With several seeds a row has the means, and the lowest and highest PSNR.
+    """
+    rows: dict[str, Row] = {}
+    for name, flags in runs.items():
+        trained: list[Row] = []
+        folders = training_folders(folder / name, seeds)
+        for seed, root in folders.items():
+            own = flags if seed is None else [*flags, "--seed", str(seed)]
+            if _train(name, own, root):
+                metrics = json.loads((root / "metrics.json").read_text(encoding="utf-8"))
+                rows = {ZERO_FILLED: quality(metrics.pop(MODELS[ZERO_FILLED].label)), **rows}
+                [values] = metrics.values()
+                trained.append({**quality(values), **_course(root)})
+        complete = len(trained) == len(folders)
+        rows[name] = _summary(trained) if complete else {"failed": "yes"}
+    return rows
+
+
+def _train(name: str, flags: list[str], root: Path) -> bool:
+    """Train one run, continue it, or skip it if it is done; whether there are results."""
+    results, record = root / "metrics.json", root / "flags.json"
+    recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else flags
+    if recorded != flags:
+        raise InputError(
+            f"{root}: a run with other flags ({words(recorded)}); repeat them, or give another "
+            "--output_path"
+        )
+    if results.is_file():
+        return True
+    print(f"\n=== {name}: train_clgnet {' '.join(flags)} ===", flush=True)
+    write_json(record, flags)
+    try:
+        status = train([*flags, "--default_root_dir", str(root)])
+    except SystemExit as error:  # flags that do not exist
+        status = int(error.code or 0)
+    except Exception as error:
+        print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+        status = 1
+    if status in (130, 143):  # stopped by Ctrl-C or SIGTERM, and saved
+        raise KeyboardInterrupt
+    if status or not results.is_file():
+        record.unlink()  # other flags may be tried
+        return False
+    return True
+
+
+def _course(root: Path) -> dict[str, float]:
+    """Steps, minutes of training and learning rate, from the last checkpoint."""
+    path = checkpoint_dir(root) / f"{LAST}.ckpt"
+    if not path.is_file():  # nothing was trained
+        return {}
+    checkpoint = load_tensors(path, "a checkpoint")
+    seconds = checkpoint["callbacks"]["Timer"]["time_elapsed"]["train"]
+    return {
+        "steps": checkpoint["global_step"],
+        "minutes": seconds / 60,
+        "lr": checkpoint["hyper_parameters"]["lr"],
+    }
+
+
+def _summary(trained: Sequence[Row]) -> Row:
+    """The mean of each column, and the range of the PSNR where there are several trainings."""
+    if len(trained) == 1:
+        return trained[0]
+    columns: dict[str, Value] = {}
+    for column in trained[0]:
+        values = [float(row[column] or 0) for row in trained]
+        columns[column] = mean(values)
+        if column == "PSNR (dB)":
+            columns |= {"lowest": min(values), "highest": max(values)}
+    return columns

@@ -1,0 +1,124 @@
+"""Writes a volume to its split: with its reference, and undersampled where it is a test volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from fastmri.data.subsample import temp_seed
+
+from fastmri_clgnet.conversion.splitting import Found
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import make_folder
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
+from fastmri_clgnet.formats.scan import Reader, Volume, acquired_columns
+
+PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
+
+
+class Job(NamedTuple):
+    """One volume to convert, and how; see `convert`."""
+
+    volume: Found
+    out: Path
+    reader: Reader
+    mask: Mask
+    acquisition: str | None
+    seed: int
+
+
+class Done(NamedTuple):
+    """What has been written for a volume; the size is the target's, else the k-space's."""
+
+    path: Path
+    challenge: str
+    split: str
+    n_slices: int
+    image_size: tuple[int, int]
+    skipped: bool
+
+
+def attempt(job: Job) -> Done | str:
+    """Convert one volume, unless that has been done, or say what is wrong with it."""
+    try:
+        return _convert(job)
+    except InputError as error:
+        return str(error)
+
+
+def _convert(job: Job) -> Done:
+    source, name, split = job.volume
+    for challenge in TARGET_KEYS:
+        path = job.out / f"{challenge}_{split}" / f"{name}.h5"
+        if path.is_file():
+            return _look(path, challenge, split, skipped=True)
+    try:
+        volume = job.reader.read(source, [job.seed, *name.encode()])
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error})") from error
+    path = job.out / f"{volume.challenge}_{split}" / f"{name}.h5"
+    # whatever ends this process, no split's folder ever holds a file that is not whole
+    partial = job.out / PARTIAL / split / path.name
+    try:
+        _write(partial, volume, job)
+    except InputError as error:
+        raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
+    make_folder(path.parent)
+    partial.replace(path)
+    return _look(path, volume.challenge, split, skipped=False)
+
+
+def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:
+    with h5py.File(path, "r") as file:
+        kspace = file["kspace"]
+        shown = file.get(TARGET_KEYS[challenge], kspace)
+        return Done(path, challenge, split, len(kspace), tuple(shown.shape[-2:]), skipped)
+
+
+def _write(path: Path, volume: Volume, job: Job) -> None:
+    """Write one volume: a test volume undersampled, with the reference of its full k-space."""
+    kspace, mask, target = volume.kspace, volume.mask, None
+    attributes = dict(volume.attributes)
+    split = job.volume.split
+    if mask is not None and split != "test":
+        raise InputError(
+            f"{path}: acquired undersampled ({mask.sum()} of {len(mask)} columns), so that it "
+            f"has no reference for the {split} split; sort all files of the source into folders "
+            "train, val and test, this one into test"
+        )
+    acquired = volume.acquired or acquired_columns(kspace)
+    if mask is None:
+        target = volume.images()
+        if split == "test":
+            mask, attributes["acceleration"] = _test_mask(
+                path.name, kspace.shape[-1], acquired, job
+            )
+            kspace[..., ~mask] = 0
+    write_fastmri_file(
+        path,
+        kspace,
+        target,
+        mask,
+        recon_size=volume.recon_size,
+        acquired=acquired,
+        pixel_mm=volume.pixel_mm,
+        acquisition=job.acquisition or volume.acquisition,
+        attributes=attributes,
+    )
+
+
+def _test_mask(
+    name: str, columns: int, acquired: tuple[int, int], job: Job
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Draw a mask, (columns,) bool, as the host does for validation; its nominal acceleration."""
+    mask_func, seed = job.mask.make(job.seed), tuple(map(ord, name))
+    drawn, _ = mask_func((1, columns, 1), seed=seed)
+    with temp_seed(mask_func.rng, seed):
+        _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more
+    mask: npt.NDArray[np.bool_] = drawn.numpy().ravel().astype(bool)
+    mask[: acquired[0]] = mask[acquired[1] :] = False
+    return mask, int(acceleration)

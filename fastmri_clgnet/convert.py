@@ -1,0 +1,26 @@
+"""The command `python -m fastmri_clgnet.convert`: `--from` picks the reader."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from fastmri_clgnet import cli
+from fastmri_clgnet.conversion.convert import Conversion, convert
+from fastmri_clgnet.formats import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Reader, Twix, Volume
+
+__all__ = [
+    "CC359", "Bart", "Conversion", "IsmrmrdRaw", "Nifti", "NumPy", "Reader", "Twix", "Volume",
+    "convert",
+]  # fmt: skip
+
+READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Twix, Nifti)}
+
+
+main = partial(
+    cli.run, convert, positional=("source", "out"), choices={"reader": ("from", READERS)}
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""fastMRI's metrics of reconstructions, with confidence intervals and paired differences."""
+
+from __future__ import annotations
+
+import csv as csv_files
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.formats.fastmri import Challenge
+from fastmri_clgnet.tables import format_table
+
+if TYPE_CHECKING:
+    from fastmri_clgnet.evaluation.metrics import VolumeMetrics
+    from fastmri_clgnet.evaluation.statistics import Summaries
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of reconstructions; `str()` is the tables that the command prints."""
+
+    settings: dict[str, Any]  # the arguments of `evaluate`, by name
+    methods: list[str]  # the labels; the others are compared with the first
+    volumes: list[VolumeMetrics]  # of each volume and method
+    summaries: Summaries  # by group ("all" or an acquisition), method and metric
+    differences: Summaries  # of (method - first method), over the volumes that both have
+    failures: list[str]  # what could not be evaluated, one text for each file
+
+    def __str__(self) -> str:
+        from fastmri_clgnet.evaluation.statistics import caution, summary_cells
+
+        if not self.volumes:
+            return "No volume could be evaluated."
+        parts = [
+            f"Mean over volumes [{self.settings['confidence']:.0%} confidence interval, bootstrap "
+            f"over volumes, {self.settings['resamples']} resamples]",
+            format_table(summary_cells(self.summaries), n_left=2),
+        ]
+        if len(self.methods) > 1:
+            parts.append(f"Paired differences: method - {self.methods[0]}")
+            parts.append(format_table(summary_cells(self.differences, sign="+"), n_left=2))
+        if (text := caution(self.summaries, self.differences)) is not None:
+            parts.append(text)
+        return "\n\n".join(parts)
+
+    def save_json(self, path: Path) -> None:
+        """Write settings, summaries, paired differences, volumes and failures."""
+        contents = asdict(self)
+        del contents["methods"]  # which the summaries name
+        write_json(path, contents)
+
+    def save_csv(self, path: Path) -> None:
+        """Write a line for each volume and method, in full precision."""
+        from fastmri_clgnet.evaluation.metrics import METRICS
+
+        names = list(self.volumes[0].values) if self.volumes else list(METRICS)
+        with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv_files.writer(file)
+            writer.writerow(["method", "file", "acquisition", "slices", *names])
+            for one in self.volumes:
+                numbers = [repr(one.values[name]) for name in names]
+                writer.writerow(
+                    [one.method, one.file, one.acquisition, len(one.slice_ssim), *numbers]
+                )
+
+
+def evaluate(
+    target_path: Path | str,
+    predictions_path: Sequence[Path | str],
+    challenge: Challenge,
+    *,
+    labels: list[str] | None = None,
+    acquisition: str | None = None,
+    acceleration: int | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    num_processes: int = 1,
+) -> Evaluation:
+    """NMSE, PSNR (dB) and SSIM of reconstructions, as `python -m fastmri.evaluate` computes them.
+
+    By fastMRI's own functions, with bootstrap confidence intervals over volumes, for each
+    acquisition, and paired differences of several folders. Files that cannot be evaluated are
+    named, and the others are evaluated.
+
+    Args:
+        target_path: Folder of fastMRI's fully sampled files.
+        predictions_path: Folders of submission files; the others are compared with the first.
+        challenge: Kind of data.
+        labels: Names of the folders; by default what tells their paths apart.
+        acquisition: Evaluate only volumes of this acquisition, such as AXT2.
+        acceleration: Evaluate only volumes whose attribute 'acceleration' is this.
+        confidence: Level of the intervals.
+        resamples: Bootstrap samples.
+        seed: Seed of the bootstrap.
+        num_processes: Processes that share the files.
+
+    Returns:
+        Metrics of the volumes, their means and differences, and what could not be evaluated.
+
+    Raises:
+        InputError: If no reference can be read, or arguments do not fit.
+    """
+    settings = dict(locals())
+    from fastmri_clgnet.evaluation.metrics import evaluate_folders
+    from fastmri_clgnet.evaluation.statistics import summarise_methods
+
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: expected a level such as 0.95")
+    if resamples < 1 or num_processes < 1:
+        raise InputError(
+            f"resamples {resamples}, num_processes {num_processes}: expected 1 or more"
+        )
+    folders = [Path(folder) for folder in predictions_path]
+    names = folder_labels(folders) if labels is None else labels
+    if len(names) != len(folders) or len(set(names)) < len(names):
+        raise InputError("labels: expected a name of its own for each folder of predictions")
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; expected submission files")
+    predictions = dict(zip(names, folders, strict=True))
+    volumes, failures = evaluate_folders(
+        Path(target_path), predictions, challenge, acquisition, acceleration, num_processes
+    )
+    summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
+    return Evaluation(settings, names, volumes, summaries, differences, failures)
+
+
+def folder_labels(folders: Sequence[Path]) -> list[str]:
+    """Short names for folders: the part of their paths that tells them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    if len(set(parts)) < len(parts):
+        raise InputError("a folder of predictions is given twice")
+    if len(folders) == 1:
+        return [folders[0].resolve().name]
+    start = _common(parts)
+    end = _common([part[:start:-1] for part in parts])
+    return ["/".join(part[start : len(part) - end]) or part[-1] for part in parts]
+
+
+def _common(parts: Sequence[tuple[str, ...]]) -> int:
+    """How many leading elements all have in common."""
+    columns = list(zip(*parts, strict=False))
+    return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))

@@ -1,0 +1,68 @@
+"""NIfTI volumes of magnitude images: their k-space is simulated, and said to be."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.simulate import Simulation
+
+# axes of (right, anterior, superior) that are slices, rows and columns
+_PLANES = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nifti(Simulation):
+    """NIfTI volumes of magnitude images, with simulated phase and noise.
+
+    Args:
+        plane: Plane of the slices, by the file's orientation.
+
+    Example:
+        >>> import nibabel
+        >>> volume = np.random.default_rng(0).random((48, 64, 3), np.float32)
+        >>> nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), "head.nii.gz")
+        >>> Nifti(plane="axial").read(Path("head.nii.gz"), seed=(0,)).kspace.shape
+        (3, 64, 48)
+    """
+
+    plane: Literal["axial", "coronal", "sagittal"] = "axial"
+    name: ClassVar[str] = "nifti"
+    suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz")
+
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""
+        try:
+            import nibabel
+            from nibabel.filebasedimages import ImageFileError
+        except ImportError as error:
+            raise InputError(
+                "NIfTI files need nibabel: pip install 'fastmri_clgnet[nifti]', or pip install "
+                "nibabel"
+            ) from error
+        try:
+            image = nibabel.as_closest_canonical(nibabel.load(path))
+            values = np.asanyarray(image.dataobj)
+        except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+            raise InputError(f"{path}: not a NIfTI file that can be read ({error})") from error
+        if values.ndim == 4 and values.shape[3] == 1:
+            values = values[..., 0]
+        numbers = np.issubdtype(values.dtype, np.number) and not np.iscomplexobj(values)
+        if values.ndim != 3 or 0 in values.shape or not numbers:
+            raise InputError(
+                f"{path}: expected one volume of magnitude images, got {values.shape} "
+                f"{values.dtype}"
+            )
+        axes = _PLANES[self.plane]
+        slices = values.transpose(axes)[:, ::-1, ::-1]
+        kspace, attributes = self.kspace(path, slices, seed)
+        pixel = [float(image.header.get_zooms()[axis]) for axis in axes]
+        size = (slices.shape[1], slices.shape[2])
+        return Volume(kspace, size, pixel_mm=(pixel[1], pixel[2]), attributes=attributes)

@@ -1,0 +1,118 @@
+"""NumPy arrays, `.npy` and `.npz`: k-space or images, their axes named by the user."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.formats.conventions import Convention, PlainKspace, to_fastmri
+from fastmri_clgnet.formats.fastmri import image_size
+from fastmri_clgnet.formats.scan import Volume, sampled_columns
+from fastmri_clgnet.formats.simulate import Simulation
+
+Axis = Literal["slice", "coil", "row", "column", "complex"]  # in fastMRI's order
+
+
+@dataclass(frozen=True)
+class NumPy(PlainKspace, Simulation):
+    """NumPy arrays of k-space or images.
+
+    Args:
+        axes: The array's axes in their order; rows are the readout, columns the phase encodings,
+            complex is an axis of two, real and imaginary part. Without 'slice' a file is one slice,
+            without 'coil' the data is single-coil.
+        kind: Complex images are transformed as they are; magnitude images get a simulated phase and
+            noise.
+        convention: Of k-space, in NumPy's words. centred: fftshift(fft2(ifftshift(image))), as
+            fastMRI; plain: fft2(image), not centred; shifted: fftshift(fft2(image)).
+        key: Array of an .npz file; by default the only one, or 'kspace'.
+
+    Example:
+        >>> np.save("a.npy", np.fft.fft2(np.random.default_rng(0).random((4, 2, 64, 48))))
+        >>> reader = NumPy(("coil", "slice", "row", "column"), convention="plain")
+        >>> reader.read(Path("a.npy"), seed=(0,)).kspace.shape
+        (2, 4, 64, 48)
+    """
+
+    axes: tuple[Axis, ...]
+    kind: Literal["kspace", "image"] = "kspace"
+    convention: Convention = "centred"
+    key: str | None = None
+    name: ClassVar[str] = "numpy"
+    suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
+
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        """Read a volume; see `Reader`."""
+        import fastmri
+        from fastmri.data.transforms import tensor_to_complex_np, to_tensor
+
+        array = self._in_order(path, load_array(path, self.key))
+        size = image_size(path, array, self.recon_size)
+        if self.kind == "kspace":
+            if not np.iscomplexobj(array):
+                raise InputError(
+                    f"{path}: k-space of type {array.dtype}; expected complex numbers, or an axis "
+                    "'complex' of real and imaginary parts (kind image for images)"
+                )
+            kspace = to_fastmri(array, self.convention, self.norm)
+            return Volume(kspace, size, sampled_columns(path, kspace))
+        if np.iscomplexobj(array):
+            kspace = np.empty(array.shape, np.complex64)
+            for i, one in enumerate(array):
+                transformed = fastmri.fft2c(to_tensor(one.astype(np.complex128)))
+                kspace[i] = tensor_to_complex_np(transformed)
+            return Volume(kspace, size, attributes={"source": "k-space of complex images"})
+        if "coil" in self.axes:
+            raise InputError(f"{path}: coil images without phase; expected complex ones")
+        kspace, attributes = self.kspace(path, array, seed)
+        return Volume(kspace, size, attributes=attributes)
+
+    def _in_order(self, path: Path, array: npt.NDArray) -> npt.NDArray:
+        """(slices, [coils,] rows, columns), complex if there is an axis 'complex'."""
+        axes = list(self.axes)
+        if len(set(axes)) < len(axes) or not {"row", "column"} <= set(axes):
+            raise InputError(f"axes {words(axes)}: expected row and column, and each name once")
+        if array.ndim != len(axes):
+            raise InputError(
+                f"{path}: an array of shape {array.shape} has {array.ndim} axes, but axes "
+                f"{words(axes)} names {len(axes)}"
+            )
+        array = array.transpose([axes.index(axis) for axis in get_args(Axis) if axis in axes])
+        if "complex" in axes:
+            if array.shape[-1] != 2 or np.iscomplexobj(array):
+                raise InputError(
+                    f"{path}: expected real numbers and an axis 'complex' of 2, got "
+                    f"{array.shape[-1]} and {array.dtype}"
+                )
+            array = array[..., 0] + 1j * array[..., 1]
+        return array if "slice" in axes else array[None]
+
+
+def load_array(path: Path, key: str | None = None) -> npt.NDArray:
+    """Read an array that is not empty, and never a pickle; `key` as in `NumPy`."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
+    if 0 in array.shape:
+        raise InputError(f"{path}: an empty array, of shape {array.shape}")
+    return array
+
+
+def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.NDArray:
+    with archive:
+        keys = list(archive)
+        default = keys[0] if len(keys) == 1 else "kspace"
+        if (key or default) not in keys:
+            raise InputError(f"{path}: holds {words(keys)}; give one of them as key")
+        return archive[key or default]

@@ -1,0 +1,335 @@
+"""Siemens raw data ("TWIX", meas.dat) of two-dimensional Cartesian scans, read by `twixtools`.
+
+Orientation: the quaternion of a readout is a rotation whose columns are phase, read and slice
+direction in patient coordinates, as siemens_to_ismrmrd takes it, so that a scan has the same
+geometry whether it is read here or from a file of that converter. The in-plane flips of this
+geometry, as NIfTI and DICOM get it, have not been checked against the scanner's own images.
+
+References:
+    https://github.com/pehses/twixtools (Ehses; the format's structures and flags)
+    https://github.com/ismrmrd/siemens_to_ismrmrd (which header field is which size)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.lines import (
+    GRIDDING,
+    OVERSHOOT,
+    THREE_DIMENSIONAL,
+    Line,
+    Placement,
+    Sizes,
+    choose,
+    make_volume,
+)
+from fastmri_clgnet.formats.scan import Volume
+
+_COUNTERS = {"contrast": "Eco", "phase": "Phs", "repetition": "Rep", "set": "Set"}
+# readouts that are no lines of the image
+_OTHER_DATA = (
+    "RTFEEDBACK", "HPFEEDBACK", "REFPHASESTABSCAN", "PHASESTABSCAN", "PHASCOR", "NOISEADJSCAN",
+    "CT_NORMALIZE", "SLICE_ACCEL_REFSCAN", "SLICE_ACCEL_PHASCOR", "RETRO_DUMMYSCAN",
+    "B1_CONTROLLOOP", "MDH_VOP", "noname60",
+)  # fmt: skip
+_TRAJECTORIES = {2: "radial", 4: "spiral", 8: "BLADE"}  # 1 is Cartesian
+_SEPARATE_CALIBRATION = 4  # and above: an extra scan, perhaps with another contrast
+_HEADER_NAMES = (b"Config\0", b"Dicom\0", b"Meas\0", b"MeasYaps\0", b"Phoenix\0", b"Spice\0")
+_RAID = np.dtype(
+    [("id", "<u4"), ("file", "<u4"), ("offset", "<u8"), ("length", "<u8"),
+     ("patient", "S64"), ("protocol", "S64")]
+)  # fmt: skip
+
+
+class Measurement(NamedTuple):
+    """One of a file's measurements: its first byte and its protocol's name."""
+
+    offset: int
+    end: int | None  # one past its last byte, where the file says it
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Twix:
+    """Siemens raw data (VB to XA, meas.dat), two-dimensional Cartesian (extra: siemens).
+
+    Args:
+        measurement: Which measurement of the file, from 1; by default the last, which is the scan
+            itself where adjustments are in front of it.
+        contrast: Which contrast (echo) to take, where there are several.
+        phase: Which phase to take, where there are several.
+        repetition: Which repetition to take, where there are several.
+        set: Which set to take, where there are several.
+
+    Example:
+        >>> reader = Twix(contrast=1)  # the second echo of the last measurement
+        >>> reader.suffixes  # which files `convert` gives to it
+        ('.dat',)
+    """
+
+    measurement: int | None = None
+    contrast: int | None = None
+    phase: int | None = None
+    repetition: int | None = None
+    set: int | None = None
+    name: ClassVar[str] = "twix"
+    suffixes: ClassVar[tuple[str, ...]] = (".dat",)
+
+    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+        """Read a volume, every readout to its slice and column, averaged; see `Reader`."""
+        measurements = list_measurements(path)
+        index = pick(path, self.measurement, [one.protocol for one in measurements])
+        chosen = measurements[index]
+        size = path.stat().st_size
+        if chosen.end is not None and chosen.end > size:
+            raise InputError(
+                f"{path}: truncated: measurement {index + 1} ends at byte {chosen.end:,}, the file "
+                f"at {size:,}; copy it again"
+            )
+        blocks, header = _blocks(path, index)
+        notes = []
+        if len(measurements) > 1:
+            notes.append(f"measurement {index + 1} of {len(measurements)} ({chosen.protocol})")
+        if not blocks or not blocks[-1].is_flag_set("ACQEND"):
+            raise InputError(
+                f"{path}: truncated: measurement {index + 1} has no end after its "
+                f"{len(blocks)} readouts; copy it again, or export the whole scan"
+            )
+        readouts = [block for block in blocks[:-1] if not any(map(block.is_flag_set, _OTHER_DATA))]
+        if len(readouts) < len(blocks) - 1:
+            notes.append(
+                f"{len(blocks) - 1 - len(readouts)} readouts of noise, phase correction and "
+                "navigators are left out"
+            )
+        protocol = _Protocol(path, header)
+        imaging, calibration, of_calibration = choose(
+            path,
+            readouts,
+            {name: getattr(self, name) for name in _COUNTERS},
+            _counter,
+            _only_calibrates,
+            protocol.separate_calibration,
+        )
+        protocol.refuse_other_trajectories()
+        lines = [_line(path, block) for block in [*imaging, *calibration]]
+        sizes, of_sizes = protocol.sizes(lines)
+        return make_volume(
+            path,
+            lines,
+            sizes,
+            int(imaging[0].mdh.CenterLin),
+            _places(imaging),
+            protocol.thickness,
+            protocol.name,
+            [*notes, *of_calibration, *of_sizes],
+        )
+
+
+def pick(path: Path, measurement: int | None, names: Sequence[str]) -> int:
+    """Index of a file's measurement, which is counted from 1; None is the last."""
+    if not names:
+        raise InputError(f"{path}: holds no measurement")
+    if measurement is None:
+        return len(names) - 1
+    if not 1 <= measurement <= len(names):
+        listed = ", ".join(f"{i}: {name}" for i, name in enumerate(names, 1))
+        raise InputError(f"{path}: no measurement {measurement}; it holds {listed}")
+    return measurement - 1
+
+
+def is_twix(path: Path) -> bool:
+    """Whether a file begins as Siemens raw data does."""
+    try:
+        return bool(list_measurements(path))
+    except (InputError, OSError):
+        return False
+
+
+def list_measurements(path: Path) -> list[Measurement]:
+    """What the beginning of a file says of its measurements."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first, count = (int(n) for n in np.frombuffer(file.read(8).ljust(8, b"\xff"), "<u4"))
+        several = first < 10_000 and count <= 64  # VD and later: a list of measurements
+        entries = [Measurement(0, size, "measurement")]
+        if several:
+            table = file.read(count * _RAID.itemsize)
+            if len(table) < count * _RAID.itemsize:
+                raise InputError(f"{path}: truncated in its list of measurements; copy it again")
+            entries = [
+                Measurement(
+                    int(one["offset"]),
+                    int(one["offset"] + one["length"]) if one["length"] else None,
+                    one["protocol"].decode("latin-1").strip("\0 ") or "unnamed",
+                )
+                for one in np.frombuffer(table, _RAID)
+            ]
+        for one in entries:
+            file.seek(one.offset)
+            beginning = file.read(64)
+            if one.offset + 64 > size and several:
+                raise InputError(
+                    f"{path}: truncated: a measurement begins at byte {one.offset:,}, the file "
+                    f"ends at {size:,}; copy it again"
+                )
+            if not any(name in beginning for name in _HEADER_NAMES):
+                raise InputError(f"{path}: not Siemens raw data (TWIX)")
+    return entries
+
+
+def _blocks(path: Path, index: int) -> tuple[list[Any], dict[str, Any]]:
+    """The readouts of a measurement, whose samples are not read yet, and its header."""
+    try:
+        import twixtools
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Siemens raw data needs twixtools: pip install 'fastmri_clgnet[siemens]', or "
+            "pip install twixtools"
+        ) from error
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as said,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            named = path
+            if not path.suffix:  # to such names twixtools appends .dat
+                named = Path(folder, "meas.dat")
+                named.symlink_to(path.resolve())
+            found = twixtools.read_twix(
+                str(named),
+                include_scans=[index],
+                parse_pmu=False,
+                parse_geometry=False,
+                verbose=False,
+                keep_syncdata=False,
+                keep_acqend=True,
+            )
+    except Exception as error:  # whatever it raises of damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: damaged Siemens raw data ({reason}); copy it again") from error
+    if "encountered an error" in said.getvalue():
+        raise InputError(f"{path}: truncated or damaged between readouts; copy it again")
+    return found[0]["mdb"], found[0]["hdr"]
+
+
+def _counter(block: Any, name: str) -> int:
+    return int(getattr(block.mdh.Counter, _COUNTERS[name]))
+
+
+def _only_calibrates(block: Any) -> bool:
+    return block.is_flag_set("PATREFSCAN") and not block.is_flag_set("PATREFANDIMASCAN")
+
+
+def _line(path: Path, block: Any) -> Line:
+    """Read the samples of a readout, without those that are to be cut off."""
+    if block.mdh.Counter.Par:
+        raise InputError(f"{path}: {THREE_DIMENSIONAL}")
+    if block.is_flag_set("REFLECT"):
+        raise InputError(f"{path}: readouts in both directions (EPI), which is not supported")
+    try:
+        samples = np.array(block.data, np.complex64, ndmin=2)
+    except Exception as error:
+        raise InputError(f"{path}: a readout cannot be read ({error}); copy it again") from error
+    cut = block.mdh.CutOff
+    samples = samples[:, cut.Pre : samples.shape[1] - cut.Post]
+    return Line(
+        samples,
+        int(block.mdh.CenterCol) - int(cut.Pre),
+        int(block.mdh.Counter.Sli),
+        int(block.mdh.Counter.Lin),
+        _only_calibrates(block),
+    )
+
+
+class _Protocol:
+    """What the header says: protocols differ, so that every field may be missing."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self.meas = {**header.get("Config", {}), **header.get("Meas", {})}
+        yaps = header.get("MeasYaps", {})
+        self.kspace, self.parallel = yaps.get("sKSpace", {}), yaps.get("sPat", {})
+        self.slice = (yaps.get("sSliceArray", {}).get("asSlice") or [{}])[0]
+        self.name = str(self.meas.get("tProtocolName") or "unknown")
+        self.thickness = float(self.slice.get("dThickness", 1.0))
+        self.separate_calibration = (
+            int(self.parallel.get("ucRefScanMode", 1)) >= _SEPARATE_CALIBRATION
+        )
+
+    def number(self, *names: str) -> float:
+        """The first of these that is a number above 0, else 0."""
+        for name in names:
+            value = self.meas.get(name)
+            if isinstance(value, int | float) and value > 0:
+                return float(value)
+        return 0.0
+
+    def refuse_other_trajectories(self) -> None:
+        """Raise an error for what is not on a Cartesian grid."""
+        trajectory = int(self.kspace.get("ucTrajectory", 1))
+        if trajectory != 1:
+            name = _TRAJECTORIES.get(trajectory, f"unknown ({trajectory})")
+            raise InputError(
+                f"{self.path}: {name} trajectory, expected a Cartesian trajectory; {GRIDDING}"
+            )
+        mode = self.meas.get("alRegridMode") or [1]
+        if mode[0] not in (0, 1):
+            raise InputError(
+                f"{self.path}: sampled on the ramps of the readout gradient; {GRIDDING}"
+            )
+
+    def sizes(self, lines: Sequence[Line]) -> tuple[Sizes, list[str]]:
+        """Matrix and field of view of k-space and image, and notes."""
+        rows = round(self.number("iRoFTLength", "NRoFtlen", "NRoFTLen"))
+        columns = round(self.number("iPEFTLength", "NPeFTLen", "NPeftLen"))
+        base = round(self.number("lBaseResolution", "BaseResolution"))
+        read_mm = float(self.slice.get("dReadoutFOV", 0))
+        phase_mm = float(self.slice.get("dPhaseFOV", 0))
+        length = max(line.samples.shape[1] for line in lines)
+        numbers = [line.number for line in lines]
+        n_lines = max(numbers) + 1
+        span = n_lines - min(numbers)
+        if length > rows or span > columns + columns // OVERSHOOT:
+            note = (
+                f"the header's matrix of {rows} x {columns} contradicts {length} samples and "
+                f"{n_lines} lines (of a Pulseq sequence?): read as measured, without oversampling; "
+                "pixel size and place in the patient are unknown"
+            )
+            size = (length, n_lines)
+            return Sizes(size, size, size, size, in_mm=False), [note]
+        oversampled = 1 + float(self.kspace.get("dPhaseOversamplingForDialog", 0))
+        base = min(base, rows) or rows
+        # the readout's oversampling is what its samples are more than the base resolution
+        encoded_mm = (read_mm * rows / base, phase_mm * oversampled)
+        recon_mm = (read_mm, phase_mm)
+        if not all(recon_mm):
+            return Sizes(
+                (rows, columns), (rows, columns), (base, columns), (base, columns), False
+            ), []
+        return Sizes((rows, columns), encoded_mm, (base, columns), recon_mm), []
+
+
+def _places(blocks: Sequence[Any]) -> dict[int, Placement]:
+    """Where slices lie, by index."""
+    from scipy.spatial.transform import Rotation
+
+    places: dict[int, Placement] = {}
+    for block in blocks:
+        where = block.mdh.SliceData
+        if block.mdh.Counter.Sli in places or not any(where.Quaternion):
+            continue
+        position = np.array([where.SlicePos.Sag, where.SlicePos.Cor, where.SlicePos.Tra], float)
+        rotation = Rotation.from_quat(where.Quaternion, scalar_first=True)
+        phase, read, normal = rotation.as_matrix().T
+        places[int(block.mdh.Counter.Sli)] = Placement(position, read, phase, normal)
+    return places

@@ -1,0 +1,1 @@
+"""From trained weights to images: `load`, `reconstruct` (folders), `reconstruct_scan`."""

@@ -1,0 +1,104 @@
+"""`python -m fastmri_clgnet.reconstruct SCAN --output OUT`: one file of a scanner to images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.example import example_slice
+from fastmri_clgnet.formats.read_scan import Reading, read_scan
+from fastmri_clgnet.inference.folder import Precision, load_module
+from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
+from fastmri_clgnet.inference.scan import out_of_domain, run, undersample
+from fastmri_clgnet.inference.submission import describe
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of
+
+EXAMPLE = "example"  # in place of a file's name
+
+
+@dataclass(frozen=True)
+class ScanWritten:
+    """What became of one scan; `str()` is what was read and done, then the remarks."""
+
+    files: list[Path]
+    read: str
+    done: str
+    remarks: tuple[str, ...] = ()  # what is worth knowing of how the file was read
+    warning: str | None = None  # how the scan differs from what the weights were trained on
+
+    def __str__(self) -> str:
+        lines = [f"{self.read}; {self.done}", *(f"  note: {remark}" for remark in self.remarks)]
+        return "\n".join([*lines, *([] if self.warning is None else [f"warning: {self.warning}"])])
+
+
+def reconstruct_file(
+    scan: Path,
+    output: Path,
+    checkpoint: Path | None = None,
+    *,
+    model: str | None = None,
+    mask: Mask | None = None,
+    reading: Reading = Reading(),
+    device: str = "auto",
+    batch_size: int = 1,
+    precision: Precision = "32-true",
+    overwrite: bool = False,
+) -> ScanWritten:
+    """Reconstruct one file from a scanner by a trained model.
+
+    The file is recognised by its contents: Siemens TWIX, ISMRMRD, BART, fastMRI, NumPy or
+    Calgary-Campinas, of two-dimensional Cartesian k-space. It is reconstructed as it was measured,
+    unless a mask is given.
+
+    Args:
+        scan: The file; of BART's pair either one. Where there is none of that name, example is the
+            real raw brain slice of the package (`example_slice`).
+        output: OUT.h5 (fastMRI's submission file), OUT.nii.gz or OUT.nii (NIfTI, with the scan's
+            geometry where the file says it), OUT.dcm (DICOM, one file per slice), or OUT.png (a
+            picture of the middle slice).
+        checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
+            train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
+            E2E-VarNet.
+        model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
+        mask: Undersamples a fully sampled scan retrospectively, to compare with it.
+        reading: Which part of the file to read.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
+        batch_size: Slices at a time.
+        precision: Lightning's names; 16-mixed is for GPUs.
+        overwrite: Whether to replace an existing output.
+
+    Returns:
+        The files, and what was read and done.
+
+    Raises:
+        InputError: If something cannot be used; nothing is written then.
+    """
+    scan, output = Path(scan), Path(output)
+    checked_suffix(output)
+    is_example = str(scan) == EXAMPLE and not scan.exists()
+    volume = example_slice() if is_example else read_scan(scan, reading)
+    for path in output_files(output, len(volume.kspace)):
+        if path.resolve() == scan.resolve():
+            raise InputError(f"{path}: is the scan itself; give another --output")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path}: exists; give another --output, or --overwrite")
+    read = str(volume)
+    if mask is not None:
+        volume = undersample(volume, mask)
+    module = load_module(checkpoint, model)
+    warning = out_of_domain(module, volume)
+    with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
+        images = run(module, volume, device, batch_size, precision, bar.update)
+    settings = describe(module, checkpoint, volume.challenge, mask, precision)
+    name = name_of(module)
+    label = type(module).__name__ if name is None else MODELS[name].label
+    files = write_images(output, images, volume, label, settings)
+    what = "" if mask is None else f"undersampled ({mask}), "
+    where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"
+    done = f"{what}reconstructed by {label} to {where}"
+    remarks = tuple(note for note in volume.notes if not note.startswith("undersampled"))
+    return ScanWritten(files, read, done, remarks, warning)

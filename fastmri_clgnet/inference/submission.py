@@ -1,0 +1,73 @@
+"""fastMRI's submission files: written, and how they were made, which they say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.files import atomic_path, check_space
+from fastmri_clgnet.pl_modules.registry import name_of
+
+if TYPE_CHECKING:
+    from fastmri.pl_modules import MriModule
+
+SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
+
+
+def describe(
+    module: MriModule, checkpoint: Path | None, challenge: str, mask: Mask | None, precision: str
+) -> dict[str, Any]:
+    """How reconstructions are made; every submission file says it, beside its `data_digest`."""
+    from fastmri_clgnet.inference.loading import weights_digest
+
+    return {
+        "model": name_of(module) or type(module).__name__,
+        "checkpoint": str(checkpoint),
+        "weights": weights_digest(module.state_dict()),
+        "challenge": challenge,
+        "mask": None if mask is None else json.loads(json.dumps(asdict(mask))),
+        "precision": precision,
+    }
+
+
+def data_digest(path: Path) -> str:
+    """What tells volumes of one name apart: shape and a row of the middle slice's k-space."""
+    with h5py.File(path, "r") as file:
+        kspace = file["kspace"]
+        n_slices, n_rows = kspace.shape[0], kspace.shape[-2]
+        row = np.ascontiguousarray(kspace[n_slices // 2, ..., n_rows // 2, :])
+        return hashlib.sha256(str(kspace.shape).encode() + row.tobytes()).hexdigest()[:16]
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """How a submission file was made; None if it does not say or is none."""
+    try:
+        with h5py.File(path, "r") as file:
+            settings = json.loads(file.attrs[SETTINGS_ATTRIBUTE])
+    except (OSError, KeyError, ValueError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def save_reconstruction(
+    path: Path, images: npt.NDArray[np.float32], settings: Mapping[str, Any] | None
+) -> None:
+    """Write images (slices, height, width) by fastMRI's writer, and note how they were made."""
+    import fastmri
+
+    with atomic_path(path) as temporary:
+        check_space({temporary: images.nbytes})
+        fastmri.save_reconstructions({temporary.name: images}, temporary.parent)
+        if settings is None:
+            return
+        with h5py.File(temporary, "r+") as file:
+            file.attrs[SETTINGS_ATTRIBUTE] = json.dumps(settings)

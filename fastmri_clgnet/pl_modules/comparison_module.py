@@ -1,0 +1,132 @@
+"""The Lightning module of the comparison methods, which work on k-space and mask."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from fastmri_clgnet.data.reference import ReferenceSample
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.models.comparison import COMPARISON_METHODS, Reconstruction, Reference
+from fastmri_clgnet.pl_modules.kspace_module import KspaceModule, zero_filled_scale
+
+ComparisonMethod = Literal["dccnn", "ista", "cddn", "pd", "dudor", "octconv"]
+
+
+class ComparisonModule(KspaceModule):
+    """Any of the comparison methods, with its own loss and optimizer.
+
+    Trains on batches of `ReferenceDataTransform` samples of single-coil data, since the papers'
+    losses compare complex images and k-space with the fully sampled ones (see each method's
+    `losses`). Validation and test compare magnitude images and take those of fastMRI's
+    `VarNetDataTransform`, too. k-space and reference are divided per slice by the largest magnitude
+    of the zero-filled image, and the output is multiplied by it again.
+
+    Example:
+        >>> module = ComparisonModule("dccnn", lr=1e-3)
+        >>> module(torch.randn(1, 64, 48, 2), torch.ones(1, 1, 48, 1)).shape
+        torch.Size([1, 64, 48])
+    """
+
+    needs_reference = True
+
+    def __init__(
+        self,
+        method: ComparisonMethod,
+        lr: float | None = None,
+        num_log_images: int = 16,
+    ) -> None:
+        """Make the network.
+
+        Args:
+            method: dccnn, ista, cddn, pd, dudor or octconv.
+            lr: Adam's learning rate; null takes the method's own.
+            num_log_images: Validation batches whose first image is logged.
+        """
+        super().__init__(num_log_images=num_log_images)
+        self.save_hyperparameters()
+        if method not in COMPARISON_METHODS:
+            raise ValueError(f"method={method!r}: expected one of {', '.join(COMPARISON_METHODS)}")
+        self.network = COMPARISON_METHODS[method]()
+        self.lr = self.network.learning_rate if lr is None else lr
+
+    def _reconstruct(
+        self, masked_kspace: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[Reconstruction, torch.Tensor]:
+        """Give what the network makes of the normalised k-space, and the scale, (batch, 1, 1)."""
+        kspace, mask = _single_coil(masked_kspace), _single_coil(mask)
+        scale = zero_filled_scale(kspace)
+        return self.network(kspace / scale[..., None], mask), scale
+
+    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Reconstruct.
+
+        Args:
+            masked_kspace: (batch, [1,] height, width, 2), centred, zero where nothing was measured.
+            mask: (batch, [1,] 1, width, 1).
+
+        Returns:
+            Magnitude image of the whole field of view, (batch, height, width), in the data's units.
+
+        Raises:
+            InputError: If there are several coils.
+        """
+        output, scale = self._reconstruct(masked_kspace, mask)
+        return _magnitude(output.image) * scale
+
+    def training_step(self, batch: ReferenceSample, batch_idx: int) -> torch.Tensor:
+        """Compute and log the method's loss of one batch.
+
+        Raises:
+            InputError: If there is no fully sampled k-space, or there are several coils.
+        """
+        image, kspace = _reference(batch)
+        output, scale = self._reconstruct(batch.masked_kspace, batch.mask)
+        reference = Reference(image / scale[..., None], kspace / scale[..., None])
+        terms = self.network.losses(output, reference)
+        if len(terms) > 1:
+            for name, term in terms.items():
+                self.log(f"train_loss/{name}", term.detach())
+        loss = torch.stack(list(terms.values())).sum()
+        self.log("train_loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam as the method's paper has it."""
+        return torch.optim.Adam(
+            self.parameters(),
+            lr=self.lr,
+            betas=self.network.betas,
+            weight_decay=self.network.weight_decay,
+        )
+
+
+def _magnitude(image: torch.Tensor) -> torch.Tensor:
+    """|image| of (..., 2), with a gradient of 0 at 0, where the host's has NaN."""
+    return torch.view_as_complex(image.contiguous()).abs()
+
+
+def _reference(batch: ReferenceSample) -> tuple[torch.Tensor, torch.Tensor]:
+    """The complex image and the whole k-space of a batch, without coil axis."""
+    kspace = getattr(batch, "kspace", None)
+    if kspace is None or not kspace.numel():
+        raise InputError(
+            f"{', '.join(sorted(set(batch.fname)))}: this method's loss needs fully sampled "
+            "k-space: train on files without a mask, through Data.module(..., "
+            "needs_reference=True) or ReferenceDataTransform with a mask_func"
+        )
+    return _single_coil(batch.image), _single_coil(kspace)
+
+
+def _single_coil(values: torch.Tensor) -> torch.Tensor:
+    """Drop a coil axis of one coil."""
+    if values.ndim == 5 and values.shape[1] == 1:
+        return values[:, 0]
+    if values.ndim != 4:
+        raise InputError(
+            f"the comparison methods take single-coil k-space (batch, height, width, 2), got "
+            f"{tuple(values.shape)}; for multicoil data use --model clgnet or unet, which take the "
+            "root sum of squares"
+        )
+    return values

@@ -1,5 +1,0 @@
-"""The report: one self-contained HTML page about trained models and their reconstructions."""
-
-from fastmri_clgnet.report.build import Report, report
-
-__all__ = ["Report", "report"]

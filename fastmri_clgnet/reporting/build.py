@@ -1,0 +1,232 @@
+"""A report from beginning to end: find, reconstruct, evaluate, choose, write."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import atomic_path
+from fastmri_clgnet.formats.fastmri import Challenge
+
+if TYPE_CHECKING:
+    from fastmri_clgnet.evaluation.evaluate import Evaluation
+    from fastmri_clgnet.reporting.slices import Choice, Volume
+    from fastmri_clgnet.reporting.sources import Source
+
+LIMIT_BYTES = 10_000_000
+_TEXT_BYTES = 1_000_000  # kept free for everything but the slices
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page that was written; `str()` says where.
+
+    Args:
+        path: The page.
+        n_bytes: Its size.
+        figure: The figure, if one was asked for.
+        failures: What could not be evaluated, one text for each file; the page says it, too.
+
+    Example:
+        >>> print(Report(Path("report.html"), n_bytes=1_500_000, figure=None, failures=[]))
+        Report: report.html (1.5 MB)
+    """
+
+    path: Path
+    n_bytes: int
+    figure: Path | None
+    failures: list[str]
+
+    def __str__(self) -> str:
+        lines = [] if self.figure is None else [f"Figure: {self.figure}"]
+        lines.append(f"Report: {self.path} ({self.n_bytes / 1e6:.1f} MB)")
+        if self.n_bytes > LIMIT_BYTES:
+            limit = f"{LIMIT_BYTES / 1e6:g} MB"
+            lines.append(f"It is larger than {limit}: ask for fewer --slices or methods")
+        return "\n".join(lines)
+
+
+def report(
+    paths: Sequence[Path | str],
+    output: Path | str = Path("report.html"),
+    *,
+    target_path: Path | str | None = None,
+    challenge: Challenge | None = None,
+    labels: list[str] | None = None,
+    slices: list[str] | None = None,
+    figure: Path | str | None = None,
+    zoom: tuple[int, int, int] | None = None,
+    title: str = "Reconstruction report",
+    zero_filled: bool = True,
+    device: str = "auto",
+    num_processes: int = 1,
+) -> Report:
+    """Write one self-contained HTML page about runs of train_clgnet and reconstructions.
+
+    It shows data, settings and commands, training curves, metrics with confidence intervals, and
+    slices with error maps, a slider and a wipe. The validation volumes of a run are reconstructed
+    where it has not done so yet.
+
+    Args:
+        paths: Run folders of train_clgnet, and folders of reconstructions; the others are compared
+            with the first.
+        output: The page.
+        target_path: Folder of fully sampled files; by default the validation files of the first
+            run.
+        challenge: Kind of data; by default what the first file holds.
+        labels: Names of the runs and folders.
+        slices: Slices to show beside the worst, median and best by SSIM, as FILE:INDEX, counted
+            from 0.
+        figure: A figure to write, too (.png or .pdf): the first of slices, else the median one,
+            methods in columns, errors below, a part enlarged.
+        zoom: Row, column and size of the part of the figure to enlarge, in pixels from the upper
+            left; by default a quarter of the width where the errors are largest.
+        title: Heading of the page.
+        zero_filled: Whether to add the zero-filled images.
+        device: Where to reconstruct: auto, cpu, cuda, cuda:1, ...
+        num_processes: Processes that share the evaluation.
+
+    Returns:
+        Where the page is, and what could not be evaluated.
+
+    Example:
+        >>> import fastmri
+        >>> from fastmri_clgnet import example_slice
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> scan = example_slice()
+        >>> images = scan.images()
+        >>> Path("DATA").mkdir()
+        >>> write_fastmri_file("DATA/a.h5", scan.kspace, images)
+        >>> fastmri.save_reconstructions({"a.h5": 0.9 * images}, Path("mine"))
+        >>> made = report(["mine"], target_path="DATA", zero_filled=False)
+        >>> made.path.name, made.failures
+        ('report.html', [])
+
+    Raises:
+        InputError: If there is nothing to report about, or an argument does not fit.
+    """
+    given = locals()
+    from fastmri_clgnet.reporting.curves import draw_curves, read_curves
+    from fastmri_clgnet.reporting.page import render
+    from fastmri_clgnet.reporting.slices import make_frames
+    from fastmri_clgnet.reporting.sources import command_line, find_sources, find_target_path
+    from fastmri_clgnet.training.train import TENSORBOARD
+
+    output, figure = Path(output), None if figure is None else Path(figure)
+    if figure is not None and figure.suffix not in (".png", ".pdf"):
+        raise InputError(f"--figure {figure}: expected a name ending in .png or .pdf")
+    sources = find_sources([Path(path) for path in paths], labels)
+    references = find_target_path(sources, None if target_path is None else Path(target_path))
+    shown = Shown(["The data of the first run is not where its settings say: no images are shown."])
+    if references is not None:
+        shown = _evaluate(
+            sources, references, challenge, slices or [], zero_filled, device, num_processes
+        )
+        if figure is not None:
+            choice = shown.choices[0] if slices else shown.choices[1]
+            _save_figure(figure, shown.volumes[choice.file], choice, zoom)
+    elif figure is not None or slices:
+        raise InputError(
+            "--figure, --slices: the data of the first run is not where its settings say; give "
+            "--target-path, the folder of its fully sampled files"
+        )
+    curves = {
+        source.label: read_curves(source.path / TENSORBOARD) for source in sources if source.is_run
+    }
+    page = render(
+        title,
+        command_line(report, given, ["paths"]),
+        sources,
+        references,
+        draw_curves(curves),
+        shown,
+        make_frames(shown.choices, shown.volumes, LIMIT_BYTES - _TEXT_BYTES),
+    ).encode()
+    with atomic_path(output) as path:
+        path.write_bytes(page)
+    failures = [] if shown.evaluation is None else shown.evaluation.failures
+    return Report(output, len(page), figure, failures)
+
+
+class Shown(NamedTuple):
+    """What a report computes from images."""
+
+    notes: list[str]  # what is left out, and why
+    evaluation: Evaluation | None = None  # zero-filled images first
+    choices: Sequence[Choice] = ()
+    volumes: Mapping[str, Volume] = MappingProxyType({})  # of the choices, by file
+
+
+def _evaluate(
+    sources: list[Source],
+    target_path: Path,
+    challenge: Challenge | None,
+    slices: list[str],
+    zero_filled: bool,
+    device: str,
+    num_processes: int,
+) -> Shown:
+    """Reconstruct what is missing, evaluate all, choose slices and read them."""
+    from fastmri_clgnet.data.folders import challenge_of
+    from fastmri_clgnet.evaluation.evaluate import evaluate
+    from fastmri_clgnet.reporting.slices import choose_slices, read_volume
+    from fastmri_clgnet.reporting.sources import find_predictions
+
+    challenge = challenge or challenge_of(target_path)
+    labels = [source.label for source in sources]
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary) / "zero_filled" if zero_filled else None
+        predictions, notes = find_predictions(sources, target_path, challenge, made, device)
+        # zero-filled images are shown first, but the first source is what all are compared with
+        names = sorted(predictions, key=lambda name: name not in labels)
+        folders = [predictions[name] for name in names]
+        evaluation = evaluate(
+            target_path, folders, challenge, labels=names, num_processes=num_processes
+        )
+        order = list(predictions)
+        volumes = sorted(evaluation.volumes, key=lambda volume: order.index(volume.method))
+        summaries = {
+            group: {name: methods[name] for name in order if name in methods}
+            for group, methods in evaluation.summaries.items()
+        }
+        if not any(volume.method == labels[0] for volume in volumes):
+            reasons = "; ".join(evaluation.failures[:3])
+            raise InputError(f"nothing of {labels[0]} could be evaluated: {reasons}")
+        choices = choose_slices(volumes, labels[0], slices)
+        images = {
+            choice.file: read_volume(target_path, predictions, choice.file, challenge, volumes)
+            for choice in choices
+        }
+    evaluation = replace(evaluation, volumes=volumes, summaries=summaries)
+    return Shown([*notes, *evaluation.failures], evaluation, choices, images)
+
+
+def _save_figure(
+    path: Path, volume: Volume, choice: Choice, zoom: tuple[int, int, int] | None
+) -> None:
+    """Save one slice of all methods, with error maps below and a part enlarged."""
+    from fastmri_clgnet.figures import Box, largest_errors, save_comparison
+
+    target = volume.target[choice.slice_index]
+    images = {name: every[choice.slice_index] for name, every in volume.reconstructions.items()}
+    height, width = target.shape
+    if zoom is None:
+        errors = {name: np.abs(image - target) for name, image in images.items()}
+        box = largest_errors(errors, max(1, width // 4))
+    else:
+        box = Box(*zoom)
+        inside = box.row + box.size <= height and box.column + box.size <= width
+        if min(zoom) < 0 or box.size < 1 or not inside:
+            raise InputError(
+                f"--zoom {box.row} {box.column} {box.size}: not within the image of {height} x "
+                f"{width} pixels"
+            )
+    title = f"{choice.file}, slice {choice.slice_index}"
+    save_comparison(path, images, target, float(volume.target.max()), title, box)

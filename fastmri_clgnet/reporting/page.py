@@ -1,0 +1,135 @@
+"""The report's page: what is put into the template, which escapes all text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import fastmri
+import pytorch_lightning
+import torch
+import yaml
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+import fastmri_clgnet
+from fastmri_clgnet.evaluation.evaluate import Evaluation
+from fastmri_clgnet.evaluation.statistics import caution, summary_cells
+from fastmri_clgnet.reporting.build import Shown
+from fastmri_clgnet.reporting.slices import Frames, colour_bar, data_address
+from fastmri_clgnet.reporting.sources import Source
+
+
+def _asset(name: str) -> str:
+    return (resources.files("fastmri_clgnet.reporting") / name).read_text(encoding="utf-8")
+
+
+def _data_set(
+    sources: Sequence[Source], target_path: Path | None, evaluation: Evaluation | None
+) -> dict[str, str]:
+    """Facts about the references that were evaluated."""
+    if evaluation is None:
+        return {}
+    slices = {volume.file: len(volume.slice_ssim) for volume in evaluation.volumes}
+    acquisitions = Counter(
+        {volume.file: volume.acquisition for volume in evaluation.volumes}.values()
+    )
+    facts = {
+        "folder": str(target_path),
+        "volumes": str(len(slices)),
+        "slices": str(sum(slices.values())),
+        "acquisitions": ", ".join(f"{name} ({n})" for name, n in sorted(acquisitions.items())),
+    }
+    for source in sources:
+        if source.mask is not None:
+            facts[f"mask, {source.label}"] = "; ".join(
+                f"{name.replace('_', ' ')} {list(value) if isinstance(value, tuple) else value}"
+                for name, value in asdict(source.mask).items()
+            )
+    return facts
+
+
+def render(
+    title: str,
+    command: str,
+    sources: Sequence[Source],
+    target_path: Path | None,
+    curves: str | None,
+    shown: Shown,
+    frames: Frames,
+) -> str:
+    """Make the page: HTML that needs no other file, and whose policy forbids every request."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    script = _asset("viewer.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    settings = {
+        source.label: yaml.safe_dump(source.settings, sort_keys=False)
+        if source.is_run
+        else json.dumps(source.settings, indent=2)
+        for source in sources
+        if source.settings
+    }
+    commands = [source.command(target_path) for source in sources]
+    evaluation = shown.evaluation
+    return environment.from_string(_asset("template.html")).render(
+        title=title,
+        notes=shown.notes,
+        data_set=_data_set(sources, target_path, evaluation),
+        tables=_tables(sources, evaluation),
+        caution=evaluation and caution(evaluation.summaries, evaluation.differences),
+        metrics=[] if evaluation is None else evaluation.volumes,
+        first=sources[0].label,
+        choices=shown.choices,
+        volumes=shown.volumes,
+        frames=frames,
+        settings=settings,
+        commands=[*dict.fromkeys(filter(None, commands)), command],
+        curves=data_address(curves.encode(), "image/svg+xml") if curves else None,
+        colour_bar=colour_bar(),
+        style=Markup(_asset("style.css")),
+        script=Markup(script),
+        script_digest=digest,
+        made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        versions={
+            "fastmri_clgnet": fastmri_clgnet.__version__,
+            "fastmri": fastmri.__version__,
+            "torch": torch.__version__,
+            "pytorch-lightning": pytorch_lightning.__version__,
+        },
+    )
+
+
+def _tables(sources: Sequence[Source], evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """Metric tables: a caption, a head and rows each."""
+    tables: dict[str, list[list[str]]] = {}
+    if evaluation is None:
+        for source in sources:
+            if logged := source.logged():
+                head = ["method", *(name.upper() for name in next(iter(logged.values())))]
+                rows = [
+                    [method, *(f"{value:.4g}" for value in values.values())]
+                    for method, values in logged.items()
+                ]
+                caption = f"{source.label}: validation at the end of the training"
+                tables[caption] = [head, *rows]
+    else:
+        level = evaluation.settings["confidence"]
+        interval = f"[{level:.0%} confidence interval: bootstrap over volumes]"
+        tables[f"Mean over volumes {interval}"] = summary_cells(evaluation.summaries)
+        if any(evaluation.differences.values()):
+            caption = f"Paired differences: method - {evaluation.methods[0]} {interval}"
+            tables[caption] = summary_cells(evaluation.differences, sign="+")
+    return [
+        {"caption": caption, "head": head, "rows": rows}
+        for caption, (head, *rows) in tables.items()
+    ]

@@ -1,0 +1,198 @@
+"""What a report is about: runs of train_clgnet, and folders of reconstructions."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from fastmri_clgnet.cli import read_yaml
+from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.evaluation.evaluate import folder_labels
+from fastmri_clgnet.formats.fastmri import Challenge
+from fastmri_clgnet.inference.folder import reconstruct
+from fastmri_clgnet.inference.submission import read_settings
+from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
+from fastmri_clgnet.training.checkpoints import BEST, LAST, checkpoint_dir
+
+CONFIG = "config.yaml"
+MADE = "validation_reconstructions"  # under a run's folder: what the report reconstructed
+MASK_FLAGS = [field.name for field in fields(Mask)]
+
+
+class Source(NamedTuple):
+    """A method of the report: a run's folder, or a folder of reconstructions."""
+
+    label: str
+    path: Path
+    is_run: bool
+    settings: dict[str, Any]  # config.yaml of the run, or what the first submission file says
+    mask: Mask | None  # of validation, or of the reconstructions; None if it is not known
+
+    def command(self, target_path: Path | None) -> str | None:
+        """The command that makes it again, if it is known."""
+        if self.is_run:
+            config = shlex.quote(str(self.path / CONFIG))
+            return f"python -m fastmri_clgnet.train_clgnet --config {config}"
+        if "model" not in self.settings or target_path is None:
+            return None
+        given = {name: self.settings.get(name) for name in ("model", "checkpoint", "precision")}
+        del given["checkpoint" if given["model"] == ZERO_FILLED else "model"]
+        given |= {"data_path": target_path, "output_path": self.path, "mask": self.mask}
+        return command_line(reconstruct, given)
+
+    def logged(self) -> dict[str, dict[str, float]]:
+        """Metrics of the validation volumes by method, as the training left them, if it has."""
+        path = self.path / "metrics.json"
+        if not self.is_run or not path.is_file():
+            return {}
+        try:
+            found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error})") from error
+        return found
+
+    def reconstructions(self, target_path: Path, challenge: Challenge, device: str) -> Path:
+        """The folder of its reconstructions; a run's best checkpoint makes what is missing."""
+        if not self.is_run:
+            return self.path
+        places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (BEST, LAST)]
+        checkpoint = next((place for place in places if place.is_file()), None)
+        model = self.settings.get("model")
+        if checkpoint is None and model != ZERO_FILLED:
+            raise InputError(
+                f"{self.path}: no checkpoint to reconstruct {target_path} with; give a folder of "
+                "reconstructions of these volumes instead of this run"
+            )
+        folder = self.path / MADE
+        # the folder is the report's own: what a checkpoint of earlier epochs made is outdated
+        reconstruct(
+            target_path, folder, checkpoint, model=model, challenge=challenge, mask=self.mask,
+            device=device, overwrite="different",
+        )  # fmt: skip
+        return folder
+
+
+def command_line(
+    function: Callable[..., object], given: Mapping[str, Any], positional: Collection[str] = ()
+) -> str:
+    """The command that calls a function so; arguments that are None or the default are omitted."""
+    first, flags = [], []
+    for name, parameter in inspect.signature(function).parameters.items():
+        value = given.get(name)
+        items = {f"--{name}": value}
+        if isinstance(value, Mask):
+            items = {f"--{flag}": part for flag, part in asdict(value).items()}
+        for flag, part in items.items():
+            words_of_it = [*map(str, part if isinstance(part, list | tuple) else [part])]
+            if name in positional:
+                first += words_of_it
+            elif part is False:
+                flags.append(f"--no_{name}")
+            elif part not in (None, parameter.default):
+                flags += [flag, *words_of_it]
+    return f"python -m fastmri_clgnet.{function.__name__} {shlex.join([*first, *flags])}"
+
+
+def _mask(values: Mapping[str, Any]) -> Mask | None:
+    """The mask that a file describes; None if it does not."""
+    try:
+        return Mask(
+            values["mask_type"],
+            tuple(map(int, values["accelerations"])),
+            tuple(map(float, values["center_fractions"])),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Source]:
+    """Look at what was given; names are by default what tells models, else paths, apart."""
+    distinct = folder_labels(paths)
+    found = [_look_at(path) for path in paths]
+    models = [str(settings.get("model")) for _, settings, _ in found]
+    if names is None:
+        names = [
+            MODELS[model].label if model in MODELS and models.count(model) == 1 else other
+            for model, other in zip(models, distinct, strict=True)
+        ]
+    if len(names) != len(paths) or len(set(names)) < len(names):
+        raise InputError("--labels: expected a name of its own for each run or folder")
+    return [Source(name, path, *one) for name, path, one in zip(names, paths, found, strict=True)]
+
+
+def _look_at(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
+    """Whether it is a run, its settings and its mask."""
+    config = path / CONFIG
+    if config.is_file():
+        settings = read_yaml(config, "the settings that train_clgnet wrote there")
+        # flags of the validation that were not given are those of the training
+        mask = {name: settings.get(f"val_{name}") or settings.get(name) for name in MASK_FLAGS}
+        if "challenge" not in settings or _mask(mask) is None:
+            raise InputError(f"{config}: expected the settings that train_clgnet wrote there")
+        challenge, known = settings["challenge"], get_args(Challenge)
+        if challenge not in known:
+            raise InputError(f"{config}: challenge {challenge!r}; expected one of {words(known)}")
+        return True, settings, _mask(mask)
+    files = sorted(path.glob("*.h5")) if path.is_dir() else []
+    if not files:
+        raise InputError(
+            f"{path}: expected a run folder of train_clgnet (with {CONFIG}) or a folder of "
+            "reconstructions (*.h5)"
+        )
+    made = read_settings(files[0]) or {}
+    described = made.get("mask")
+    return False, made, _mask(described) if isinstance(described, dict) else None
+
+
+def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Path | None:
+    """As asked, else the first run's validation volumes; None if they are not where it says."""
+    if target_path is not None:
+        if not target_path.is_dir():
+            raise InputError(f"--target-path {target_path}: no such folder")
+        return target_path
+    settings = next((source.settings for source in sources if source.is_run), None)
+    if settings is None:
+        raise InputError("folders of reconstructions need --target-path, the fully sampled files")
+    data_path, demo_dir = (
+        None if settings.get(name) is None else Path(settings[name])
+        for name in ("data_path", "demo_dir")
+    )
+    folder = Data(data_path, settings["challenge"], demo_dir=demo_dir).folder("val")
+    return folder if folder.is_dir() else None
+
+
+def find_predictions(
+    sources: Sequence[Source],
+    target_path: Path,
+    challenge: Challenge,
+    zero_filled: Path | None,
+    device: str,
+) -> tuple[dict[str, Path], list[str]]:
+    """Folders by label, zero-filled images first, made with the first known mask; notes."""
+    found = {
+        source.label: source.reconstructions(target_path, challenge, device) for source in sources
+    }
+    label = MODELS[ZERO_FILLED].label
+    if zero_filled is None or label in found:
+        return found, []
+    mask = next((source.mask for source in sources if source.mask is not None), None)
+    if mask is None:
+        return found, [
+            "No zero-filled images: the reconstructions do not say their mask (those of "
+            "fastmri_clgnet.reconstruct do)."
+        ]
+    try:
+        reconstruct(
+            target_path, zero_filled, model=ZERO_FILLED, challenge=challenge, mask=mask,
+            device=device,
+        )  # fmt: skip
+    except InputError as error:
+        return found, [f"No zero-filled images: {error}"]
+    return {label: zero_filled, **found}, []

@@ -1,0 +1,37 @@
+"""Measuring memory: a network whose peak is known."""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from fastmri_clgnet.benchmarks.measure import forward_pass, median_times, peak_mb
+
+CPU = torch.device("cpu")
+
+
+class Widen(nn.Module):
+    """Makes 100 images of one."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Copy and sum."""
+        return image.repeat(1, 100, 1, 1).sum(dim=1, keepdim=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+def test_peak_memory_of_a_known_network() -> None:
+    peak = peak_mb(functools.partial(forward_pass, Widen, 512, 1, CPU), CPU)
+    expected = 101 * 512 * 512 * 4 / 1e6
+    assert expected <= peak + 1
+    assert peak < 1.3 * expected
+
+
+def test_times_are_measured() -> None:
+    action = forward_pass(Widen, 16, 1, CPU)
+    times = median_times({"a": action, "b": action}, CPU, rounds=2)
+    assert times.keys() == {"a", "b"}
+    assert min(times.values()) > 0

@@ -1,0 +1,75 @@
+"""Tables: their layout, and the paper's Table 2 from the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from fastmri_clgnet.benchmark import main
+from fastmri_clgnet.benchmarks.measure import example_inputs
+from fastmri_clgnet.benchmarks.table2 import PAPER
+from fastmri_clgnet.models.comparison import CDDN
+from fastmri_clgnet.tables import Row, Table, write_tables
+
+
+def test_markdown() -> None:
+    rows: dict[str, Row] = {"a": {"x": 1.23456, "y": None}, "b": {"z": "yes", "x": 0.0}}
+    assert Table("What it is", rows, {"a": "first"}).markdown().splitlines() == [
+        "What it is",
+        "",
+        "|       | x     | y | z   |",
+        "| ----- | ----- | - | --- |",
+        "| first | 1.235 | - | -   |",
+        "| b     | 0     | - | yes |",
+    ]
+
+
+def test_text() -> None:
+    rows: dict[str, Row] = {"a": {"NMSE": 1.23456, "steps": 20}, "long name": {"NMSE": None}}
+    assert str(Table("What it is", rows, {"a": "first"})).splitlines() == [
+        "What it is",
+        "",
+        "             NMSE  steps",
+        "first      1.2346     20",
+        "long name       -      -",
+    ]
+
+
+def test_tables_are_written_as_markdown_and_json(tmp_path: Path) -> None:
+    table = Table("What it is", {"a": {"x": 1.5}}, {"a": "first"})
+    write_tables(tmp_path / "new" / "name", {"key": table}, {"size": 8, "folder": Path("x")})
+    assert (tmp_path / "new" / "name.md").read_text().splitlines()[0] == "What it is"
+    assert json.loads((tmp_path / "new" / "name.json").read_text()) == {
+        "settings": {"size": 8, "folder": "x"},
+        "key": {"title": "What it is", "rows": {"a": {"x": 1.5}}},
+    }
+
+
+def test_table_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fastmri_clgnet.benchmarks.measure.peak_mb", lambda *args: 1.0)
+    command = ["table2", "--size", "32", "--rounds", "1", "--output_path", str(tmp_path)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    rows = json.loads((tmp_path / "table2.json").read_text())["table2"]["rows"]
+    assert rows.keys() == PAPER.keys()
+    for name, row in rows.items():
+        assert row["parameters (M)"] == pytest.approx(row["paper: parameters (M)"], abs=0.0051)
+        if name != "octconv":
+            assert row["GMac"] == pytest.approx(row["paper: GMac"], rel=0.005)
+        assert row["ratio to U-Net"] > 0
+    assert rows["unet"]["ratio to U-Net"] == 1
+    assert "\nDual-OctConv " in printed
+    assert "| Dual-OctConv " in (tmp_path / "table2.md").read_text()
+    assert "not reproduced" in printed
+
+
+def test_inputs_of_a_network_on_kspace() -> None:
+    kspace, mask = example_inputs(CDDN(1, 4), (8, 12), torch.device("cpu"))
+    assert kspace.shape == (1, 8, 12, 2)
+    assert torch.equal(kspace * mask, kspace)
+    assert mask.sum() == 3

@@ -1,0 +1,56 @@
+"""What weights are worth, measured on small data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fastmri_clgnet.benchmark import main
+from fastmri_clgnet.benchmarks.weights import BASELINE, CASES
+from tests.helpers import host_evaluates
+
+
+def test_reconstructs_evaluates_and_pictures_every_case(
+    small_run: Path, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = small_dataset / "singlecoil_val", tmp_path / "out"
+    command = ["weights", "--data_path", str(data), "--output_path", str(out), "--device", "cpu"]
+    best = str(small_run / "checkpoints" / "best.ckpt")
+    assert main([*command, "--weights", "Ours", best]) == 0
+    written = json.loads((out / "weights.json").read_text())
+    for case in CASES:
+        rows = written[case]["rows"]
+        assert list(rows) == [f"all, {BASELINE}", "all, Ours"]
+        # the host's evaluation of the same files
+        for method in (BASELINE, "Ours"):
+            row = rows[f"all, {method}"]
+            theirs = host_evaluates(data, out / case / method, "singlecoil")
+            for name, column in (("NMSE", "NMSE"), ("PSNR", "PSNR (dB)"), ("SSIM", "SSIM")):
+                assert row[column] == pytest.approx(theirs[name], rel=1e-3)
+            assert row["PSNR from"] <= row["PSNR (dB)"] <= row["PSNR to"]
+            assert row["volumes"] == 2
+        for reason in ("best", "median", "worst"):
+            assert (out / f"{case}_{reason}.png").is_file()
+        assert (out / f"raw_slice_{case}.png").is_file()
+        raw = written["raw_slice"]["rows"][f"{case}, {BASELINE}"]
+        assert 20 < raw["PSNR (dB)"] < 27
+    capsys.readouterr()
+    # nothing is reconstructed twice
+    assert main([*command, "--weights", "Ours", best]) == 0
+    assert "Reconstructing" not in capsys.readouterr().err
+
+
+def test_bad_weights_are_refused(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["weights", "--data_path", str(small_dataset / "singlecoil_val")]
+    command += ["--output_path", str(tmp_path / "out")]
+    for words, message in (
+        (["--weights", "Ours", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
+        (["--weights", BASELINE, "nowhere.ckpt"], "none of them called zero-filled"),
+    ):
+        assert main([*command, *words]) == 1
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

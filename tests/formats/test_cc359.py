@@ -1,0 +1,119 @@
+"""CC-359-like volumes, written with plain NumPy as the data set's own tools read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from fastmri.data import SliceDataset
+
+from fastmri_clgnet.convert import main
+from fastmri_clgnet.train_clgnet import main as train
+from tests.conversion.host import assert_good, assert_host_gives, blobs
+from tests.helpers import QUIET, SMALL
+
+ONE_PROCESS = ["--from", "cc359", "--num_workers", "1"]
+
+
+def _single_channel(path: Path, seed: int) -> np.ndarray:
+    """Write (slices, 32, 32, 2) with its centre in the corner; return |ifft2|, no shifts."""
+    kspace = np.fft.fft2(blobs(seed, 3, 32, 32))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, np.stack([kspace.real, kspace.imag], axis=-1))
+    return np.abs(np.fft.ifft2(kspace))
+
+
+def _multi_channel(path: Path, seed: int, centre: str) -> np.ndarray:
+    """Write x-ky-kz-channel with the last 15 % of kz zero; return the tools' reference."""
+    kspace = np.fft.fft2(blobs(seed, 3, 4, 22, 20))
+    if centre == "middle":
+        kspace = np.fft.fftshift(kspace, axes=(-2, -1))
+    kspace[..., 17:] = 0
+    parts = np.empty((3, 22, 20, 8), np.float32)
+    parts[..., ::2] = kspace.real.transpose(0, 2, 3, 1)
+    parts[..., 1::2] = kspace.imag.transpose(0, 2, 3, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file["kspace"] = parts
+        stored = file["kspace"][()].astype(np.float64)
+    images = np.fft.ifft2(stored[..., ::2] + 1j * stored[..., 1::2], axes=(1, 2))
+    rss: np.ndarray = np.sqrt((np.abs(images) ** 2).sum(axis=-1))
+    return rss
+
+
+def test_single_channel_gives_its_reference_and_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    references = {
+        (folder, name): _single_channel(Path("cc", folder, f"{name}.npy"), seed)
+        for seed, (folder, name) in enumerate(
+            [("Train", "a"), ("Train", "b"), ("Val", "c"), ("Test", "d")]
+        )
+    }
+    assert main(["cc", "out", *ONE_PROCESS]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert ["singlecoil_train", "2", "6", "32", "x", "32"] in map(str.split, printed)
+    for folder in ("Train", "Val", "Test"):
+        split = Path("out", f"singlecoil_{folder.lower()}")
+        expected = {f"{n}.h5": ref for (f, n), ref in references.items() if f == folder}
+        for name, reference in expected.items():
+            with h5py.File(split / name) as file:
+                target = file["reconstruction_esc"][()]
+                assert file.attrs["acquisition"] == "T1"
+                assert ("mask" in file) == (folder == "Test")
+            assert np.abs(target - reference).max() <= 1e-6 * reference.max()
+        if folder != "Test":
+            assert_host_gives(split, expected, 2e-6)
+    assert_good(Path("out"))
+    flags = ["--data_path", "out", "--challenge", "singlecoil", *SMALL, *QUIET]
+    assert train([*flags, "--batch_size", "2", "--max_epochs", "1"]) == 0
+    assert Path("clgnet/singlecoil/reconstructions/d.h5").is_file()
+
+
+@pytest.mark.parametrize("centre", ["middle", "corner"])
+def test_multi_channel_gives_its_reference(centre: str, tmp_path: Path) -> None:
+    """Wherever the centre of k-space is stored: the magnitudes do not depend on it."""
+    reference = _multi_channel(tmp_path / "cc" / "Train" / "a.h5", 0, centre)
+    assert main([str(tmp_path / "cc"), str(tmp_path / "out"), *ONE_PROCESS]) == 0
+    folder = tmp_path / "out" / "multicoil_train"
+    assert_host_gives(folder, {"a.h5": reference}, 2e-6)
+    assert_good(tmp_path / "out")
+    kspace, _, target, attributes, _, _ = SliceDataset(folder, "multicoil")[1]
+    assert np.abs(target - reference[1]).max() <= 1e-6 * reference.max()
+    energy = (np.abs(kspace) ** 2).sum(axis=0)
+    assert np.unravel_index(energy.argmax(), energy.shape) == (11, 10)
+    # masks keep out of what was not acquired
+    assert attributes["padding_right"] == (17 if centre == "middle" else 20)
+
+
+def test_undersampled_and_other_files_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cc" / "Val" / "a.npy"
+    _single_channel(path, 0)
+    parts = np.load(path)
+    parts[:, np.random.default_rng(0).uniform(size=(32, 32)) > 0.2] = 0
+    np.save(path, parts)
+    command = [str(tmp_path / "cc"), str(tmp_path / "out"), *ONE_PROCESS]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert "a.npy: only" in error
+    assert "in two dimensions" in error
+    np.save(path, parts[..., 0])
+    assert main(command) == 1
+    assert "a.npy: expected single-channel k-space" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*coil*"))
+
+
+def test_empty_volumes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Train").mkdir()
+    np.save(tmp_path / "Train" / "a.npy", np.zeros((0, 32, 32, 2)))
+    with h5py.File(tmp_path / "Train" / "b.h5", "w") as file:
+        file["kspace"] = np.zeros((0, 22, 20, 8), np.float32)
+    assert main([str(tmp_path), f"{tmp_path}_out", *ONE_PROCESS]) == 1
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert "a.npy: an empty array, of shape (0, 32, 32, 2)" in first
+    assert "b.h5: expected multi-channel 'kspace'" in second

@@ -1,0 +1,277 @@
+"""ISMRMRD raw files: the centre of k-space, limits and matrices that contradict the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ismrmrd
+import numpy as np
+import pytest
+from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
+
+from fastmri_clgnet import read_scan
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats import Volume
+from fastmri_clgnet.formats.fastmri import ismrmrd_header, n_central_columns
+from fastmri_clgnet.formats.read_scan import Reading
+from tests.conversion.host import blobs, fft2c
+
+ROWS, COLUMNS, SIZE = 64, 192, 32
+CALIBRATION = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION
+BOTH = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING
+
+
+@pytest.fixture(scope="module")
+def kspace() -> np.ndarray:
+    """A slice of two coils, as complex64."""
+    return fft2c(blobs(0, 1, 2, ROWS, COLUMNS)).astype(np.complex64)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "scan.mrd"
+
+
+def write(
+    path: Path,
+    kspace: np.ndarray,
+    numbers: dict[int, int] | Iterable[int],
+    *,
+    flags: dict[int, tuple[int, ...]] | None = None,
+    limits: tuple[int, int] = (COLUMNS - 1, COLUMNS // 2),
+    encoded: tuple[int, int] = (ROWS, COLUMNS),
+    encoded_mm: tuple[float, float] = (128.0, 192.0),
+    recon: tuple[int, int] = (SIZE, COLUMNS),
+    recon_mm: tuple[float, float] = (64.0, 192.0),
+    trajectory: str = "cartesian",
+    group: str = "dataset",
+    **readout: Any,
+) -> None:
+    """Write a file.
+
+    Args:
+        path: The file; a group of the same name is replaced.
+        kspace: (slices, coils, rows, columns).
+        numbers: Which columns are measured, and the number of each.
+        flags: Of columns.
+        limits: Maximum and centre of the header's encoding limits.
+        encoded: The header's matrix.
+        encoded_mm: Its field of view.
+        recon: The header's matrix of the image.
+        recon_mm: Its field of view.
+        trajectory: Its trajectory.
+        group: Name in the file.
+        readout: Attributes of every readout.
+    """
+    numbers = numbers if isinstance(numbers, dict) else {n: n for n in numbers}
+    document = ismrmrd.xsd.CreateFromDocument(ismrmrd_header((ROWS, COLUMNS), (SIZE, COLUMNS)))
+    encoding = document.encoding[0]
+    encoding.trajectory = ismrmrd.xsd.trajectoryType(trajectory)
+    for space, size, mm in (
+        (encoding.encodedSpace, encoded, encoded_mm),
+        (encoding.reconSpace, recon, recon_mm),
+    ):
+        space.matrixSize.x, space.matrixSize.y = size
+        space.fieldOfView_mm.x, space.fieldOfView_mm.y, space.fieldOfView_mm.z = *mm, 4.0
+    encoding.encodingLimits.kspace_encoding_step_1 = ismrmrd.xsd.limitType(
+        minimum=0, maximum=limits[0], center=limits[1]
+    )
+    records = []
+    for i, one in enumerate(kspace):
+        for column, number in numbers.items():
+            line = ismrmrd.Acquisition.from_array(np.ascontiguousarray(one[:, :, column]))
+            line.center_sample = one.shape[1] // 2
+            line.idx.slice, line.idx.kspace_encode_step_1 = i, number
+            for flag in (flags or {}).get(column, ()):
+                line.set_flag(flag)
+            for name, value in readout.items():
+                setattr(line, name, value[i])
+            record = np.empty(1, acquisition_dtype)
+            record[0]["head"] = np.frombuffer(line.getHead(), acquisition_header_dtype)[0]
+            record[0]["data"] = line.data.view(np.float32).ravel()
+            record[0]["traj"] = np.empty(0, np.float32)
+            records.append(record)
+    with h5py.File(path, "a") as file:
+        text = np.array([document.toXML("utf-8").encode()], h5py.special_dtype(vlen=bytes))
+        file.create_dataset(f"{group}/xml", data=text, dtype=h5py.special_dtype(vlen=bytes))
+        data = file.create_dataset(f"{group}/data", (len(records),), acquisition_dtype)
+        if records:  # at once: ismrmrd's own writer takes milliseconds for each
+            data[:] = np.concatenate(records)
+
+
+def sampled(volume: Volume) -> list[int]:
+    return np.flatnonzero(volume.sampled()).tolist()
+
+
+@pytest.mark.parametrize(("factor", "n_lines"), [(3, 49), (2, 29)])
+@pytest.mark.parametrize("flags", [(CALIBRATION,), (CALIBRATION, BOTH), (BOTH,)])
+def test_contiguous_central_lines(
+    factor: int, n_lines: int, flags: tuple[int, ...], path: Path, kspace: np.ndarray
+) -> None:
+    """Calibration lines of either flag stand in the k-space: 49 at R=3, 29 at R=2."""
+    centre = COLUMNS // 2
+    central = range(centre - n_lines // 2, centre + n_lines // 2 + 1)
+    regular = range(centre % factor, COLUMNS, factor)
+    outside = next(n for n in range(central[-1] + 1, COLUMNS) if n not in regular)
+    assert outside - central[-1] <= 2
+    columns = sorted({*regular, *central})
+    both = [column for column in regular if column in central]
+    # lines of both kinds once, those that only calibrate beside them
+    kinds = {n: flags if n not in both else (BOTH,) for n in central}
+    write(path, kspace, columns, flags=kinds)
+    scan = read_scan(path)
+    assert sampled(scan) == columns
+    np.testing.assert_array_equal(scan.kspace[..., columns], kspace[..., columns])
+    found = n_central_columns(scan.sampled())
+    assert found >= n_lines and f"{found} calibration lines" in str(scan)
+    assert found <= n_lines + 2  # regular lines that adjoin
+    assert f"every {factor} lines" in str(scan)
+    # the file without its calibration has one central line
+    write(path.with_name("bare.mrd"), kspace, regular)
+    assert n_central_columns(read_scan(path.with_name("bare.mrd")).sampled()) == 1
+
+
+@pytest.mark.parametrize("first", [72, 24])
+def test_centre_by_energy_where_the_limits_give_the_middle(
+    first: int, path: Path, kspace: np.ndarray
+) -> None:
+    """Five eighths and seven eighths of the lines, numbered from 0."""
+    numbers = {column: column - first for column in range(first, COLUMNS)}
+    middle = len(numbers) // 2
+    write(path, kspace, numbers, limits=(len(numbers) - 1, middle))
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace[..., first:], kspace[..., first:])
+    assert sampled(scan) == list(numbers)
+    said = f"line {middle} is the centre of k-space, the energy line {96 - first}, which is used"
+    assert any(said in note for note in scan.notes)
+
+
+def test_a_centre_within_two_lines_is_the_headers(path: Path, kspace: np.ndarray) -> None:
+    """What was measured in part, with an echo that is off by two lines: nothing is moved."""
+    numbers = {column: column - 72 for column in range(72, COLUMNS)}
+    write(path, kspace, numbers, limits=(119, 26))
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace[..., 70:190], kspace[..., 72:])
+    assert not any("energy" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("factor", [4, 8])
+def test_a_centre_between_lines_is_the_headers(factor: int, path: Path, kspace: np.ndarray) -> None:
+    """No central line was measured, so that the energy is beside it."""
+    columns = range(96 % factor + factor // 2, COLUMNS, factor)
+    write(path, kspace, columns)
+    assert sampled(read_scan(path)) == list(columns)
+
+
+def test_a_full_kspace_stays_where_it_fits(path: Path, kspace: np.ndarray) -> None:
+    """An echo four lines off the centre, as off-resonance makes it: the lines fill the matrix."""
+    moved = np.roll(kspace, 4, axis=-1)
+    write(path, moved, range(COLUMNS))
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, moved)
+    assert any("kept, since the lines fill the matrix of 192" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize(("offset", "centre"), [(1, 96), (-1, 96), (1, 97)])
+def test_limits_from_one(offset: int, centre: int, path: Path, kspace: np.ndarray) -> None:
+    """Lines numbered from 1 with limits from 0, the other way round, and both from 1."""
+    if offset < 0:
+        numbers, limits = range(COLUMNS), (COLUMNS, 97)
+        write(path, kspace, numbers, limits=limits)
+    else:
+        write(path, kspace, {n: n + 1 for n in range(COLUMNS)}, limits=(COLUMNS, centre))
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, kspace)
+    assert any("counts from 1" in note for note in scan.notes) == (centre == 96 or offset < 0)
+
+
+def test_shots_that_overshoot(path: Path, kspace: np.ndarray) -> None:
+    """200 lines of a matrix of 192; the four on either side are beyond it."""
+    wide = np.concatenate([kspace[..., :4], kspace, kspace[..., -4:]], axis=-1)
+    write(path, wide, range(200), limits=(199, 100))
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, kspace)
+    said = "8 lines beyond the header's matrix of 192 lines are left out (of numbers 0 to 199"
+    assert any(said in note for note in scan.notes)
+    path.unlink()
+    write(path, wide, {0: 300, **{n: n for n in range(4, 196)}}, limits=(199, 100))
+    with pytest.raises(InputError, match="in column 296 does not fit into the header's 64 x 192"):
+        read_scan(path)
+
+
+def test_a_matrix_of_the_scanners_interpolation(path: Path, kspace: np.ndarray) -> None:
+    """Twice as many rows and columns as were measured, of the same field of view."""
+    write(path, kspace, range(COLUMNS), limits=(191, 96), encoded=(2 * ROWS, 2 * COLUMNS),
+          recon=(2 * SIZE, 2 * COLUMNS))  # fmt: skip
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, kspace)
+    assert scan.recon_size == (SIZE, COLUMNS) and scan.pixel_mm == (2.0, 1.0)
+    assert any("has 128 rows, but readouts have 64 samples" in note for note in scan.notes)
+
+
+def test_oversampling_that_was_removed(path: Path, kspace: np.ndarray) -> None:
+    """The header still has it: readouts have the image's samples and field of view."""
+    short = kspace[..., ::2, :]
+    write(path, short, range(COLUMNS))
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, short)
+    assert scan.recon_size == (SIZE, COLUMNS) and scan.pixel_mm == (2.0, 1.0)
+    assert any("without oversampling" in note for note in scan.notes)
+
+
+def test_readouts_longer_than_the_matrix(path: Path, kspace: np.ndarray) -> None:
+    write(path, kspace, range(COLUMNS), encoded=(48, COLUMNS))
+    with pytest.raises(InputError, match=r"64 samples .* does not fit into the header's 48 x 192"):
+        read_scan(path)
+
+
+def test_slices_are_placed(path: Path, kspace: np.ndarray) -> None:
+    """Readout to the left, phase encoding to the back; 5 mm between interleaved slices."""
+    two = np.concatenate([kspace, 2 * kspace])
+    three = np.concatenate([two, 3 * kspace])
+    write(
+        path, three, range(COLUMNS),
+        position=[(7.0, 8.0, z) for z in (20.0, 30.0, 25.0)],
+        read_dir=[(1.0, 0.0, 0.0)] * 3, phase_dir=[(0.0, 1.0, 0.0)] * 3,
+        slice_dir=[(0.0, 0.0, 1.0)] * 3,
+    )  # fmt: skip
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, three[[0, 2, 1]])
+    assert scan.affine is not None
+    np.testing.assert_allclose(np.diag(scan.affine), [-2, -1, 5, 1])
+    np.testing.assert_allclose(scan.affine @ [SIZE // 2, 96, 0, 1], [-7, -8, 20, 1])
+
+
+def test_measurements_are_groups(path: Path, kspace: np.ndarray) -> None:
+    """The last by name; an empty one says so."""
+    write(path, kspace, range(COLUMNS), group="dataset_1")
+    write(path, 2 * kspace, range(COLUMNS), group="dataset_2")
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, 2 * kspace)
+    assert "measurement 2 of 2 (group 'dataset_2')" in scan.notes
+    np.testing.assert_array_equal(read_scan(path, Reading(measurement=1)).kspace, kspace)
+    with pytest.raises(InputError, match="no measurement 3; it holds 1: dataset_1, 2: dataset_2"):
+        read_scan(path, Reading(measurement=3))
+    write(path.with_name("b.mrd"), kspace, [])
+    with pytest.raises(InputError, match="an empty measurement: 'dataset' has no readouts"):
+        read_scan(path.with_name("b.mrd"))
+
+
+@pytest.mark.parametrize("trajectory", ["radial", "spiral", "goldenangle"])
+def test_other_trajectories(trajectory: str, path: Path, kspace: np.ndarray) -> None:
+    write(path, kspace, range(COLUMNS), trajectory=trajectory)
+    message = f"{trajectory} trajectory, expected a Cartesian .* elsewhere .mrpro, sigpy, torchkb"
+    with pytest.raises(InputError, match=message):
+        read_scan(path)
+
+
+def test_truncated(path: Path, kspace: np.ndarray) -> None:
+    write(path, kspace, range(COLUMNS))
+    whole = path.read_bytes()
+    for length in (300, len(whole) // 2, len(whole) - 1000):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"scan.mrd: "):
+            read_scan(path)

@@ -1,0 +1,81 @@
+"""NIfTI volumes through the command and the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import nibabel
+import numpy as np
+import pytest
+
+from fastmri_clgnet.convert import main
+from tests.conversion.host import assert_good, assert_host_gives, blobs
+
+TRAIN = ["--split", "1", "0", "0", "--num_workers", "1", "--from", "nifti"]
+
+
+def _write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+    path.parent.mkdir(exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_magnitudes_in_radiological_order(plane: str, tmp_path: Path) -> None:
+    """Stored as (superior, left, anterior): the plane follows the file's orientation."""
+    volume = np.abs(blobs(0, 14, 16, 18)).astype(np.float32)  # right, anterior, superior
+    affine = np.zeros((4, 4))
+    affine[[2, 0, 1, 3], [0, 1, 2, 3]] = 3.0, -2.0, 1.0, 1.0
+    _write(tmp_path / "in" / "sub-01_T1w.nii.gz", volume[::-1].transpose(2, 0, 1), affine)
+    assert (
+        main(
+            [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN, "--plane", plane, "--noise", "0"]
+        )
+        == 0
+    )
+    expected = {
+        "axial": volume.transpose(2, 1, 0),
+        "coronal": volume.transpose(1, 2, 0),
+        "sagittal": volume.transpose(0, 2, 1),
+    }[plane][:, ::-1, ::-1]
+    folder = tmp_path / "out" / "singlecoil_train"
+    assert_host_gives(folder, {"sub-01_T1w.h5": expected.copy()}, 2e-6)
+    assert_good(tmp_path / "out")
+
+
+def test_simulation_is_marked_seeded_and_of_the_right_size(tmp_path: Path) -> None:
+    volume = np.ones((24, 24, 3), np.float32)
+    for name in ("a", "b"):
+        _write(tmp_path / "in" / f"{name}.nii", volume, np.eye(4))
+    for out in ("x", "y"):
+        assert main([str(tmp_path / "in"), str(tmp_path / out), *TRAIN, "--noise", "0.05"]) == 0
+    files = [tmp_path / "x" / "singlecoil_train" / f"{name}.h5" for name in ("a", "b")]
+    with h5py.File(files[0]) as a, h5py.File(files[1]) as b:
+        assert "phase and noise are simulated" in a.attrs["simulated"]
+        assert a.attrs["simulated_noise"] == 0.05
+        noise = a["reconstruction_esc"][()] - 1
+        # of a large magnitude, noise is the real part's
+        assert np.std(noise) == pytest.approx(0.05, rel=0.1)
+        assert not np.array_equal(a["kspace"], b["kspace"])
+        phase = np.angle(np.fft.ifft2(np.fft.ifftshift(a["kspace"][0])))
+        assert np.std(phase) > 0.05
+    other = tmp_path / "y" / "singlecoil_train" / "a.h5"
+    assert files[0].read_bytes() == other.read_bytes()
+
+
+def test_other_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]
+    path = tmp_path / "in" / "a.nii"
+    for values, message in (
+        (np.ones((4, 4, 4, 2), np.float32), "expected one volume of magnitude images"),
+        (np.full((4, 4, 4), -1, np.float32), "which are not negative"),
+        (np.full((4, 4, 4), np.nan, np.float32), "NaN or Inf"),
+    ):
+        _write(path, values, np.eye(4))
+        assert main(command) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith(f"error: {path}: ")
+        assert message in error
+    path.write_bytes(b"nothing")
+    assert main(command) == 1
+    assert "a.nii: not a NIfTI file" in capsys.readouterr().err

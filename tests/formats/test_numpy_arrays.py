@@ -1,0 +1,128 @@
+"""NumPy arrays through the command and the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from fastmri_clgnet.convert import main
+from tests.conversion.host import assert_good, assert_host_gives, blobs, fft2c
+
+TRAIN = ["--split", "1", "0", "0", "--num_workers", "1", "--from", "numpy"]
+
+
+def _convert(tmp_path: Path, *flags: str) -> Path:
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN, *flags]) == 0
+    assert_good(tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder for the arrays."""
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def test_kspace_with_named_axes_oversampled_and_multicoil(folder: Path, tmp_path: Path) -> None:
+    """Axes in another order, real and imaginary part in front, twice as many rows as needed."""
+    images = blobs(0, 3, 2, 32, 20)
+    kspace = np.fft.fft2(images)
+    stored = np.stack([kspace.real, kspace.imag]).transpose(0, 2, 4, 3, 1)
+    np.savez(folder / "a.npz", kspace=stored, other=0)
+    flags = ["--axes", "complex", "coil", "column", "row", "slice", "--convention", "plain"]
+    out = _convert(tmp_path, *flags, "--norm", "backward", "--recon_size", "16", "20")
+    rss = np.sqrt((np.abs(images) ** 2).sum(axis=1))[:, 8:24]
+    assert_host_gives(out / "multicoil_train", {"a.h5": rss}, 2e-6)
+
+
+def test_complex_images(folder: Path, tmp_path: Path) -> None:
+    images = blobs(0, 3, 17, 20)
+    np.save(folder / "a.npy", images)
+    out = _convert(tmp_path, "--axes", "slice", "row", "column", "--kind", "image")
+    assert_host_gives(out / "singlecoil_train", {"a.h5": np.abs(images)}, 2e-6)
+    with h5py.File(out / "singlecoil_train" / "a.h5") as file:
+        assert "simulated" not in file.attrs
+
+
+def test_magnitude_images_are_marked_as_simulated(folder: Path, tmp_path: Path) -> None:
+    np.save(folder / "a.npy", np.abs(blobs(0, 20, 16)))
+    flags = ["--axes", "row", "column", "--kind", "image", "--coils", "3", "--acquisition", "AXT2"]
+    out = _convert(tmp_path, *flags)
+    with h5py.File(out / "multicoil_train" / "a.h5") as file:
+        assert file["kspace"].shape == (1, 3, 20, 16)
+        assert "coil sensitivities and noise are simulated" in file.attrs["simulated"]
+        assert file.attrs["acquisition"] == "AXT2"
+
+
+def test_undersampled_kspace_is_a_test_volume(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.zeros(20, bool)
+    mask[8:12] = mask[::3] = True
+    np.save(folder / "a.npy", fft2c(blobs(0, 2, 16, 20)) * mask)
+    axes = ["--axes", "slice", "row", "column"]
+    assert main([str(folder), str(tmp_path / "out"), *TRAIN, *axes]) == 1
+    assert "a.npy: acquired undersampled (10 of 20 columns)" in capsys.readouterr().err
+    test = ["--split", "0", "0", "1", "--from", "numpy", *axes]
+    assert main([str(folder), str(tmp_path / "test"), *test]) == 0
+    assert_good(tmp_path / "test")
+    with h5py.File(tmp_path / "test" / "singlecoil_test" / "a.h5") as file:
+        assert np.array_equal(file["mask"], mask)
+        assert "reconstruction_esc" not in file
+        assert (file.attrs["acceleration"], file.attrs["num_low_frequency"]) == (2, 5)
+
+
+def test_columns_that_differ_between_slices_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Together they fill all columns, and would pass for fully sampled; empty slices count not."""
+    kspace = fft2c(blobs(0, 3, 16, 20))
+    kspace[0, :, 1::2] = kspace[2, :, ::2] = kspace[1] = 0
+    np.save(folder / "a.npy", kspace)
+    command = [str(folder), str(tmp_path / "out"), *TRAIN, "--axes", "slice", "row", "column"]
+    assert main(command) == 1
+    assert "a.npy: the slices have samples in different columns" in capsys.readouterr().err
+    kspace = fft2c(blobs(0, 3, 16, 20))
+    kspace[1] = 0
+    np.save(folder / "a.npy", kspace)
+    assert main(command) == 0
+
+
+ERRORS = {
+    "empty": (["--key", "empty"], "a.npz: an empty array, of shape (0, 16, 20)"),
+    "axes": (["--axes", "row", "column"], "has 3 axes, but axes row column names 2"),
+    "twice": (["--axes", "row", "column", "row"], "each name once"),
+    "no column": (["--axes", "slice", "row", "coil"], "expected row and column"),
+    "real": (["--axes", "slice", "row", "column", "--key", "real"], "expected complex numbers"),
+    "size": (["--recon_size", "17", "20"], "does not fit into k-space of 16 rows"),
+    "key": (["--key", "nothing"], "holds kspace real negative empty; give one of them as key"),
+    "negative": (["--kind", "image", "--key", "negative"], "which are not negative"),
+    "complex": (["--axes", "slice", "row", "column", "complex", "--key", "real"], "names 4"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_does_not_fit_is_one_error(
+    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kspace = fft2c(blobs(0, 2, 16, 20))
+    real, empty = kspace.real, kspace[:0]
+    np.savez(folder / "a.npz", kspace=kspace, real=real, negative=real - 1, empty=empty)
+    flags, message = ERRORS[name]
+    axes = [] if "--axes" in flags else ["--axes", "slice", "row", "column"]
+    assert main([str(folder), str(tmp_path / "out"), *TRAIN, *axes, *flags]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_pickles_are_not_read(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(folder / "a.npy", np.array([{}], object))
+    assert main([str(folder), str(tmp_path / "out"), *TRAIN, "--axes", "row", "column"]) == 1
+    assert "a.npy: not a NumPy array that can be read" in capsys.readouterr().err

@@ -1,1 +1,0 @@
-"""Tests of fastmri_clgnet.report."""

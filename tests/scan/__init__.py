@@ -1,1 +1,0 @@
-"""Tests of reading, reconstructing and writing one scan."""

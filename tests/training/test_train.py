@@ -1,0 +1,211 @@
+"""`train` as a function, its folder, and what it leaves behind."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastmri.data import SliceDataset
+from filelock import FileLock
+
+from fastmri_clgnet.data import Data, Mask
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.inference.folder import reconstruct
+from fastmri_clgnet.inference.submission import read_settings
+from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
+from fastmri_clgnet.pl_modules.unet_module import UnetModule
+from fastmri_clgnet.train_clgnet import main
+from fastmri_clgnet.training import session as module
+from fastmri_clgnet.training import train
+from fastmri_clgnet.training.session import sole_run
+from fastmri_clgnet.training.train import test as run_test
+from tests.helpers import QUIET, SMALL
+
+
+def test_a_second_run_says_so_and_changes_nothing(
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    flags = [*QUIET, "--data_path", str(small_dataset), "--default_root_dir", str(tmp_path)]
+    with sole_run(tmp_path, first=True):
+        assert main([*SMALL, *flags]) == 1
+        assert main([*flags, "--model", "zero_filled", "--mode", "test"]) == 1
+    error = capsys.readouterr().err
+    assert error.count(f"error: {tmp_path}: another run is writing there") == 2
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_the_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    with pytest.raises(InputError, match="of the run"), sole_run(root, first=True):
+        raise InputError("of the run")
+    # the other processes of a run do not ask for it
+    with FileLock(root / ".lock").acquire(timeout=0), sole_run(root, first=False):
+        pass
+
+
+def test_what_a_killed_run_had_not_finished_is_removed(tmp_path: Path) -> None:
+    for path in (
+        "checkpoints/.last.ckpt.1.tmp",
+        "reconstructions/.a.h5.1.tmp",
+        "checkpoints/last.ckpt",
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    with sole_run(tmp_path, first=True):
+        files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {".lock", "checkpoints/last.ckpt"}
+
+
+def test_what_the_call_changes_in_the_process_is_put_back(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    """Warning filters, the filters of Lightning's log and signal handlers."""
+
+    def state() -> list[Any]:
+        logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+        return [
+            [(each[0], each[2]) for each in warnings.filters],
+            list(logger.filters),
+            [signal.getsignal(each) for each in signals],
+            threading.excepthook,
+        ]
+
+    before = state()
+    flags = [*SMALL, *QUIET, "--data_path", str(small_dataset), "--batch_size", "2"]
+    flags += ["--default_root_dir", str(tmp_path), "--max_epochs", "1"]
+    assert main(flags) == 0
+    assert state() == before
+    assert main([*flags, "--mode", "test", "--accelerator", "nonsense"]) == 1
+    assert state() == before
+
+
+def test_files_are_opened_no_more_often_than_needed(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint is read once; the host reads each validation file once for all evaluations."""
+    flags = [*QUIET, "--data_path", str(small_dataset), "--batch_size", "2", "--logger", "false"]
+    ours = [*flags, *SMALL, "--default_root_dir", str(tmp_path), "--max_epochs"]
+    opened: Counter[str] = Counter()
+
+    def count(owner: Any, name: str, argument: int) -> None:
+        real = getattr(owner, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            opened[Path(args[argument]).name] += 1
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    assert main([*ours, "1"]) == 0
+    count(torch, "load", 0)
+    count(SliceDataset, "_retrieve_metadata", 1)
+    assert main([*ours, "2"]) == 0
+    assert opened["last.ckpt"] == 1
+    assert opened["best.ckpt"] == 1
+    assert [opened[name] for name in ("a.h5", "c.h5", "d.h5", "e.h5")] == [1, 1, 1, 1]
+    # k-space models need images, too, for the zero-filled baseline
+    opened.clear()
+    theirs = ["--model", "dccnn", "--default_root_dir", str(tmp_path / "dccnn")]
+    assert main([*flags, *theirs, "--max_epochs", "1"]) == 0
+    assert opened["c.h5"] == 2
+
+
+def test_trains_from_python_and_the_command_reads_its_configuration(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    module = CLGNetModule(chans=4, num_groups=1, num_blocks=1, lr=1e-3)
+    data = Data(small_dataset, mask=Mask(accelerations=(2,)), batch_size=2, num_workers=0)
+    trainer = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
+    run = train(module, data, trainer=trainer, default_root_dir=tmp_path, logger=False)
+    assert run.status == 0
+    assert run.best == tmp_path / "checkpoints" / "best.ckpt"
+    assert set(run.metrics) == {"zero-filled", "CLGNet"}
+    assert f"{run.metrics['CLGNet']['psnr']:.2f}" in str(run)
+    assert (tmp_path / "reconstructions" / "e.h5").is_file()
+    config = ["--config", str(tmp_path / "config.yaml"), "--max_epochs", "2"]
+    assert main(config) == 0
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": -1}, "seed -1"),
+        ({"trainer": {"callbacks": []}}, "trainer: callbacks cannot be set here"),
+        ({"trainer": {"nonsense": 1}}, "nonsense"),
+        ({"data": Data(Path("nowhere"))}, "nowhere/singlecoil_train: no such folder"),
+    ],
+)
+def test_bad_calls_are_input_errors(arguments: dict[str, Any], message: str) -> None:
+    arguments = {"data": Data(Path("nowhere")), **arguments}
+    with pytest.raises(InputError, match=message):
+        train(ZeroFilledModule(0), **arguments)
+
+
+def test_a_module_of_fastmris_kind_is_trained_by_its_class_name(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(UnetModule):
+        """A module that no command knows."""
+
+    monkeypatch.chdir(tmp_path)
+    trainer = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
+    data = Data(small_dataset, batch_size=2, num_workers=0)
+    run = train(Own(chans=4, num_pool_layers=2), data, trainer=trainer, logger=False)
+    assert run.root == Path("Own/singlecoil")
+    assert set(run.metrics) == {"zero-filled", "Own"}
+
+
+def test_submission_files_say_how_they_were_made(small_run: Path, small_dataset: Path) -> None:
+    """As those of `reconstruct`, which can go on from them."""
+    output = small_run / "reconstructions"
+    settings = read_settings(output / "e.h5")
+    assert settings is not None and settings["model"] == "clgnet" and settings["mask"] is None
+    made = reconstruct(
+        small_dataset / "singlecoil_test", output, small_run / "checkpoints" / "best.ckpt",
+        device="cpu",
+    )  # fmt: skip
+    assert [path.name for path in made.kept] == ["e.h5"]
+    assert made.written == []
+
+
+def test_ctrl_c_outside_of_the_training(
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Lightning ends the process itself then, with status 1."""
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ZeroFilledModule, "test_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    trainer = {"accelerator": "cpu", "enable_progress_bar": False}
+    try:
+        with pytest.raises(SystemExit) as raised:
+            run_test(
+                ZeroFilledModule(), Data(small_dataset, num_workers=0), trainer=trainer,
+                default_root_dir=tmp_path,
+            )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert raised.value.code == 130
+    assert (
+        "Stopped outside of the training. The same command does this again"
+        in capsys.readouterr().out
+    )
