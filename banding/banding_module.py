@@ -15,8 +15,9 @@ from torch import nn
 from banding.adversary import OrientationAdversary, gradient_penalty, narrow, standardise
 from banding.metrics import THRESHOLD, banding_energies, percentile_99, score_of_energies
 from banding.orientation import OrientedSample, turn_back
+from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.pl_modules import Lightning2Mixin
-from fastmri_clgnet.pl_modules.registry import takes_kspace
+from fastmri_clgnet.pl_modules.registry import as_module
 
 L1_WEIGHT = 0.01  # beside SSIM, as in the paper
 
@@ -57,7 +58,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     def __init__(
         self,
-        reconstructor: MriModule,
+        reconstructor: MriModule | Reconstructor,
         loss: Literal["ssim", "own"] = "ssim",
         lr: float = 1e-4,
         adversary_lr: float = 1e-4,
@@ -75,7 +76,8 @@ class BandingModule(Lightning2Mixin, MriModule):
         """Make the adversary.
 
         Args:
-            reconstructor: What to fine-tune.
+            reconstructor: What to fine-tune: a Lightning module, or what `load` gives, whose
+                Lightning module is made then.
             loss: Reconstruction loss: ssim is 1 - SSIM + 0.01 L1 relative to the volume's maximum,
                 own is the reconstruction module's own training loss (its network runs twice then).
             lr: Adam's learning rate for the reconstructor.
@@ -118,7 +120,7 @@ class BandingModule(Lightning2Mixin, MriModule):
                 "with loss='ssim'"
             )
         self.automatic_optimization = False
-        self.reconstructor = reconstructor
+        self.reconstructor = as_module(reconstructor)
         self.on_kspace = takes_kspace(reconstructor)
         self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
         self.ssim_loss = SSIMLoss()

@@ -129,7 +129,7 @@ def demo(
     """
     from banding.callbacks import print_heading, print_row
     from banding.picture import save_bands
-    from fastmri_clgnet.inference.loading import load
+    from fastmri_clgnet.pl_modules import load_module
     from fastmri_clgnet.training.checkpoints import checkpoint_dir
 
     root = default_root_dir / f"seed{seed}"
@@ -146,7 +146,7 @@ def demo(
     if max_epochs is not None:
         flags += ["--max_epochs", str(max_epochs)]
     rows: dict[str, dict[str, float]] = {}
-    models = {"before": load(checkpoint)}
+    models = {"before": load_module(checkpoint)}
     for name, weight in RUNS.items():
         print(f"\nFine-tuning {name}", flush=True)
         folder = root / name.replace(" ", "_")
@@ -156,7 +156,7 @@ def demo(
             return status
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
-        models[name] = load(checkpoint_dir(folder) / PLAIN)
+        models[name] = load_module(checkpoint_dir(folder) / PLAIN)
     picture = root / "bands.png"
     save_bands(picture, models, data.module(on_kspace=False))
     print(f"\nSeed {seed}; simulated demo data, bands put in on purpose:\n")

@@ -89,11 +89,12 @@ def run(argv: Sequence[str]) -> int:
     import pytorch_lightning as pl
 
     from banding.banding_module import BandingModule
-    from fastmri_clgnet.inference.loading import build, find_weights, read_model
+    from fastmri_clgnet.inference.loading import read_model
+    from fastmri_clgnet.pl_modules.registry import build_module
 
     pl.seed_everything(args.seed, workers=True)
-    source = read_model(find_weights(args.checkpoint))
-    reconstructor = build(source).train()
+    source = read_model(args.checkpoint)
+    reconstructor = build_module(source).train()
     demo = args.data_path is None
     if args.default_root_dir is None:
         args.default_root_dir = default_root(f"banding/{source.model}", args.challenge, demo)

@@ -2,24 +2,25 @@
 
 Importing this package registers CLGNet and CLGVarNet in `fastmri.models`, and CLGNetModule and
 CLGVarNetModule in `fastmri.pl_modules`; nothing that fastMRI has itself is changed or shadowed.
+Neither fastMRI nor torch is imported before something is used that needs it.
 """
 
-import importlib
-import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fastmri_clgnet.lazy import lazy
+from fastmri_clgnet import former_names, registration
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for type checkers and editors; the table below says the same
+    from fastmri_clgnet.data import Data, Mask
+    from fastmri_clgnet.errors import InputError
     from fastmri_clgnet.formats.example import example_slice
     from fastmri_clgnet.formats.read_scan import read_scan
+    from fastmri_clgnet.inference import reconstruct_scan, show, undersample
     from fastmri_clgnet.inference.loading import load
-    from fastmri_clgnet.inference.picture import show
-    from fastmri_clgnet.inference.scan import reconstruct_scan, undersample
     from fastmri_clgnet.models import CLGNet, CLGVarNet
     from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
+    from fastmri_clgnet.training import train
 
 try:
     __version__ = version("fastmri_clgnet")
@@ -31,45 +32,44 @@ __all__ = [
     "CLGNetModule",
     "CLGVarNet",
     "CLGVarNetModule",
+    "Data",
+    "InputError",
     "Lightning2Mixin",
+    "Mask",
     "example_slice",
     "load",
     "read_scan",
     "reconstruct_scan",
     "show",
+    "train",
     "undersample",
 ]
 
-__getattr__ = lazy(
-    __name__,
-    {
-        "CLGNet": "models",
-        "CLGNetModule": "pl_modules",
-        "CLGVarNet": "models",
-        "CLGVarNetModule": "pl_modules",
-        "Lightning2Mixin": "pl_modules",
-        "example_slice": "formats.example",
-        "load": "inference.loading",
-        "read_scan": "formats.read_scan",
-        "reconstruct_scan": "inference.scan",
-        "show": "inference.picture",
-        "undersample": "inference.scan",
-    },
-)
+_HOMES = {
+    "CLGNet": "models",
+    "CLGNetModule": "pl_modules",
+    "CLGVarNet": "models",
+    "CLGVarNetModule": "pl_modules",
+    "Data": "data",
+    "InputError": "errors",
+    "Lightning2Mixin": "pl_modules",
+    "Mask": "data",
+    "example_slice": "formats.example",
+    "load": "inference.loading",
+    "read_scan": "formats.read_scan",
+    "reconstruct_scan": "inference",
+    "show": "inference",
+    "train": "training",
+    "undersample": "inference",
+}
 
 
-def _runs_command() -> bool:
-    """Whether this is the import with which a command begins.
-
-    `python -m fastmri_clgnet.COMMAND`: while Python looks for that module, argv[0] is "-m". The
-    console script is known by its name. Importing torch, Lightning and fastMRI takes seconds, which
-    --help need not wait for; the command does it (`cli.run`).
-    """
-    if sys.argv[:1] and Path(sys.argv[0]).stem == "fastmri-clgnet":
-        return True
-    words = [word.removeprefix("-m").partition(".")[0] for word in sys.orig_argv]
-    return sys.argv[:1] == ["-m"] and not {"fastmri_clgnet", "banding"}.isdisjoint(words)
+def __getattr__(name: str) -> Any:
+    """Import what is offered here when it is asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-if not _runs_command():
-    importlib.import_module("fastmri_clgnet.registration")
+registration.register()
+former_names.keep()

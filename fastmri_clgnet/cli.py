@@ -7,7 +7,6 @@ import builtins
 import dataclasses
 import difflib
 import functools
-import importlib
 import inspect
 import operator
 import re
@@ -78,8 +77,6 @@ def run(
         parser.switches |= add_flags(parser, then, skip=[result_name])
         own, others = divided(given, parser) if rest else (given, [])
         args = parser.parse_args(own)
-        # what importing the package does, which `python -m` puts off until here
-        importlib.import_module("fastmri_clgnet.registration")
         made = {name: call(each, args) for name, each in picked.items() if each is not None}
         made |= {rest: others} if rest else {}
         result = call(function, args, **made)
@@ -344,6 +341,8 @@ class _Names(dict[str, Any]):
 
 
 def _is_absent(hint: Any) -> bool:
+    if getattr(hint, "_is_protocol", False):
+        return True
     parts = [hint, typing.get_origin(hint), *typing.get_args(hint)]
     return any(inspect.isclass(part) and issubclass(part, _Unknown) for part in parts)
 

@@ -19,6 +19,21 @@ DECIMALS = {
     "SSIM": 4,
 }  # by column; others have 4 significant digits
 QUALITY = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}  # columns of fastMRI's metrics
+DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"
+LABELS = {
+    "clgnet": "CLGNet",
+    "clgnet_dc": "CLGNet + DC",
+    "clgvarnet": "CLGVarNet",
+    "unet": "U-Net",
+    "varnet": "E2E-VarNet",
+    "dccnn": "DCCNN",
+    "ista": "ISTA-Net+",
+    "cddn": "CDDN",
+    "pd": "PD",
+    "dudor": "DuDoRNet",
+    "octconv": "Dual-OctConv",
+    ZERO_FILLED: "zero-filled",
+}  # what tables call the choices of --model
 Value = float | int | str | None
 Row = Mapping[str, Value]
 Cells = Sequence[Sequence[str]]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+from fastmri.pl_modules import MriModule
 from jsonargparse import Namespace
 
 from fastmri_clgnet import cli
@@ -26,8 +27,6 @@ from fastmri_clgnet.training.objective import paper_objective
 from fastmri_clgnet.training.train import MAX_EPOCHS, test, train
 
 if TYPE_CHECKING:
-    from fastmri.pl_modules import MriModule
-
     from fastmri_clgnet.losses import CLGNetLoss
 
 DIRS_FILE = Path("fastmri_dirs.yaml")
@@ -117,7 +116,9 @@ def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parse
     choice = MODELS[model]
     network = parser.add_argument_group(f"network ({choice.label})")
     skip = {"loss", "challenge", *choice.fixed}
-    for source in constructors(choice.constructors or (choice.home,), showing):
+    for source in [each for each in choice.module.__mro__ if issubclass(each, MriModule)]:
+        if "__init__" not in vars(source):
+            continue
         parser.switches |= cli.add_flags(network, source, skip=skip)
         skip |= set(inspect.signature(source).parameters)
     if model == DEFAULT_MODEL:

@@ -142,7 +142,7 @@ def pipeline_rows(
     from torch.utils.data import DataLoader
 
     from fastmri_clgnet.benchmarks.measure import median_times
-    from fastmri_clgnet.data.data_module import CheckedTransform
+    from fastmri_clgnet.data.transforms import CheckedTransform
 
     transform = CheckedTransform(UnetDataTransform(challenge, RandomMaskFunc([0.08], [4])))
     dataset = SliceDataset(folder, challenge, transform)

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED, takes_kspace
-from fastmri_clgnet.tables import Table, write_tables
+from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Table, write_tables
 
 if TYPE_CHECKING:
     from fastmri.pl_modules import FastMriDataModule, MriModule
 
-METHODS = tuple(name for name in MODELS if name != ZERO_FILLED)
+METHODS = tuple(name for name in LABELS if name != ZERO_FILLED)
 
 
 def table1(
@@ -65,7 +64,6 @@ def table1(
         unknown = set(given) - set(METHODS)
         if unknown:
             raise InputError(f"--{argument} {words(unknown)}: expected one of {words(METHODS)}")
-    labels = {name: model.label for name, model in MODELS.items()}
     ends = budget_flags(steps, minutes)
     budget = f"{minutes:g} minutes" if minutes is not None else f"{steps} steps"
     seeded = name_seeds(seeds)
@@ -78,7 +76,7 @@ def table1(
         runs = {name: ["--model", name, *common, *own.get(name, [])] for name in methods}
         rows = train_all(runs, folder, seeds)
         title = f"{acceleration}x: validation volumes after {budget} of training each, {seeded}"
-        tables[f"{acceleration}x"] = Table(title, rows, labels)
+        tables[f"{acceleration}x"] = Table(title, rows, LABELS)
         # after each acceleration, so that hours are not lost with the next one
         write_tables(output_path / "table1", tables, settings)
         trained = {name: flags for name, flags in runs.items() if "failed" not in rows[name]}
@@ -96,8 +94,8 @@ def save_picture(
     from fastmri_clgnet import cli
     from fastmri_clgnet.benchmarks.training import training_folders
     from fastmri_clgnet.data.dataset import Data
-    from fastmri_clgnet.inference.loading import load
-    from fastmri_clgnet.pl_modules import ZeroFilledModule
+    from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
+    from fastmri_clgnet.pl_modules.registry import takes_kspace
     from fastmri_clgnet.train_clgnet import parse_arguments
     from fastmri_clgnet.training.checkpoints import BEST, checkpoint_dir
     from fastmri_clgnet.training.results import save_validation_picture
@@ -108,10 +106,10 @@ def save_picture(
         data = cli.call(Data, args)
         if not shown:
             images = data.module(on_kspace=False, seed=args.seed)
-            shown[MODELS[ZERO_FILLED].label] = (ZeroFilledModule(0), images)
+            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
         root = next(iter(training_folders(folder / name, seeds).values()))
-        module = load(checkpoint_dir(root) / f"{BEST}.ckpt")
-        shown[MODELS[name].label] = (module, data.module(takes_kspace(module), args.seed))
+        module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
+        shown[LABELS[name]] = (module, data.module(takes_kspace(module), args.seed))
     if shown:
         save_validation_picture(path, shown)
         print(f"Picture: {path}", flush=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastmri_clgnet.benchmarks.costs import PaperCost, cost_rows, describe_measurement
-from fastmri_clgnet.pl_modules.registry import MODELS
-from fastmri_clgnet.tables import Table, write_tables
+from fastmri_clgnet.tables import LABELS, Table, write_tables
 
 if TYPE_CHECKING:
     from fastmri.models import Unet
@@ -69,7 +68,6 @@ def table2(
     rows = cost_rows({name: makers[name] for name in PAPER}, PAPER, size, where, rounds)
     for row in rows.values():
         row["ratio to U-Net"] = row["time (s)"] / rows["unet"]["time (s)"]
-    names = {name: model.label for name, model in MODELS.items()}
-    tables = {"table2": Table(f"{describe_measurement(size, where)}. {NOTE}", rows, names)}
+    tables = {"table2": Table(f"{describe_measurement(size, where)}. {NOTE}", rows, LABELS)}
     write_tables(output_path / "table2", tables, settings)
     return tables

@@ -11,8 +11,7 @@ from statistics import mean
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference.safe_loading import load_tensors
-from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.tables import Row, Value, quality
+from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Value, quality
 from fastmri_clgnet.train_clgnet import main as train
 from fastmri_clgnet.training.checkpoints import LAST, checkpoint_dir
 
@@ -59,7 +58,7 @@ def train_all(
             own = flags if seed is None else [*flags, "--seed", str(seed)]
             if _train(name, own, root):
                 metrics = json.loads((root / "metrics.json").read_text(encoding="utf-8"))
-                rows = {ZERO_FILLED: quality(metrics.pop(MODELS[ZERO_FILLED].label)), **rows}
+                rows = {ZERO_FILLED: quality(metrics.pop(LABELS[ZERO_FILLED])), **rows}
                 [values] = metrics.values()
                 trained.append({**quality(values), **_course(root)})
         complete = len(trained) == len(folders)

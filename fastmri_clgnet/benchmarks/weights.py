@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.tables import Row, Table, quality, write_tables
+from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Table, quality, write_tables
 
 if TYPE_CHECKING:
     from fastmri_clgnet.evaluation.metrics import VolumeMetrics
@@ -20,7 +19,7 @@ CASES = {
     "4x_magic": Mask("magic_fraction", (4,), (0.08,)),
     "8x_random": Mask("random", (8,), (0.04,)),
 }
-BASELINE = MODELS[ZERO_FILLED].label
+BASELINE = LABELS[ZERO_FILLED]
 
 
 def weights(

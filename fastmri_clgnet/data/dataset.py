@@ -159,7 +159,8 @@ class Data:
         Raises:
             InputError: If the masks cannot be made, or values contradict each other.
         """
-        from fastmri_clgnet.data.data_module import CheckedDataModule, make_transform
+        from fastmri_clgnet.data.data_module import CheckedDataModule
+        from fastmri_clgnet.data.transforms import make_transform
 
         random, fixed = self.mask.make(seed), self.fixed_mask.make(seed)
         test = fixed if self.test_split == "val" else None

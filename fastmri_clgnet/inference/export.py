@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fastmri_clgnet import __version__
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, write_json
-
-if TYPE_CHECKING:
-    import torch
+from fastmri_clgnet.weights import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, find_weights
 
 
 def export(
@@ -22,7 +20,7 @@ def export(
     read them.
 
     Args:
-        checkpoint: A checkpoint of train_clgnet.
+        checkpoint: A checkpoint of train_clgnet, or another file that `load` reads.
         out: The files' common name; a suffix .safetensors or .json is ignored.
         model: Which model it is of, as train_clgnet's --model has it, where it does not say so.
         half: Whether the weights are stored as float16, at half the size; they are read as float32.
@@ -33,12 +31,9 @@ def export(
     Raises:
         InputError: If the checkpoint cannot be used, or its arguments cannot be written.
     """
-    from safetensors.torch import save
+    checkpoint, out = find_weights(checkpoint), Path(out)
+    from fastmri_clgnet.inference.loading import build, read_model, serialised
 
-    from fastmri_clgnet import __version__
-    from fastmri_clgnet.inference.loading import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, build, read_model
-
-    checkpoint, out = Path(checkpoint), Path(out)
     stored = read_model(checkpoint, model)
     build(stored)  # nothing is exported that would not load
     contents = {
@@ -56,19 +51,7 @@ def export(
     weights, arguments = (
         out.with_name(out.name + suffix) for suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX)
     )
-    # safetensors refuses tensors that share memory
-    state = {name: values.contiguous().clone() for name, values in stored.state.items()}
-    if half:
-        state = {name: _half(name, values, checkpoint) for name, values in state.items()}
     with atomic_path(weights) as temporary:
-        temporary.write_bytes(save(state))
+        temporary.write_bytes(serialised(stored, half))
     write_json(arguments, contents)
     return weights, arguments
-
-
-def _half(name: str, values: torch.Tensor, checkpoint: Path) -> torch.Tensor:
-    """Round to float16; whole numbers stay what they are."""
-    rounded = values.half() if values.is_floating_point() else values
-    if not rounded.isfinite().all():
-        raise InputError(f"{checkpoint}: {name} is too large for float16; export without --half")
-    return rounded

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import copy
-import multiprocessing
-import pickle
-import signal
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import h5py
-import numpy as np
 from tqdm import tqdm
 
 from fastmri_clgnet.data.folders import (
     VolumeInfo,
     challenge_of,
     inspect_volume,
+    list_files,
     look_at_folder,
     read_slices,
 )
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import make_folder, plain_name
+from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import Challenge
-from fastmri_clgnet.inference.submission import (
-    data_digest,
-    describe,
-    read_settings,
-    save_reconstruction,
-)
-from fastmri_clgnet.pl_modules.registry import MODELS, takes_kspace
+from fastmri_clgnet.inference.network import Network
+from fastmri_clgnet.inference.submission import data_digest, describe, read_settings
 from fastmri_clgnet.precision import Precision
-
-if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
-
-    import torch
-    from fastmri.data import SliceDataset
-    from fastmri.pl_modules import MriModule
+from fastmri_clgnet.weights import find_weights
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,7 @@ class Reconstructed:
 def reconstruct(
     data_path: Path | str,
     output_path: Path | str,
-    checkpoint: Path | str | MriModule | None = None,
+    checkpoint: Path | str | Network | None = None,
     *,
     model: str | None = None,
     challenge: Challenge | None = None,
@@ -87,7 +70,8 @@ def reconstruct(
         output_path: Folder of the submission files.
         checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
             train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
-            E2E-VarNet. In Python also a module, which is copied and not changed.
+            E2E-VarNet. In Python also what `load` gives, or a Lightning module; it is copied and
+            not changed.
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         challenge: Kind of data. None is what the first file holds.
         mask: How fully sampled files are undersampled.
@@ -106,63 +90,44 @@ def reconstruct(
     Raises:
         InputError: If something cannot be used; every volume that is there then is complete.
     """
-    from fastmri.data import SliceDataset
-
-    from fastmri_clgnet.data.data_module import make_transform
-
     data_path, output_path = Path(data_path), Path(output_path)
     for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
         if value < 1:
             raise InputError(f"{name} {value}: expected 1 or more")
+    path = Path(checkpoint) if isinstance(checkpoint, Path | str) else None
+    # what is missing is said before torch is imported, which takes seconds
+    if path is not None:
+        find_weights(path)
+    list_files(data_path)
+    from fastmri_clgnet.inference.applying import FolderWork, choose_device, ready_network
+
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
     volumes = find_volumes(data_path, challenge, undersample=mask is not None)
     if output_path.resolve() == data_path.resolve():
-        raise InputError(f"{output_path}: the data is there; give another --output_path")
-    module = load_module(checkpoint, model)
-    path = Path(checkpoint) if isinstance(checkpoint, Path | str) else None
-    settings = describe(module, path, challenge, mask, precision)
+        raise InputError(f"{output_path}: the data is there; give another output_path")
+    network = ready_network(checkpoint, model)
+    settings = describe(network, path, challenge, mask, precision)
     make_folder(output_path)
     todo = _missing(volumes, output_path, settings, overwrite)
     names = [volume.path.name for volume in todo]
     if todo:
-        transform = make_transform(challenge, mask and mask.make(), takes_kspace(module))
-        # the host's own filter, which takes all slices, too, cannot be pickled
-        dataset = SliceDataset(data_path, challenge, transform, raw_sample_filter=bool)
-        worker = _Worker(
-            module, dataset, data_path, output_path, settings, batch_size, precision, num_workers
-        )
+        work = FolderWork(
+            network, data_path, output_path, settings, challenge, mask, batch_size, precision,
+            num_workers,
+        )  # fmt: skip
         n_slices = sum(volume.kspace_shape[0] for volume in todo)
         with tqdm(total=n_slices, desc="Reconstructing", unit="slice") as bar:
             if min(num_processes, len(names)) > 1:
-                _share(worker, names, place, min(num_processes, len(names)), bar.update)
+                work.share(names, place, min(num_processes, len(names)), bar.update)
             else:
-                worker.run(names, place, bar.update)
+                work.run(names, place, bar.update)
     paths = [output_path / volume.path.name for volume in volumes]
     return Reconstructed(
         output_path,
         [path for path in paths if path.name in names],
         [path for path in paths if path.name not in names],
     )
-
-
-def choose_device(name: str, precision: Precision) -> torch.device:
-    """The device of a name, which computes in that precision; auto is a GPU where there is one."""
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {name}: cannot be used here ({str(error).splitlines()[0]}); expected auto, "
-            "cpu, or cuda or cuda:1 on a machine with such a GPU"
-        ) from error
-    if precision == "16-mixed" and device.type == "cpu":
-        raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
-    return device
 
 
 def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
@@ -174,12 +139,12 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
         if masked and undersample:
             raise InputError(
                 f"{path}: is undersampled already (it holds a 'mask'); omit the mask "
-                "(--mask_type and so on), or give fully sampled volumes"
+                "(mask_type and so on), or give fully sampled volumes"
             )
         if not masked and not undersample:
             raise InputError(
                 f"{path}: holds no 'mask'; fully sampled volumes are undersampled by a mask, such "
-                "as --mask_type random --accelerations 4 --center_fractions 0.08"
+                "as mask_type random, accelerations 4, center_fractions 0.08"
             )
         for _ in read_slices(file, challenge):
             if not whole:
@@ -189,45 +154,13 @@ def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[Volume
     return look_at_folder(folder, look)
 
 
-def load_module(checkpoint: Path | str | MriModule | None, model: str | None) -> MriModule:
-    """The model in evaluation mode, loaded or copied; see `reconstruct`."""
-    from fastmri.pl_modules import MriModule
-
-    from fastmri_clgnet.inference.loading import build, find_weights, read_model
-
-    if model not in (None, *MODELS):
-        raise InputError(f"model {model}: expected one of {', '.join(MODELS)}")
-    if isinstance(checkpoint, Path | str):
-        module = build(read_model(find_weights(checkpoint), model))
-        for name in ("in_chans", "out_chans"):
-            if module.hparams.get(name, 1) != 1:
-                raise InputError(
-                    f"{checkpoint}: a network with {name} {module.hparams[name]}; expected one "
-                    "that takes and gives one magnitude image"
-                )
-        return module
-    if checkpoint is not None:
-        if not isinstance(checkpoint, MriModule):
-            raise InputError(
-                f"weights of type {type(checkpoint).__name__}: expected a file, or a Lightning "
-                "module such as load gives or CLGNetModule (not the network in it)"
-            )
-        return copy.deepcopy(checkpoint).cpu().eval()
-    if model is None:
-        raise InputError("no weights: give a checkpoint (--checkpoint)")
-    module = MODELS[model].module(**MODELS[model].fixed).eval()
-    if any(True for _ in module.parameters()):
-        raise InputError(f"model {model} is trained: give a checkpoint of it (--checkpoint)")
-    return module
-
-
 def _missing(
     volumes: Sequence[VolumeInfo],
     output_path: Path,
     settings: Mapping[str, Any],
     overwrite: bool | Literal["different"],
 ) -> list[VolumeInfo]:
-    """Decide which volumes are still to be reconstructed; what is there must be made just so."""
+    """Which volumes are to be reconstructed; existing files must have the same settings."""
     todo = []
     for volume in volumes:
         path = output_path / volume.path.name
@@ -244,8 +177,8 @@ def _missing(
             todo += [volume] if different else []
         elif theirs is None:
             raise InputError(
-                f"{path}: was not written by this command; give another --output_path, or "
-                "--overwrite to replace it"
+                f"{path}: was not written by this command; give another output_path, or "
+                "overwrite it"
             )
         elif different:
             differences = "; ".join(
@@ -253,113 +186,6 @@ def _missing(
             )
             raise InputError(
                 f"{path}: was made with other settings ({differences}); give another "
-                "--output_path, or --overwrite to replace it"
+                "output_path, or overwrite them"
             )
     return todo
-
-
-@dataclass
-class _Worker:
-    """What a process needs: the model, the data, and how to write; other processes get a copy."""
-
-    module: MriModule
-    dataset: SliceDataset
-    data_path: Path
-    output_path: Path
-    settings: dict[str, Any]
-    batch_size: int
-    precision: Precision
-    num_workers: int
-
-    def run(
-        self, names: Sequence[str], device: torch.device, progress: Callable[[int], object]
-    ) -> None:
-        """Reconstruct volumes by the model's test step; `progress` is told each batch's slices."""
-        import torch
-        from torch.utils.data import DataLoader
-
-        from fastmri_clgnet.precision import autocast
-
-        slices: dict[str, list[int]] = {name: [] for name in names}  # places in the data set
-        for index, sample in enumerate(self.dataset.raw_samples):
-            if sample.fname.name in slices:
-                slices[sample.fname.name].append(index)
-        loader = DataLoader(
-            self.dataset,
-            # batches end with their volume, so that memory holds one volume at a time
-            batch_sampler=[
-                of_volume[start : start + self.batch_size]
-                for of_volume in slices.values()
-                for start in range(0, len(of_volume), self.batch_size)
-            ],
-            num_workers=self.num_workers,
-            pin_memory=device.type == "cuda",
-        )
-        module = self.module.to(device)
-        images: list[np.ndarray] = []
-        with torch.inference_mode():
-            for batch in loader:
-                moved = module.transfer_batch_to_device(batch, device, 0)
-                with autocast(device, self.precision):
-                    result = module.test_step(moved, 0)
-                images.extend(result["output"])
-                name = result["fname"][0]
-                if len(images) == len(slices[name]):
-                    settings = {**self.settings, "data": data_digest(self.data_path / name)}
-                    path = self.output_path / plain_name(name)
-                    save_reconstruction(path, np.stack(images), settings)
-                    images = []
-                progress(len(result["output"]))
-
-
-def _share(
-    worker: _Worker,
-    names: Sequence[str],
-    device: torch.device,
-    num_processes: int,
-    progress: Callable[[int], object],
-) -> None:
-    """Reconstruct volumes in several processes, each of which has the model."""
-    import torch
-
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, torch.get_num_threads() // num_processes)
-    # as bytes: torch would otherwise share each tensor by a file descriptor of its own
-    arguments = (pickle.dumps(worker), context.Value("q", 0), threads, device)
-    with ProcessPoolExecutor(num_processes, context, _start, arguments) as pool:
-        try:
-            for future in as_completed([pool.submit(_work, name) for name in names]):
-                progress(future.result())
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a process died (out of memory?); what is complete is written and the same "
-                "command continues; try fewer --num_processes"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-_worker: _Worker  # of each process of the pool
-_device: torch.device
-
-
-def _start(worker: bytes, started: Synchronized[int], threads: int, device: torch.device) -> None:
-    """Prepare a process of the pool: its share of the cores, its device, its model."""
-    global _worker, _device
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    torch.set_num_threads(threads)
-    with started.get_lock():
-        rank = int(started.value)
-        started.value += 1
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", rank % torch.cuda.device_count())
-    _worker, _device = pickle.loads(worker), device
-
-
-def _work(name: str) -> int:
-    """Reconstruct one volume, and count its slices."""
-    counts: list[int] = []
-    _worker.run([name], _device, counts.append)
-    return sum(counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmri_clgnet import __version__
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.inference.picture import show
+from fastmri_clgnet.inference.submission import save_reconstruction
 
 SUFFIXES = (".h5", ".nii.gz", ".nii", ".png", ".dcm")
 _NEEDS = {
@@ -59,12 +63,8 @@ def write_images(
     """Write images (slices, height, width) of one scan; each file whole or not at all."""
     suffix = checked_suffix(path)
     if suffix == ".png":
-        from fastmri_clgnet.inference.picture import show
-
         show(images, scan, path, label=label)
     elif suffix == ".h5":
-        from fastmri_clgnet.inference.submission import save_reconstruction
-
         save_reconstruction(path, images, settings)
     elif suffix == ".dcm":
         return _write_dicom(path, images, scan, label)
@@ -90,8 +90,6 @@ def _write_nifti(
     image.header["descrip"] = f"{label} reconstruction"[:80]
     data = image.to_bytes()
     if suffix == ".nii.gz":
-        import gzip
-
         data = gzip.compress(data, mtime=0)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -104,8 +102,6 @@ def _write_dicom(
     import pydicom
     from pydicom.dataset import Dataset
     from pydicom.uid import generate_uid
-
-    from fastmri_clgnet import __version__
 
     storage = _SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE
     study, series, frame = generate_uid(), generate_uid(), generate_uid()

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+from collections.abc import Collection, Mapping
+from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytorch_lightning as pl
 import torch
-from fastmri.pl_modules import MriModule
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
+from torch import nn
 
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.inference.plain_weights import printable, recognise
+from fastmri_clgnet.inference.plain_weights import printable, tell_network
 from fastmri_clgnet.inference.safe_loading import load_tensors
-from fastmri_clgnet.pl_modules.registry import MODELS, name_of
-from fastmri_clgnet.training.checkpoints import (
-    MODEL_KEY,
-    TRAINED_ON_KEY,
-    check_fit,
-    completed,
-)
-from fastmri_clgnet.weights import shipped
+from fastmri_clgnet.models.reconstructor import Reconstructor
+from fastmri_clgnet.models.registry import MODELS
+from fastmri_clgnet.weights import ARGUMENTS_SUFFIX, EXPECTED, WEIGHTS_SUFFIX, find_weights
 
-WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
-_EXPECTED = (
-    "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, or the plain "
-    "state dictionary of fastMRI's Unet or VarNet"
-)
+MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
+# and on which data it was trained: challenge, accelerations, acquisitions, whether it was simulated
+TRAINED_ON_KEY = "fastmri_clgnet_trained_on"
+# constructor arguments that change what a network does with the same weights
+_WITHOUT_PARAMETERS = {
+    "wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum", "sens_residual",
+}  # fmt: skip
+# and those that change neither
+_OF_THE_TRAINING = {
+    "lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images", "checkpoint_activations",
+}  # fmt: skip
+# of networks that earlier versions made, whose files leave these out: the linear layer, and
+# fastMRI's own sensitivity model
+_EARLIER = {"spectrum": "linear", "sens_residual": False}
 
 
 class StoredModel(NamedTuple):
@@ -62,15 +67,16 @@ class StoredModel(NamedTuple):
 
 
 def load(
-    path: Path | str, device: torch.device | str = "cpu", model: str | None = None
-) -> MriModule:
+    checkpoint: Path | str, device: torch.device | str = "cpu", model: str | None = None
+) -> Reconstructor:
     """Load a trained model, ready for use; no code that the file may hold is run.
 
     Args:
-        path: The name of weights that ship with the package (`python -m fastmri_clgnet weights`), a
-            checkpoint of train_clgnet, either file of `python -m fastmri_clgnet.export`, or a plain
-            state dictionary of fastMRI's U-Net or E2E-VarNet, such as the published
-            brain_leaderboard_state_dict.pt, whose sizes are inferred from the shapes.
+        checkpoint: The name of weights that ship with the package (`python -m fastmri_clgnet
+            weights`), a checkpoint of train_clgnet, either file of `python -m
+            fastmri_clgnet.export`, or a plain state dictionary of fastMRI's U-Net or E2E-VarNet,
+            such as the published brain_leaderboard_state_dict.pt, whose sizes are inferred from the
+            shapes.
         device: Where to put it.
         model: The choice of train_clgnet's --model, for checkpoints that do not say it. The names
             of their tensors say it where it is fastMRI's U-Net or E2E-VarNet.
@@ -81,6 +87,7 @@ def load(
         gives them, to such images; k-space models take masked_kspace and mask of
         `VarNetDataTransform` with a batch axis, and give magnitude images (batch, height, width).
         The bare network is its attribute (`.clgnet`, `.unet`, `.varnet`, `.network`).
+        `fastmri_clgnet.pl_modules.load_module` gives a Lightning module instead.
 
     Example:
         >>> model = load("brain-4x")
@@ -90,16 +97,16 @@ def load(
     Raises:
         InputError: If the file cannot be used; says why.
     """
-    return build(read_model(find_weights(path), model)).to(device)
+    return build(read_model(checkpoint, model)).to(device)
 
 
-def start_from(module: MriModule, weights: Path | str) -> StoredModel:
-    """Give a module the weights of a file, to be trained further.
+def start_from(module: nn.Module, checkpoint: Path | str) -> StoredModel:
+    """Give a Lightning module the weights of a file, to be trained further.
 
     Raises:
-        InputError: If they are of another model or size; says which flags they were trained with.
+        InputError: If they are of another model or size; says with which arguments they were made.
     """
-    stored = read_model(find_weights(weights), name_of(module))
+    stored = read_model(checkpoint, getattr(module, "model_name", None))
     check_fit(stored.path, stored.state, stored.arguments, module, "another --init_weights")
     module.load_state_dict(stored.state)
     return stored
@@ -108,7 +115,7 @@ def start_from(module: MriModule, weights: Path | str) -> StoredModel:
 def as_checkpoint(stored: StoredModel) -> dict[str, Any]:
     """What a checkpoint of `train` says of its model; Lightning and `load` read it."""
     return {
-        "pytorch-lightning_version": pl.__version__,
+        "pytorch-lightning_version": version("pytorch-lightning"),
         "epoch": 0,
         "global_step": 0,
         "hyper_parameters": stored.arguments,
@@ -118,53 +125,35 @@ def as_checkpoint(stored: StoredModel) -> dict[str, Any]:
     }
 
 
-def find_weights(weights: Path | str) -> Path:
-    """The file of weights that are given by name, for those of the package, or by path.
-
-    Raises:
-        InputError: If there is no such file.
-    """
-    path = Path(weights)
-    if path.is_file() or path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
-        return path
-    names = shipped()
-    if str(weights) not in names:
-        or_name = f", or one of {', '.join(names)}" if names else ""
-        raise InputError(
-            f"{path}: no such weights; expected {_EXPECTED}{or_name} (python -m fastmri_clgnet "
-            "weights lists those of the package)"
-        )
-    return names[str(weights)]
-
-
-def read_model(path: Path, model: str | None = None) -> StoredModel:
+def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
     """Read a file as `load` does, without making the model."""
+    path = find_weights(checkpoint)
     if path.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
         contents = _read_json(path.with_suffix(ARGUMENTS_SUFFIX))
         name, arguments = contents.get("model"), contents.get("arguments")
         trained_on = contents.get("trained_on")
         state: Any = _read_safetensors(path.with_suffix(WEIGHTS_SUFFIX))
     else:
-        contents = load_tensors(path, _EXPECTED)
+        contents = load_tensors(path, EXPECTED)
         name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
         trained_on = contents.get(TRAINED_ON_KEY)
         state = contents.get("state_dict")
         if contents and _are_tensors(contents):
             try:
-                name, arguments, state = recognise(contents)
+                name, arguments, state = tell_network(contents)
             except ValueError as error:
-                raise InputError(f"{path}: holds {error}; expected {_EXPECTED}") from error
+                raise InputError(f"{path}: holds {error}; expected {EXPECTED}") from error
     if not _are_tensors(state) or not isinstance(arguments, dict):
         raise InputError(
             f"{path}: holds no weights with their model's arguments, but a dictionary of "
-            f"{_keys(contents)}; expected {_EXPECTED}"
+            f"{_keys(contents)}; expected {EXPECTED}"
         )
     if name is not None and model not in (None, name):
         raise InputError(f"{path}: of the model {name}, not of {model}")
     name = model if name is None else name
     if name is None:  # as in checkpoints of fastMRI's own modules
         with contextlib.suppress(ValueError):
-            name = recognise(state).model
+            name = tell_network(state).model
     if name is None:
         raise InputError(
             f"{path}: does not say which model it is of; name it, one of {', '.join(MODELS)} "
@@ -193,23 +182,67 @@ def _plain_training(said: Any) -> dict[str, Any]:
     return plain
 
 
-def build(stored: StoredModel) -> MriModule:
-    """Make the Lightning module, in evaluation mode on the CPU, with the stored weights."""
+def build(stored: StoredModel) -> Reconstructor:
+    """Make the network, in evaluation mode on the CPU, with the stored weights."""
     choice = MODELS[stored.model]
+    network = choice.reconstructor()
+    names = network.network_arguments()
     try:
-        arguments = {**completed(stored.arguments, choice.module), **choice.fixed}
+        arguments = {**completed(stored.arguments, names), **choice.fixed}
         for name, value in arguments.items():
             if not isinstance(value, bool | int | float | str | None):
                 raise TypeError(f"its argument {name} is a {type(value).__name__}, no plain value")
-        module = choice.module(**arguments)
-        module.load_state_dict(stored.state)
+        if unknown := arguments.keys() - names - _OF_THE_TRAINING:
+            raise TypeError(f"its arguments {words(sorted(unknown))} are unknown")
+        network.make_network(arguments)
+        network.load_state_dict(stored.state)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{stored.path}: does not fit the model {stored.model} ({reason})"
         ) from error
-    module.__dict__["trained_on"] = stored.trained_on
-    return module.eval()
+    network.arguments, network.trained_on = arguments, stored.trained_on
+    return network.eval()
+
+
+def completed(arguments: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Add what files of earlier versions leave out, among the names of a model's arguments."""
+    return {**{name: value for name, value in _EARLIER.items() if name in names}, **arguments}
+
+
+def check_fit(
+    path: Path,
+    state: Mapping[str, torch.Tensor],
+    arguments: Mapping[str, Any],
+    module: Any,
+    remedy: str,
+) -> None:
+    """Compare weights, made by these arguments, with a Lightning module's network.
+
+    Raises:
+        InputError: If they are of another one; says how they differ.
+    """
+    expected = module.state_dict()
+    shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
+    same_shapes = shapes[0] == shapes[1]
+    names = signature(type(module)).parameters
+    theirs = completed(arguments, names)
+    compared = _WITHOUT_PARAMETERS if same_shapes else names.keys() - _OF_THE_TRAINING
+    differences = [
+        f"{name} {theirs[name]}"
+        for name, value in module.hparams.items()
+        if name in theirs and theirs[name] != value and name in compared
+    ]
+    if differences:
+        raise InputError(
+            f"{path}: of another model or size, trained with {', '.join(differences)}. Give "
+            f"these, or {remedy}"
+        )
+    if not same_shapes:
+        name = next(iter(state.keys() ^ expected.keys()), "sizes")
+        raise InputError(
+            f"{path}: of another model ({name} does not fit {type(module).__name__}). Give {remedy}"
+        )
 
 
 def _are_tensors(state: Any) -> bool:
@@ -222,19 +255,7 @@ def _keys(contents: dict[str, Any]) -> str:
     return ", ".join(names + ["..."] * (len(contents) > 6)) or "nothing"
 
 
-def weights_digest(state: dict[str, torch.Tensor]) -> str:
-    """16 hexadecimal digits that name weights, the same for a checkpoint and its `export`."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        values = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected it beside the {WEIGHTS_SUFFIX} of export")
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -245,10 +266,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; expected it beside the {ARGUMENTS_SUFFIX} of export"
-        )
     try:
         # stored as float16, at half the size, or as they were trained
         return {name: _single(values) for name, values in load_file(path).items()}
@@ -258,3 +275,20 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _single(values: torch.Tensor) -> torch.Tensor:
     return values.float() if values.dtype == torch.float16 else values
+
+
+def serialised(stored: StoredModel, half: bool) -> bytes:
+    """The weights as safetensors, where `half` as float16."""
+    # safetensors refuses tensors that share memory
+    state = {name: values.contiguous().clone() for name, values in stored.state.items()}
+    if half:
+        state = {name: _half(name, values, stored.path) for name, values in state.items()}
+    return save(state)
+
+
+def _half(name: str, values: torch.Tensor, path: Path) -> torch.Tensor:
+    """Round to float16; whole numbers stay what they are."""
+    rounded = values.half() if values.is_floating_point() else values
+    if not rounded.isfinite().all():
+        raise InputError(f"{path}: {name} is too large for float16; export without half")
+    return rounded

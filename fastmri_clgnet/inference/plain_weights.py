@@ -24,7 +24,7 @@ class PlainWeights(NamedTuple):
     state: dict[str, torch.Tensor]  # with the names of the Lightning module
 
 
-def recognise(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
+def tell_network(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
     """Tell which of fastMRI's networks a state dictionary is of, and its sizes.
 
     Args:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,9 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.formats.scan import Volume, expect_volume
-from fastmri_clgnet.inference.folder import Precision, choose_device, load_module
-
-if TYPE_CHECKING:
-    from fastmri.pl_modules import MriModule
+from fastmri_clgnet.inference.network import Network
+from fastmri_clgnet.precision import Precision
+from fastmri_clgnet.weights import find_weights
 
 # how much the acceleration of a scan may differ from those of the training
 _SIMILAR = (0.75, 1.34)
@@ -79,7 +78,7 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
 
 def reconstruct_scan(
     scan: Volume | Path | str,
-    weights: MriModule | Path | str,
+    checkpoint: Path | str | Network | None = None,
     *,
     model: str | None = None,
     reading: Reading = Reading(),
@@ -95,9 +94,10 @@ def reconstruct_scan(
 
     Args:
         scan: What `read_scan` gave, or the file.
-        weights: A checkpoint of train_clgnet, what export made of one, or a module such as `load`
-            gives, which is copied and not changed.
-        model: The choice of train_clgnet's --model, for checkpoints that do not say it.
+        checkpoint: Name of weights of the package, a checkpoint of train_clgnet, what export made
+            of one, what `load` gives, or a Lightning module; these are copied and not changed.
+        model: The choice of train_clgnet's --model, for checkpoints that do not say it;
+            zero_filled needs no checkpoint, which is None then.
         reading: As for `read_scan`, where the scan is a file.
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
         batch_size: Slices at a time.
@@ -117,7 +117,7 @@ def reconstruct_scan(
         (1, 256, 256)
 
     Raises:
-        InputError: If scan or weights cannot be used, or do not fit each other.
+        InputError: If scan or checkpoint cannot be used, or do not fit each other.
 
     Warns:
         OutOfDomain: Once, if the weights were trained on data of another kind.
@@ -125,59 +125,20 @@ def reconstruct_scan(
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
     expect_volume(scan)
-    module = load_module(weights, model)
-    remark = out_of_domain(module, scan)
+    if isinstance(checkpoint, str | Path):
+        find_weights(checkpoint)  # what is missing is said before torch is imported
+    from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
+
+    network = ready_network(checkpoint, model)
+    remark = out_of_domain(network, scan)
     if remark is not None:
         warnings.warn(remark, OutOfDomain, stacklevel=2)
-    return run(module, scan, device, batch_size, precision, progress)
+    return reconstruct_slices(network, scan, device, batch_size, precision, progress)
 
 
-def run(
-    module: MriModule,
-    scan: Volume,
-    device: str = "auto",
-    batch_size: int = 1,
-    precision: Precision = "32-true",
-    progress: Callable[[int], object] | None = None,
-) -> npt.NDArray[np.float32]:
-    """Run a module's own test step on all slices; see `reconstruct_scan`."""
-    import torch
-
-    from fastmri_clgnet.data.data_module import collate_one_size, make_transform
-    from fastmri_clgnet.pl_modules.registry import takes_kspace
-    from fastmri_clgnet.precision import autocast
-
-    if batch_size < 1:
-        raise InputError(f"batch_size {batch_size}: expected 1 or more")
-    place = choose_device(device, precision)
-    transform = make_transform(scan.challenge, None, takes_kspace(module))
-    sampled = scan.sampled()
-    first, end = np.flatnonzero(sampled)[[0, -1]] + [0, 1]
-    attributes = {
-        "recon_size": (*scan.recon_size, 1),
-        "padding_left": int(first),
-        "padding_right": int(end),
-    }
-    module = module.to(place).eval()
-    images = []
-    with torch.inference_mode():
-        for start in range(0, len(scan.kspace), batch_size):
-            indices = range(start, min(start + batch_size, len(scan.kspace)))
-            samples = [
-                transform(scan.kspace[i], sampled, None, attributes, scan.name, i) for i in indices
-            ]
-            batch = module.transfer_batch_to_device(collate_one_size(samples), place, 0)
-            with autocast(place, precision):
-                result = module.test_step(batch, 0)
-            images += list(result["output"])
-            if progress is not None:
-                progress(len(indices))
-    return np.stack(images).astype(np.float32)
-
-
-def out_of_domain(module: MriModule, scan: Volume) -> str | None:
+def out_of_domain(network: Network, scan: Volume) -> str | None:
     """How a scan differs from what weights were trained on, in one line; None if not."""
-    trained: Mapping[str, Any] = getattr(module, "trained_on", None) or {}
+    trained: Mapping[str, Any] = getattr(network, "trained_on", None) or {}
     differences = []
     challenge = trained.get("challenge", scan.challenge)
     if challenge != scan.challenge:

@@ -11,11 +11,12 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.example import example_slice
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
-from fastmri_clgnet.inference.folder import Precision, load_module
 from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
-from fastmri_clgnet.inference.scan import out_of_domain, run, undersample
+from fastmri_clgnet.inference.scan import out_of_domain, undersample
 from fastmri_clgnet.inference.submission import describe
-from fastmri_clgnet.pl_modules.registry import MODELS, name_of
+from fastmri_clgnet.precision import Precision
+from fastmri_clgnet.tables import LABELS
+from fastmri_clgnet.weights import find_weights
 
 EXAMPLE = "example"  # in place of a file's name
 
@@ -79,23 +80,26 @@ def reconstruct_file(
     """
     scan, output = Path(scan), Path(output)
     checked_suffix(output)
+    if checkpoint is not None:
+        find_weights(checkpoint)  # what is missing is said before torch is imported
     is_example = str(scan) == EXAMPLE and not scan.exists()
     volume = example_slice() if is_example else read_scan(scan, reading)
     for path in output_files(output, len(volume.kspace)):
         if path.resolve() == scan.resolve():
-            raise InputError(f"{path}: is the scan itself; give another --output")
+            raise InputError(f"{path}: is the scan itself; give another output")
         if path.exists() and not overwrite:
-            raise InputError(f"{path}: exists; give another --output, or --overwrite")
+            raise InputError(f"{path}: exists; give another output, or overwrite it")
+    from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
+
     read = str(volume)
     if mask is not None:
         volume = undersample(volume, mask)
-    module = load_module(checkpoint, model)
-    warning = out_of_domain(module, volume)
+    network = ready_network(checkpoint, model)
+    warning = out_of_domain(network, volume)
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
-        images = run(module, volume, device, batch_size, precision, bar.update)
-    settings = describe(module, checkpoint, volume.challenge, mask, precision)
-    name = name_of(module)
-    label = type(module).__name__ if name is None else MODELS[name].label
+        images = reconstruct_slices(network, volume, device, batch_size, precision, bar.update)
+    settings = describe(network, checkpoint, volume.challenge, mask, precision)
+    label = LABELS.get(settings["model"], settings["model"])
     files = write_images(output, images, volume, label, settings)
     what = "" if mask is None else f"undersampled ({mask}), "
     where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,28 +15,35 @@ import numpy.typing as npt
 
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.files import atomic_path, check_space
-from fastmri_clgnet.pl_modules.registry import name_of
-
-if TYPE_CHECKING:
-    from fastmri.pl_modules import MriModule
+from fastmri_clgnet.inference.network import Network
 
 SETTINGS_ATTRIBUTE = "fastmri_clgnet"  # of a submission file: how it was made, as JSON
 
 
 def describe(
-    module: MriModule, checkpoint: Path | None, challenge: str, mask: Mask | None, precision: str
+    network: Network, checkpoint: Path | None, challenge: str, mask: Mask | None, precision: str
 ) -> dict[str, Any]:
     """How reconstructions are made; every submission file says it, beside its `data_digest`."""
-    from fastmri_clgnet.inference.loading import weights_digest
-
     return {
-        "model": name_of(module) or type(module).__name__,
+        "model": getattr(network, "model_name", None) or type(network).__name__,
         "checkpoint": str(checkpoint),
-        "weights": weights_digest(module.state_dict()),
+        "weights": weights_digest(network.state_dict()),
         "challenge": challenge,
         "mask": None if mask is None else json.loads(json.dumps(asdict(mask))),
         "precision": precision,
     }
+
+
+def weights_digest(state: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits that name weights, the same for a checkpoint and its `export`."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def data_digest(path: Path) -> str:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fastmri_clgnet.models.configuration import PAPER
 from fastmri_clgnet.models.spatial_fourier import SpatialFourierResidualGroup
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.models.wavelet import (
@@ -58,11 +59,11 @@ class CLGNet(nn.Module):
         self,
         in_chans: int = 1,
         out_chans: int = 1,
-        chans: int = 32,
-        num_groups: int = 4,
-        num_blocks: int = 3,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        chans: int = PAPER.chans,
+        num_groups: int = PAPER.num_groups,
+        num_blocks: int = PAPER.num_blocks,
+        wavelet: str = PAPER.wavelet,
+        spectrum: Spectrum = PAPER.spectrum,
     ) -> None:
         super().__init__()
         counts = {

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.models.clgnet import CLGNet
-from fastmri_clgnet.models.comparison.kspace_network import hard_data_consistency, to_image
+from fastmri_clgnet.models.configuration import PAPER
+from fastmri_clgnet.models.fourier import hard_data_consistency, to_image
 from fastmri_clgnet.models.spectral_unit import Spectrum
 
 EPS = 1e-11  # that of fastMRI's `UnetDataTransform`
@@ -39,11 +40,11 @@ class CLGNetDC(nn.Module):
 
     def __init__(
         self,
-        chans: int = 32,
-        num_groups: int = 4,
-        num_blocks: int = 3,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        chans: int = PAPER.chans,
+        num_groups: int = PAPER.num_groups,
+        num_blocks: int = PAPER.num_blocks,
+        wavelet: str = PAPER.wavelet,
+        spectrum: Spectrum = PAPER.spectrum,
     ) -> None:
         super().__init__()
         self.clgnet = CLGNet(1, 1, chans, num_groups, num_blocks, wavelet, spectrum)

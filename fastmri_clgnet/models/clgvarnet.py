@@ -8,7 +8,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from fastmri_clgnet.models.clgnet import CLGNet
-from fastmri_clgnet.models.comparison.kspace_network import replace_measured, to_image
+from fastmri_clgnet.models.configuration import CASCADE
+from fastmri_clgnet.models.fourier import replace_measured, to_image
 from fastmri_clgnet.models.sensitivities import OneCoil, Sensitivities, StableNormUnet
 from fastmri_clgnet.models.spectral_unit import Spectrum
 
@@ -41,13 +42,13 @@ class NormCLGNet(StableNormUnet):
 
     def __init__(
         self,
-        chans: int = 16,
-        num_groups: int = 2,
-        num_blocks: int = 2,
+        chans: int = CASCADE.chans,
+        num_groups: int = CASCADE.num_groups,
+        num_blocks: int = CASCADE.num_blocks,
         in_chans: int = 2,
         out_chans: int = 2,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        wavelet: str = CASCADE.wavelet,
+        spectrum: Spectrum = CASCADE.spectrum,
         correction: bool = False,
     ) -> None:
         super().__init__(chans=1, num_pools=1)
@@ -121,11 +122,11 @@ class CLGVarNet(nn.Module):
     def __init__(
         self,
         num_cascades: int = 8,
-        chans: int = 16,
-        num_groups: int = 2,
-        num_blocks: int = 2,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        chans: int = CASCADE.chans,
+        num_groups: int = CASCADE.num_groups,
+        num_blocks: int = CASCADE.num_blocks,
+        wavelet: str = CASCADE.wavelet,
+        spectrum: Spectrum = CASCADE.spectrum,
         share_weights: bool = False,
         hard_dc: bool = False,
         checkpoint_activations: bool = False,

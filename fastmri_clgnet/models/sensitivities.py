@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from fastmri.models.varnet import NormUnet, SensitivityModel
+from fastmri.models.varnet import NormUnet, SensitivityModel, VarNet
 from torch import nn
 
 _NO_SIGNAL = 1e-12  # in place of a deviation of zero; fastMRI's images have 1e-6 to 1e-4
@@ -142,3 +142,20 @@ class OneCoil(nn.Module):
                 "sensitivity estimation (estimate_sensitivities=True, challenge multicoil)"
             )
         return masked_kspace.new_tensor([1.0, 0.0]).expand(1, 1, 1, 1, 2)
+
+
+def stabilise(network: VarNet, challenge: str) -> VarNet:
+    """Put these parts into the host's variational network, with the weights that it has.
+
+    Args:
+        network: Is changed.
+        challenge: "singlecoil" has one coil and no sensitivity estimation.
+
+    Returns:
+        The network.
+    """
+    several = challenge == "multicoil"
+    network.sens_net = Sensitivities.of(network.sens_net) if several else OneCoil()
+    for cascade in network.cascades:
+        cascade.model = StableNormUnet.of(cascade.model)
+    return network

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fastmri_clgnet.models.configuration import PAPER
 from fastmri_clgnet.models.spectral_unit import Spectrum, check_spectrum, spectral_unit
 
 
@@ -55,7 +56,7 @@ class SpatialFourierLayer(nn.Module):
         arXiv:2111.15200, eq. 6 to 8. Chi et al. Fast Fourier Convolution. NeurIPS 2020.
     """
 
-    def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
+    def __init__(self, chans: int, spectrum: Spectrum = PAPER.spectrum) -> None:
         """Make the three convolutions."""
         super().__init__()
         check_spectrum(spectrum)
@@ -114,7 +115,7 @@ class SpatialFourierResidualBlock(nn.Module):
         torch.Size([1, 32, 40, 36])
     """
 
-    def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
+    def __init__(self, chans: int, spectrum: Spectrum = PAPER.spectrum) -> None:
         """Make the two layers."""
         super().__init__()
         self.layers = nn.Sequential(
@@ -143,7 +144,12 @@ class SpatialFourierResidualGroup(nn.Module):
         torch.Size([1, 32, 40, 36])
     """
 
-    def __init__(self, chans: int, num_blocks: int = 3, spectrum: Spectrum = "norm_relu") -> None:
+    def __init__(
+        self,
+        chans: int,
+        num_blocks: int = PAPER.num_blocks,
+        spectrum: Spectrum = PAPER.spectrum,
+    ) -> None:
         """Make the blocks and the closing convolution."""
         super().__init__()
         self.blocks = nn.Sequential(

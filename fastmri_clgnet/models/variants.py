@@ -8,7 +8,6 @@ from typing import Literal, get_args
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision.models.swin_transformer import SwinTransformerBlock
 
 from fastmri_clgnet.models.clgnet import CLGNet
 from fastmri_clgnet.models.spatial_fourier import (
@@ -20,16 +19,14 @@ from fastmri_clgnet.models.spectral_unit import Spectrum, activate, check_spectr
 Variant = Literal["clgnet", "wo_wavelet", "wo_sfl", "wo_cl", "wo_negative", "sa", "tran"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
-# Sizes that meet the parameters of Table 4 (0.88 M and 0.95 M), which the paper's text does not
-# give
+# meets the parameters of Table 4 (0.88 M); the paper's text does not give it
 ATTENTION_CHANS = 2  # inner width of the self-attention, in widths of the network
-SWIN_DEPTH, SWIN_HEADS, SWIN_WINDOW, SWIN_MLP_RATIO = 8, 4, 8, 3.0
 
 
 class ImageDomainLayer(nn.Module):
     """fuse([local(f), ReLU(norm(pointwise(f)))]): the layer without FFT and inverse FFT."""
 
-    def __init__(self, chans: int, spectrum: Spectrum = "norm_relu") -> None:
+    def __init__(self, chans: int, spectrum: Spectrum) -> None:
         super().__init__()
         check_spectrum(spectrum)
         self.spectrum: Spectrum = spectrum
@@ -61,39 +58,10 @@ class SelfAttention(nn.Module):
         return features + self.out(attended.squeeze(1).transpose(1, 2).unflatten(2, size))
 
 
-class ResidualSwinGroup(nn.Module):
-    """f + Conv3x3(STL x8 (f)), on torchvision's Swin blocks (SwinIR, Liang et al., ICCVW 2021)."""
-
-    def __init__(self, chans: int) -> None:
-        super().__init__()
-        if chans % SWIN_HEADS:
-            raise ValueError(f"chans={chans} must divide by the transformer's {SWIN_HEADS} heads")
-        self.blocks = nn.Sequential(
-            *(
-                SwinTransformerBlock(
-                    chans,
-                    SWIN_HEADS,
-                    window_size=[SWIN_WINDOW] * 2,
-                    shift_size=[SWIN_WINDOW // 2 * (i % 2)] * 2,
-                    mlp_ratio=SWIN_MLP_RATIO,
-                )
-                for i in range(SWIN_DEPTH)
-            )
-        )
-        self.convolution = nn.Conv2d(chans, chans, kernel_size=3, padding=1)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Apply the group to (batch, chans, height, width); the shape stays."""
-        transformed = self.blocks(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return features + self.convolution(transformed)
-
-
 class SecondSpatialBranch(nn.Module):
     """A spatial branch in the wavelet branch's place: f + Up(groups(Down(f)))."""
 
-    def __init__(
-        self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum = "norm_relu"
-    ) -> None:
+    def __init__(self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             # 7x7 makes up for the parameters of the wavelet branch's head and tail, within 1 %
@@ -156,6 +124,9 @@ def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
                 if isinstance(group, SpatialFourierResidualGroup):
                     group.blocks.append(SelfAttention(chans, ATTENTION_CHANS * chans))
     elif variant == "tran":
+        # torchvision takes as long to import as torch, and nothing else here needs it
+        from fastmri_clgnet.models.swin import ResidualSwinGroup
+
         _replace(model, SpatialFourierResidualGroup, lambda: ResidualSwinGroup(chans))
     else:
         raise ValueError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")

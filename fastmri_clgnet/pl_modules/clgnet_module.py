@@ -11,12 +11,14 @@ import torch
 from fastmri.data.transforms import UnetSample
 
 from fastmri_clgnet.losses import CLGNetLoss, ReconstructionLoss
-from fastmri_clgnet.models import CLGNet, Spectrum, Variant, make_variant
-from fastmri_clgnet.pl_modules.image_module import ImageModule, with_channel
+from fastmri_clgnet.models import Spectrum, Variant
+from fastmri_clgnet.models.configuration import PAPER
+from fastmri_clgnet.models.registry import CLGNetReconstructor
+from fastmri_clgnet.pl_modules.image_module import ImageModule
 from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 
 
-class CLGNetModule(ImageModule):
+class CLGNetModule(ImageModule, CLGNetReconstructor):
     """CLGNet with the paper's optimizer: Adam, learning rate 1e-4.
 
     `CLGNetModule()` trains with the mean absolute error, which needs no weights of VGG19. The paper
@@ -37,15 +39,17 @@ class CLGNetModule(ImageModule):
         Reconstruction. arXiv:2111.15200.
     """
 
+    model_name = "clgnet"
+
     def __init__(
         self,
         in_chans: int = 1,
         out_chans: int = 1,
-        chans: int = 32,
-        num_groups: int = 4,
-        num_blocks: int = 3,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        chans: int = PAPER.chans,
+        num_groups: int = PAPER.num_groups,
+        num_blocks: int = PAPER.num_blocks,
+        wavelet: str = PAPER.wavelet,
+        spectrum: Spectrum = PAPER.spectrum,
         variant: Variant = "clgnet",
         lr: float = 1e-4,
         lr_step_size: int | None = None,
@@ -76,26 +80,11 @@ class CLGNetModule(ImageModule):
             loss: The training loss; by default the mean absolute error, not `paper_objective()`,
                 which is the command's.
         """
+        arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters(ignore=["loss"])
         self.loss: ReconstructionLoss = CLGNetLoss(alpha=0) if loss is None else loss
-        network = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum)
-        self.clgnet = make_variant(variant, network)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Reconstruct.
-
-        Args:
-            image: Normalised magnitude images, (batch, height, width), or one, (height, width).
-
-        Returns:
-            The same shape.
-
-        Raises:
-            ValueError: If the shape is another one.
-        """
-        output: torch.Tensor = self.clgnet(with_channel(image)).reshape(image.shape)
-        return output
+        self.make_network(arguments)
 
     def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
         """Compute and log the loss of one batch."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import fastmri
-import torch
-
-from fastmri_clgnet.models.clgnet_dc import CLGNetDC
-from fastmri_clgnet.models.clgvarnet import CLGVarNet
+from fastmri_clgnet.models.configuration import CASCADE, PAPER
+from fastmri_clgnet.models.registry import CLGNetDCReconstructor, CLGVarNetReconstructor
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
 from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
 from fastmri_clgnet.pl_modules.variational_module import VariationalModule
 
 
-class CLGVarNetModule(VariationalModule):
+class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor):
     """`CLGVarNet` with the loss and the optimizer of fastMRI's `VarNetModule`: 1 - SSIM, Adam.
 
     It is no subclass of `VarNetModule`, whose constructor makes a network of its own.
@@ -26,14 +23,16 @@ class CLGVarNetModule(VariationalModule):
         0.001
     """
 
+    model_name = "clgvarnet"
+
     def __init__(
         self,
         num_cascades: int = 8,
-        chans: int = 16,
-        num_groups: int = 2,
-        num_blocks: int = 2,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        chans: int = CASCADE.chans,
+        num_groups: int = CASCADE.num_groups,
+        num_blocks: int = CASCADE.num_blocks,
+        wavelet: str = CASCADE.wavelet,
+        spectrum: Spectrum = CASCADE.spectrum,
         share_weights: bool = False,
         hard_dc: bool = False,
         checkpoint_activations: bool = False,
@@ -73,45 +72,17 @@ class CLGVarNetModule(VariationalModule):
             weight_decay: Adam's weight decay.
             num_log_images: Validation batches whose first image is logged.
         """
-        if num_cascades < 1:
-            raise ValueError(
-                f"num_cascades={num_cascades}: expected 1 or more; zero-filling is not trained"
-            )
+        arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
-        self.varnet = CLGVarNet(
-            num_cascades=num_cascades,
-            chans=chans,
-            num_groups=num_groups,
-            num_blocks=num_blocks,
-            wavelet=wavelet,
-            spectrum=spectrum,
-            share_weights=share_weights,
-            hard_dc=hard_dc,
-            checkpoint_activations=checkpoint_activations,
-            estimate_sensitivities=challenge == "multicoil",
-            sens_chans=sens_chans,
-            sens_pools=sens_pools,
-            sens_residual=sens_residual,
-        )
-        self.loss = fastmri.SSIMLoss()
-
-    def forward(
-        self,
-        masked_kspace: torch.Tensor,
-        mask: torch.Tensor,
-        num_low_frequencies: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        """Reconstruct; see `CLGVarNet`."""
-        output: torch.Tensor = self.varnet(masked_kspace, mask, num_low_frequencies)
-        return output
+        self.make_network(arguments)
 
     def configure_optimizers(self) -> Any:
         """Adam with a step decay, as fastMRI's `VarNetModule`."""
         return adam_with_step_decay(self)
 
 
-class CLGNetDCModule(KspaceModule):
+class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor):
     """`CLGNetDC` with CLGNet's optimizer, trained by the mean absolute error alone.
 
     Example:
@@ -121,13 +92,15 @@ class CLGNetDCModule(KspaceModule):
         torch.Size([1, 64, 48])
     """
 
+    model_name = "clgnet_dc"
+
     def __init__(
         self,
-        chans: int = 32,
-        num_groups: int = 4,
-        num_blocks: int = 3,
-        wavelet: str = "haar",
-        spectrum: Spectrum = "norm_relu",
+        chans: int = PAPER.chans,
+        num_groups: int = PAPER.num_groups,
+        num_blocks: int = PAPER.num_blocks,
+        wavelet: str = PAPER.wavelet,
+        spectrum: Spectrum = PAPER.spectrum,
         lr: float = 1e-4,
         lr_step_size: int | None = None,
         lr_gamma: float = 0.1,
@@ -150,14 +123,10 @@ class CLGNetDCModule(KspaceModule):
             weight_decay: Adam's weight decay.
             num_log_images: Validation batches whose first image is logged.
         """
+        arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
-        self.network = CLGNetDC(chans, num_groups, num_blocks, wavelet, spectrum)
-
-    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Reconstruct; see `CLGNetDC`."""
-        output: torch.Tensor = self.network(masked_kspace, mask)
-        return output
+        self.make_network(arguments)
 
     def configure_optimizers(self) -> Any:
         """Adam, with a step decay where lr_step_size is given."""

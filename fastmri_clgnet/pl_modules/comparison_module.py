@@ -8,13 +8,14 @@ import torch
 
 from fastmri_clgnet.data.reference import ReferenceSample
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.models.comparison import COMPARISON_METHODS, Reconstruction, Reference
-from fastmri_clgnet.pl_modules.kspace_module import KspaceModule, zero_filled_scale
+from fastmri_clgnet.models.comparison import Reference
+from fastmri_clgnet.models.registry import ComparisonReconstructor, single_coil
+from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
 
 ComparisonMethod = Literal["dccnn", "ista", "cddn", "pd", "dudor", "octconv"]
 
 
-class ComparisonModule(KspaceModule):
+class ComparisonModule(KspaceModule, ComparisonReconstructor):
     """Any of the comparison methods, with its own loss and optimizer.
 
     Trains on batches of `ReferenceDataTransform` samples of single-coil data, since the papers'
@@ -29,6 +30,7 @@ class ComparisonModule(KspaceModule):
         torch.Size([1, 64, 48])
     """
 
+    model_name = "comparison"
     needs_reference = True
 
     def __init__(
@@ -44,36 +46,11 @@ class ComparisonModule(KspaceModule):
             lr: Adam's learning rate; null takes the method's own.
             num_log_images: Validation batches whose first image is logged.
         """
+        arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
-        if method not in COMPARISON_METHODS:
-            raise ValueError(f"method={method!r}: expected one of {', '.join(COMPARISON_METHODS)}")
-        self.network = COMPARISON_METHODS[method]()
+        self.make_network(arguments)
         self.lr = self.network.learning_rate if lr is None else lr
-
-    def _reconstruct(
-        self, masked_kspace: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[Reconstruction, torch.Tensor]:
-        """Give what the network makes of the normalised k-space, and the scale, (batch, 1, 1)."""
-        kspace, mask = _single_coil(masked_kspace), _single_coil(mask)
-        scale = zero_filled_scale(kspace)
-        return self.network(kspace / scale[..., None], mask), scale
-
-    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Reconstruct.
-
-        Args:
-            masked_kspace: (batch, [1,] height, width, 2), centred, zero where nothing was measured.
-            mask: (batch, [1,] 1, width, 1).
-
-        Returns:
-            Magnitude image of the whole field of view, (batch, height, width), in the data's units.
-
-        Raises:
-            InputError: If there are several coils.
-        """
-        output, scale = self._reconstruct(masked_kspace, mask)
-        return _magnitude(output.image) * scale
 
     def training_step(self, batch: ReferenceSample, batch_idx: int) -> torch.Tensor:
         """Compute and log the method's loss of one batch.
@@ -82,7 +59,7 @@ class ComparisonModule(KspaceModule):
             InputError: If there is no fully sampled k-space, or there are several coils.
         """
         image, kspace = _reference(batch)
-        output, scale = self._reconstruct(batch.masked_kspace, batch.mask)
+        output, scale = self.apply_network(batch.masked_kspace, batch.mask)
         reference = Reference(image / scale[..., None], kspace / scale[..., None])
         terms = self.network.losses(output, reference)
         if len(terms) > 1:
@@ -102,11 +79,6 @@ class ComparisonModule(KspaceModule):
         )
 
 
-def _magnitude(image: torch.Tensor) -> torch.Tensor:
-    """|image| of (..., 2), with a gradient of 0 at 0, where the host's has NaN."""
-    return torch.view_as_complex(image.contiguous()).abs()
-
-
 def _reference(batch: ReferenceSample) -> tuple[torch.Tensor, torch.Tensor]:
     """The complex image and the whole k-space of a batch, without coil axis."""
     kspace = getattr(batch, "kspace", None)
@@ -116,17 +88,4 @@ def _reference(batch: ReferenceSample) -> tuple[torch.Tensor, torch.Tensor]:
             "k-space: train on files without a mask, through Data.module(..., "
             "needs_reference=True) or ReferenceDataTransform with a mask_func"
         )
-    return _single_coil(batch.image), _single_coil(kspace)
-
-
-def _single_coil(values: torch.Tensor) -> torch.Tensor:
-    """Drop a coil axis of one coil."""
-    if values.ndim == 5 and values.shape[1] == 1:
-        return values[:, 0]
-    if values.ndim != 4:
-        raise InputError(
-            f"the comparison methods take single-coil k-space (batch, height, width, 2), got "
-            f"{tuple(values.shape)}; for multicoil data use --model clgnet or unet, which take the "
-            "root sum of squares"
-        )
-    return values
+    return single_coil(batch.image), single_coil(kspace)

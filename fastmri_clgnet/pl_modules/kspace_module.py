@@ -10,14 +10,11 @@ from fastmri.data import transforms
 from fastmri.data.transforms import VarNetSample
 from fastmri.pl_modules import MriModule
 
-from fastmri_clgnet.models.comparison.kspace_network import to_image
+from fastmri_clgnet.models.reconstructor import KspaceReconstructor, zero_filled_scale
 from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
 
-# below every image that is not zero, above what a float32 quotient can bear
-_SMALLEST_SCALE = 1e-30
 
-
-class KspaceModule(Lightning2Mixin, MriModule):
+class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
     """Training, validation and test of a network that maps masked k-space to magnitude images.
 
     A subclass defines `forward`, from masked k-space (batch, [coils,] height, width, 2) and mask to
@@ -33,13 +30,7 @@ class KspaceModule(Lightning2Mixin, MriModule):
         torch.Size([1, 64, 48])
     """
 
-    on_kspace = True
     needs_reference = False  # whether training compares with `ReferenceSample`'s k-space or image
-
-    def reconstruct(self, batch: VarNetSample) -> torch.Tensor:
-        """Reconstruct a batch, (batch, height, width)."""
-        output: torch.Tensor = self(batch.masked_kspace, batch.mask)
-        return output
 
     def image_loss(
         self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
@@ -50,7 +41,7 @@ class KspaceModule(Lightning2Mixin, MriModule):
 
     def training_step(self, batch: VarNetSample, batch_idx: int) -> torch.Tensor:
         """Compute and log the loss of one batch."""
-        image = self.reconstruct(batch)
+        image = self.whole_image(batch)
         output, target = transforms.center_crop_to_smallest(image, batch.target)
         loss = self.image_loss(output, target, batch)
         self.log("train_loss", loss.detach(), prog_bar=True)
@@ -58,7 +49,7 @@ class KspaceModule(Lightning2Mixin, MriModule):
 
     def validation_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
         """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
-        image = self.reconstruct(batch)
+        image = self.whole_image(batch)
         output, target = transforms.center_crop_to_smallest(image, batch.target)
         return {
             "batch_idx": batch_idx,
@@ -72,18 +63,5 @@ class KspaceModule(Lightning2Mixin, MriModule):
 
     def test_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
         """Reconstruct one batch for fastMRI's submission writer, cropped as the header asks."""
-        image = self.reconstruct(batch)
-        # sizes come as tensors from a batch; the host's exception for a volume that is too narrow
-        height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in batch.crop_size)
-        if image.shape[-1] < width:
-            height = width = image.shape[-1]
-        output = transforms.center_crop(image, (height, width))
-        return {"fname": batch.fname, "slice": batch.slice_num, "output": output.cpu().numpy()}
-
-
-def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
-    """The largest value of each zero-filled root-sum-of-squares image, (batch, 1, 1)."""
-    magnitude = torch.linalg.vector_norm(to_image(masked_kspace), dim=-1)
-    if magnitude.ndim == 4:
-        magnitude = torch.linalg.vector_norm(magnitude, dim=1)
-    return magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(_SMALLEST_SCALE)
+        output = self.reconstruct(batch).cpu().numpy()
+        return {"fname": batch.fname, "slice": batch.slice_num, "output": output}

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.utils import save_image
 
 from fastmri_clgnet.files import atomic_path, plain_name
+from fastmri_clgnet.inference.submission import save_reconstruction
 
 if TYPE_CHECKING:  # what the mixin is mixed with
     from fastmri.pl_modules import MriModule as _Host
@@ -126,8 +127,6 @@ class Lightning2Mixin(_Host):
                 output["fname"], output["slice"], output["output"], strict=True
             ):
                 volumes.setdefault(plain_name(name), {})[int(number)] = image
-        from fastmri_clgnet.inference.submission import save_reconstruction
-
         for name, slices in sorted(volumes.items()):
             stacked = np.stack([slices[number] for number in sorted(slices)])
             settings = None if self.submission is None else self.submission(name)

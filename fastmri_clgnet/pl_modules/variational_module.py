@@ -1,32 +1,25 @@
-"""What variational networks share, fastMRI's and CLGNet's: their call and their loss, 1 - SSIM."""
+"""What variational networks share, fastMRI's and CLGNet's: their loss, 1 - SSIM."""
 
 from __future__ import annotations
 
-import fastmri
 import torch
 from fastmri.data.transforms import VarNetSample
 
+from fastmri_clgnet.models.registry import VariationalReconstructor
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
 
 
-class VariationalModule(KspaceModule):
+class VariationalModule(KspaceModule, VariationalReconstructor):
     """A module called as fastMRI's `VarNet`, trained with fastMRI's SSIM loss.
 
     Its steps are those of fastMRI's `VarNetModule` for batches of any size, with the loss in full
-    precision whatever the trainer's. A subclass defines `forward` and makes `loss`.
+    precision whatever the trainer's. A subclass makes `varnet` and `loss`.
     """
-
-    loss: fastmri.SSIMLoss
-
-    def reconstruct(self, batch: VarNetSample) -> torch.Tensor:
-        """Reconstruct a batch, (batch, height, width)."""
-        output: torch.Tensor = self(batch.masked_kspace, batch.mask, batch.num_low_frequencies)
-        return output
 
     def image_loss(
         self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
     ) -> torch.Tensor:
-        """1 - SSIM; its variances of values of 1e-4 are no task for half precision."""
+        """1 - SSIM; its variances of values of 1e-4 need float32."""
         data_range = torch.as_tensor(batch.max_value).to(output)
         with torch.autocast(output.device.type, enabled=False):
             loss: torch.Tensor = self.loss(output[:, None], target[:, None], data_range=data_range)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import fastmri.pl_modules
-import torch
 
-from fastmri_clgnet.models.sensitivities import OneCoil, Sensitivities, StableNormUnet
+from fastmri_clgnet.models.registry import VarNetReconstructor, expect_positive
+from fastmri_clgnet.models.sensitivities import stabilise
 from fastmri_clgnet.pl_modules.variational_module import VariationalModule
 
 
-class VarNetModule(VariationalModule, fastmri.pl_modules.VarNetModule):
+class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.VarNetModule):
     """fastMRI's E2E-VarNet under Lightning 2: its network, loss, optimizer and parameter names.
 
     Checkpoints of fastMRI's own `VarNetModule` load. Added are slices and coils without signal,
@@ -24,6 +24,8 @@ class VarNetModule(VariationalModule, fastmri.pl_modules.VarNetModule):
         >>> module(torch.randn(1, 4, 64, 48, 2), mask).shape
         torch.Size([1, 64, 48])
     """
+
+    model_name = "varnet"
 
     def __init__(
         self,
@@ -55,9 +57,8 @@ class VarNetModule(VariationalModule, fastmri.pl_modules.VarNetModule):
             weight_decay: Adam's weight decay.
             num_log_images: Validation batches whose first image is logged.
         """
-        for name, value in (("num_cascades", num_cascades), ("pools", pools), ("chans", chans)):
-            if value < 1:
-                raise ValueError(f"{name}={value}: expected 1 or more")
+        counts = {"num_cascades": num_cascades, "pools": pools, "chans": chans}
+        expect_positive(counts, *counts)
         super().__init__(
             num_cascades=num_cascades,
             pools=pools,
@@ -71,30 +72,4 @@ class VarNetModule(VariationalModule, fastmri.pl_modules.VarNetModule):
             num_log_images=num_log_images,
         )
         self.save_hyperparameters()
-        network = self.varnet
-        network.sens_net = (
-            Sensitivities.of(network.sens_net) if challenge == "multicoil" else OneCoil()
-        )
-        for cascade in network.cascades:
-            cascade.model = StableNormUnet.of(cascade.model)
-
-    def forward(
-        self,
-        masked_kspace: torch.Tensor,
-        mask: torch.Tensor,
-        num_low_frequencies: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        """Reconstruct; see `fastmri.models.VarNet`.
-
-        Args:
-            masked_kspace: (batch, coils, height, width, 2), centred, zero where nothing was
-                measured.
-            mask: (batch, 1, 1, width, 1), bool or 0 and 1.
-            num_low_frequencies: Columns in the fully sampled centre, one number or (batch,); 0 or
-                None finds them in the mask.
-
-        Returns:
-            Root-sum-of-squares image, (batch, height, width), in the data's units.
-        """
-        output: torch.Tensor = self.varnet(masked_kspace, mask.bool(), num_low_frequencies)
-        return output
+        stabilise(self.varnet, challenge)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,11 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.inference.loading import MODEL_KEY, TRAINED_ON_KEY, check_fit
 from fastmri_clgnet.inference.safe_loading import load_tensors, save_tensors
 
 LAST, BEST = "last", "best"
-# constructor arguments that change what a network does with the same weights
-_WITHOUT_PARAMETERS = {
-    "wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum", "sens_residual",
-}  # fmt: skip
-# and those that change neither
-_OF_THE_TRAINING = {
-    "lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images", "checkpoint_activations",
-}  # fmt: skip
 _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
-MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
-# and on which data it was trained: challenge, accelerations, acquisitions, whether it was simulated
-TRAINED_ON_KEY = "fastmri_clgnet_trained_on"
 _EXPECTED = "a checkpoint that train_clgnet wrote"
 
 
@@ -119,17 +108,6 @@ def forget_requeued(root: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def completed(arguments: Mapping[str, Any], module: type) -> dict[str, Any]:
-    """Add the constructor's arguments that files of earlier versions leave out.
-
-    A model without `spectrum` was trained with the linear layer, one without `sens_residual` with
-    fastMRI's own sensitivity model.
-    """
-    earlier = {"spectrum": "linear", "sens_residual": False}
-    names = signature(module).parameters
-    return {**{name: earlier[name] for name in earlier if name in names}, **arguments}
-
-
 def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     """Load a checkpoint onto the CPU, without running code in it, and compare it with the model.
 
@@ -144,34 +122,3 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     remedy = "another --default_root_dir or --ckpt_path, or start over with --ckpt_path none"
     check_fit(path, state, checkpoint.get("hyper_parameters") or {}, module, remedy)
     return checkpoint
-
-
-def check_fit(
-    path: Path,
-    state: Mapping[str, torch.Tensor],
-    arguments: Mapping[str, Any],
-    module: pl.LightningModule,
-    remedy: str,
-) -> None:
-    """Raise an `InputError` unless weights, made by these arguments, are of a module's network."""
-    expected = module.state_dict()
-    shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
-    same_shapes = shapes[0] == shapes[1]
-    theirs = completed(arguments, type(module))
-    of_the_network = set(signature(type(module)).parameters) - _OF_THE_TRAINING
-    compared = _WITHOUT_PARAMETERS if same_shapes else of_the_network
-    differences = [
-        f"--{name} {theirs[name]}"
-        for name, value in module.hparams.items()
-        if name in theirs and theirs[name] != value and name in compared
-    ]
-    if differences:
-        raise InputError(
-            f"{path}: of another model or size, trained with {' '.join(differences)}. Give "
-            f"these flags, or {remedy}"
-        )
-    if not same_shapes:
-        name = next(iter(state.keys() ^ expected.keys()), "sizes")
-        raise InputError(
-            f"{path}: of another model ({name} does not fit {type(module).__name__}). Give {remedy}"
-        )

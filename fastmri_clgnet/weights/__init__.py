@@ -7,9 +7,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fastmri_clgnet.errors import InputError
+
+WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
+EXPECTED = (
+    "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, or the plain "
+    "state dictionary of fastMRI's Unet or VarNet"
+)  # of a file of weights
 _FOLDER = Path(__file__).parent
 
 
 def shipped() -> dict[str, Path]:
     """The files of the weights by name; NAME.md beside a file is its model card."""
-    return {path.stem: path for path in sorted(_FOLDER.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(_FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))}
+
+
+def find_weights(checkpoint: Path | str) -> Path:
+    """The file of weights that are given by name, for those of the package, or by path.
+
+    Raises:
+        InputError: If there is no such file.
+    """
+    path, names = Path(checkpoint), shipped()
+    pair = (ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX)  # what export writes
+    if path.suffix in pair:
+        for suffix, other in (pair, reversed(pair)):
+            if not path.with_suffix(suffix).is_file():
+                raise InputError(
+                    f"{path.with_suffix(suffix)}: no such file; expected it beside the {other} of "
+                    "export"
+                )
+    if path.is_file():
+        return path
+    if str(checkpoint) not in names:
+        or_name = f", or one of {', '.join(names)}" if names else ""
+        raise InputError(
+            f"{path}: no such weights; expected {EXPECTED}{or_name} (python -m fastmri_clgnet "
+            "weights lists those of the package)"
+        )
+    return names[str(checkpoint)]

@@ -18,7 +18,7 @@ from banding.orientation import (
     transpose_slice,
     turn_back,
 )
-from fastmri_clgnet.data.data_module import CheckedTransform, collate_one_size
+from fastmri_clgnet.data.transforms import CheckedTransform, collate_one_size
 from fastmri_clgnet.errors import InputError
 
 

@@ -12,8 +12,8 @@ from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import VarNetDataTransform, VarNetSample
 
 from fastmri_clgnet.data import Data
-from fastmri_clgnet.data.data_module import make_transform
 from fastmri_clgnet.data.reference import ReferenceDataTransform, ReferenceSample
+from fastmri_clgnet.data.transforms import make_transform
 from fastmri_clgnet.errors import InputError
 from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 

@@ -14,8 +14,9 @@ from fastmri.data.transforms import UnetDataTransform, UnetSample
 from torch.utils.data import DataLoader, DistributedSampler
 
 from fastmri_clgnet.data import Data
-from fastmri_clgnet.data.data_module import CheckedDataModule, CheckedTransform
+from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.samplers import EpochBatches, SeededSlices, derive_seed
+from fastmri_clgnet.data.transforms import CheckedTransform
 
 
 def make_data(root: Path, num_workers: int = 0, seed: int = 0) -> CheckedDataModule:

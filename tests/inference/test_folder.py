@@ -278,7 +278,7 @@ def test_a_model_that_is_trained_needs_a_checkpoint(
 ) -> None:
     data = ["--data_path", str(small_dataset / "singlecoil_test"), "--output_path", str(tmp_path)]
     assert main(data) == 1
-    assert "error: no weights: give a checkpoint (--checkpoint)" in capsys.readouterr().err
+    assert "error: no weights: give a checkpoint" in capsys.readouterr().err
     assert main([*data, "--model", "dccnn"]) == 1
     assert "model dccnn is trained: give a checkpoint of it" in capsys.readouterr().err
 

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from fastmri.data import SliceDataset
 from fastmri.data.subsample import RandomMaskFunc
-from fastmri.data.transforms import UnetDataTransform
+from fastmri.data.transforms import UnetDataTransform, UnetSample, VarNetSample
 from fastmri.pl_modules import MriModule
 from safetensors.torch import save_file
 
 import fastmri_clgnet
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.export import main as export
-from fastmri_clgnet.inference.loading import read_model, weights_digest
+from fastmri_clgnet.inference.loading import MODEL_KEY, read_model
+from fastmri_clgnet.inference.submission import weights_digest
+from fastmri_clgnet.pl_modules import CLGNetModule, load_module
 from fastmri_clgnet.pl_modules.registry import MODELS
-from fastmri_clgnet.training.checkpoints import MODEL_KEY, checked
+from fastmri_clgnet.training.checkpoints import checked
 from tests.test_readme import python_block
 
 
@@ -66,33 +69,67 @@ def test_digest_tells_weights_apart() -> None:
     assert weights_digest(state) == weights_digest({"a": torch.arange(4.0).clone()})
 
 
+SMALL: dict[str, dict[str, Any]] = {
+    "clgnet": {"chans": 4, "num_groups": 1, "num_blocks": 1, "variant": "wo_sfl"},
+    "clgnet_dc": {"chans": 4, "num_groups": 1, "num_blocks": 1},
+    "clgvarnet": {
+        "num_cascades": 1, "chans": 4, "num_groups": 1, "num_blocks": 1, "sens_chans": 2,
+        "sens_pools": 1, "hard_dc": True,
+    },
+    "unet": {"chans": 3, "num_pool_layers": 2},
+    "varnet": {"num_cascades": 2, "chans": 3, "pools": 2, "challenge": "singlecoil"},
+}  # fmt: skip
+
+
+def batch(on_kspace: bool, n_coils: int) -> Any:
+    """Two slices as the host's transforms give them, of images that are narrower than asked."""
+    mask = torch.zeros(2, 1, 1, 24, 1, dtype=torch.bool)
+    mask[..., 10:14, :] = mask[..., ::3, :] = True
+    kspace = 1e-5 * torch.randn(2, n_coils, 32, 24, 2) * mask
+    if on_kspace:
+        sizes = [torch.tensor([20, 20]), torch.tensor([26, 26])]
+        names, slices = ["a.h5", "a.h5"], torch.tensor([0, 1])
+        low = torch.tensor([4, 4])
+        return VarNetSample(kspace, mask, low, torch.zeros(2), names, slices, torch.ones(2), sizes)
+    image, one = torch.randn(2, 32, 24), torch.tensor([1e-5, 2e-5])
+    return UnetSample(image, image, one, 2 * one, ["a.h5", "a.h5"], torch.tensor([0, 1]), one)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_rebuilt_from_a_checkpoint(model: str, tmp_path: Path) -> None:
-    """Also with arguments that are not the defaults; whatever --model offers."""
+    """Its network, without Lightning, gives what the module gives; and a module is made of it."""
+    torch.manual_seed(0)
     choice = MODELS[model]
-    small: dict[str, dict[str, Any]] = {
-        "clgnet": {"chans": 4, "variant": "wo_sfl"},
-        "unet": {"chans": 3},
-        "varnet": {"num_cascades": 2, "chans": 3, "pools": 2, "challenge": "singlecoil"},
-    }
-    module = choice.module(**choice.fixed, **small.get(model, {}))
-    path = tmp_path / "model.ckpt"
-    torch.save(
-        {
-            "state_dict": module.state_dict(),
-            "hyper_parameters": dict(module.hparams),
-            MODEL_KEY: model,
-        },
-        path,
-    )
-    loaded = fastmri_clgnet.load(path)
-    assert type(loaded) is choice.module
-    for name, values in module.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], values)
+    arguments = {**choice.fixed, **SMALL.get(model, {})}
+    module = choice.module(**arguments).eval()
+    path, saved = tmp_path / "model.ckpt", dict(module.hparams)
+    contents = {"state_dict": module.state_dict(), "hyper_parameters": saved, MODEL_KEY: model}
+    torch.save(contents, path)
+    network = fastmri_clgnet.load(path)
+    assert not isinstance(network, pl.LightningModule)
+    assert (network.model_name, module.model_name) == (model, model)
+    assert not network.training
+    several = choice.multicoil and arguments.get("challenge") != "singlecoil"
+    sample = batch(network.on_kspace, 3 if several else 1)
+    with torch.inference_mode():
+        expected = torch.from_numpy(module.test_step(sample, 0)["output"])
+        assert torch.equal(network.reconstruct(sample), expected)
+        given = sample[:2] if network.on_kspace else sample[:1]
+        assert torch.equal(network(*given), module(*given))
+    again = load_module(path)
+    assert type(again) is choice.module
+    assert dict(again.hparams) == dict(module.hparams)
     assert export([str(path), str(tmp_path / "out")]) == 0
-    assert weights_digest(fastmri_clgnet.load(tmp_path / "out.json").state_dict()) == (
-        weights_digest(module.state_dict())
-    )
+    for other in (network, again, fastmri_clgnet.load(tmp_path / "out.json")):
+        assert other.state_dict().keys() == module.state_dict().keys()
+        assert weights_digest(other.state_dict()) == weights_digest(module.state_dict())
+
+
+def test_a_subclass_is_another_model() -> None:
+    class Other(CLGNetModule):
+        pass
+
+    assert (CLGNetModule.model_name, Other.model_name) == ("clgnet", None)
 
 
 def test_checkpoint_says_its_model(small_run: Path, tmp_path: Path) -> None:
@@ -114,12 +151,12 @@ def test_bad_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(InputError, match=r"a\.json: no such file"):
         fastmri_clgnet.load(weights)
     arguments.write_text("[1]")
-    with pytest.raises(InputError, match=r"a\.json: expected model and arguments"):
-        fastmri_clgnet.load(weights)
-    arguments.write_text(json.dumps({"model": "gan", "arguments": {}}))
     with pytest.raises(InputError, match=r"a\.safetensors: no such file"):
         fastmri_clgnet.load(arguments)
     weights.write_bytes(b"noise")
+    with pytest.raises(InputError, match=r"a\.json: expected model and arguments"):
+        fastmri_clgnet.load(weights)
+    arguments.write_text(json.dumps({"model": "gan", "arguments": {}}))
     with pytest.raises(InputError, match=r"a\.safetensors: not a safetensors file"):
         fastmri_clgnet.load(weights)
     save_file({"a": torch.zeros(1)}, weights)
@@ -172,7 +209,7 @@ def test_files_without_spectrum_have_the_linear_layer(tmp_path: Path, variant: s
     other = MODELS["clgnet"].module(**arguments)
     other.load_state_dict(module.state_dict())
     assert not torch.allclose(other.eval()(image), module(image))
-    with pytest.raises(InputError, match=r"old\.ckpt: .*trained with --spectrum linear"):
+    with pytest.raises(InputError, match=r"old\.ckpt: .*trained with spectrum linear"):
         checked(path, other)
     checked(path, module)
 
@@ -193,7 +230,7 @@ def test_files_without_sens_residual_have_the_hosts_sensitivities(tmp_path: Path
         other = MODELS["clgvarnet"].module(**{**arguments, "sens_residual": True})
         other.load_state_dict(module.state_dict())
         assert not torch.allclose(other.eval()(kspace, mask), expected)
-    with pytest.raises(InputError, match="trained with --sens_residual False"):
+    with pytest.raises(InputError, match="trained with sens_residual False"):
         checked(path, other)
 
 

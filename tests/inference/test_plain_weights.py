@@ -19,8 +19,9 @@ from torch import nn
 from fastmri_clgnet import load
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.export import export
-from fastmri_clgnet.inference.plain_weights import recognise
+from fastmri_clgnet.inference.plain_weights import tell_network
 from fastmri_clgnet.models import CLGVarNet
+from fastmri_clgnet.pl_modules import VarNetModule
 from fastmri_clgnet.reconstruct import main as reconstruct
 
 UNETS: list[dict[str, Any]] = [
@@ -59,7 +60,7 @@ def test_a_unet_of_any_size(sizes: dict[str, Any], tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pt", host, prefix)
         for model in (None, "unet"):
             module = load(path, model=model)
-            assert {name: module.hparams[name] for name in sizes} == sizes
+            assert {name: module.arguments[name] for name in sizes} == sizes
             with torch.no_grad():
                 assert torch.equal(module.unet(image), host(image))
                 if sizes["in_chans"] == sizes["out_chans"] == 1:
@@ -76,7 +77,7 @@ def test_a_varnet_of_any_size(sizes: dict[str, Any], tmp_path: Path) -> None:
             path = saved(tmp_path / "a.pt", host, prefix)
             for model in (None, "varnet"):
                 module = load(path, model=model)
-                assert {name: module.hparams[name] for name in sizes} == sizes
+                assert {name: module.arguments[name] for name in sizes} == sizes
                 assert torch.equal(module(kspace, mask), expected)
 
 
@@ -85,10 +86,10 @@ def test_the_published_sizes() -> None:
     with torch.device("meta"):
         unet = Unet(1, 1, chans=256, num_pool_layers=4).state_dict()
         varnet = VarNet(num_cascades=12, pools=4, chans=18, sens_pools=4, sens_chans=8).state_dict()
-    model, arguments, state = recognise(unet)
+    model, arguments, state = tell_network(unet)
     assert (model, arguments["chans"], arguments["num_pool_layers"]) == ("unet", 256, 4)
     assert len(state) == len(unet)
-    model, arguments, state = recognise(varnet)
+    model, arguments, state = tell_network(varnet)
     assert model == "varnet"
     assert arguments == {
         "num_cascades": 12, "pools": 4, "chans": 18, "sens_pools": 4, "sens_chans": 8,
@@ -112,12 +113,10 @@ def test_the_hosts_lightning_modules(tmp_path: Path) -> None:
 
 
 def test_a_varnet_of_one_coil_has_no_sensitivity_model(tmp_path: Path) -> None:
-    from fastmri_clgnet.pl_modules import VarNetModule
-
     module = VarNetModule(num_cascades=2, chans=2, pools=1, challenge="singlecoil").eval()
     kspace, mask = a_slice(n_coils=1)
     loaded = load(saved(tmp_path / "a.pt", module.varnet))
-    assert loaded.hparams["challenge"] == "singlecoil"
+    assert loaded.arguments["challenge"] == "singlecoil"
     with torch.no_grad():
         assert torch.equal(loaded(kspace, mask), module(kspace, mask))
 

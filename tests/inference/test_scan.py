@@ -164,7 +164,7 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
         reconstruct_scan(example_slice(), "nothing-4x")
     with pytest.raises(InputError, match="batch_size 0"):
         reconstruct_scan(example_slice(), ZeroFilledModule(), batch_size=0)
-    with pytest.raises(InputError, match=r"weights of type CLGNet: expected .* CLGNetModule"):
+    with pytest.raises(InputError, match=r"checkpoint of type CLGNet: expected .* CLGNetModule"):
         reconstruct_scan(example_slice(), CLGNet(1, 1, 4))
     array: Any = example_slice().kspace
     for call in (
@@ -232,7 +232,7 @@ def test_command_and_python_give_the_same(
     assert main([*command, "--measurement", "2", "--overwrite"]) == 1
     assert "no measurement 2; it holds 1: noname" in capsys.readouterr().err
     assert main(command) == 1
-    assert "out.h5: exists; give another --output, or --overwrite" in capsys.readouterr().err
+    assert "out.h5: exists; give another output, or overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", *MASK]) == 0
     assert "undersampled (mask random, 4x), reconstructed by" in capsys.readouterr().out
 

@@ -7,7 +7,7 @@ import torch
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
-from fastmri_clgnet.models.comparison.kspace_network import to_image
+from fastmri_clgnet.models.fourier import to_image
 from fastmri_clgnet.pl_modules import ComparisonModule
 
 
@@ -43,7 +43,7 @@ def test_one_coil_axis_is_dropped_and_several_are_refused() -> None:
     kspace, mask = kspace_and_mask()
     with torch.no_grad():
         torch.testing.assert_close(module(kspace[:, None], mask[:, None]), module(kspace, mask))
-        with pytest.raises(InputError, match=r"single-coil k-space .* --model clgnet or unet"):
+        with pytest.raises(InputError, match=r"single-coil k-space .* the model clgnet or unet"):
             module(kspace[:, None].expand(-1, 4, -1, -1, -1), mask[:, None])
 
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, default_collate
 from fastmri_clgnet import CLGNetModule
 from fastmri_clgnet.data.reference import ReferenceSample
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.models.comparison.kspace_network import to_image
+from fastmri_clgnet.models.fourier import to_image
 from fastmri_clgnet.pl_modules import ComparisonModule
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 

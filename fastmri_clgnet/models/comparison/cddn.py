@@ -11,10 +11,9 @@ from fastmri_clgnet.models.comparison.kspace_network import (
     Reconstruction,
     convolution,
     from_channels,
-    hard_data_consistency,
     to_channels,
-    to_image,
 )
+from fastmri_clgnet.models.fourier import hard_data_consistency, to_image
 
 
 class DilatedDenseLayer(nn.Module):

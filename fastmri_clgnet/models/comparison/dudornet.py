@@ -13,9 +13,11 @@ from fastmri_clgnet.models.comparison.kspace_network import (
     convolution,
     crop_like,
     from_channels,
+    to_channels,
+)
+from fastmri_clgnet.models.fourier import (
     hard_data_consistency,
     replace_measured,
-    to_channels,
     to_image,
     to_kspace,
 )

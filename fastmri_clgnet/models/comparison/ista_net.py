@@ -11,11 +11,10 @@ from fastmri_clgnet.models.comparison.kspace_network import (
     Reconstruction,
     Reference,
     convolution,
-    data_gradient,
     from_channels,
     to_channels,
-    to_image,
 )
+from fastmri_clgnet.models.fourier import data_gradient, to_image
 
 
 def soft_threshold(values: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:

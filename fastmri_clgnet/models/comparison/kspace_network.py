@@ -1,11 +1,10 @@
-"""What the comparison methods share: their interface, Fourier operators and data consistency."""
+"""What the comparison methods share: their interface and small tools."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-import fastmri
 import torch
 import torch.nn.functional as F
 from fastmri.data.transforms import complex_center_crop
@@ -35,6 +34,7 @@ class Reference(NamedTuple):
         kspace: Fully sampled k-space, (batch, height, width, 2), not cropped.
 
     Example:
+        >>> import fastmri
         >>> from fastmri_clgnet.models.comparison import DCCNN
         >>> kspace, mask = torch.randn(1, 64, 48, 2), torch.ones(1, 1, 48, 1)
         >>> network = DCCNN(num_cascades=2)
@@ -56,6 +56,7 @@ class KspaceNetwork(nn.Module, ABC):
         weight_decay: Of Adam.
 
     Example:
+        >>> import fastmri
         >>> class ZeroFilling(KspaceNetwork):
         ...     def forward(self, masked_kspace, mask):
         ...         return Reconstruction(fastmri.ifft2c(masked_kspace), {})
@@ -95,22 +96,6 @@ def crop_like(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     return cropped
 
 
-def to_image(kspace: torch.Tensor) -> torch.Tensor:
-    """Centred orthonormal inverse FFT of (batch, height, width, 2), in float32 at least."""
-    image: torch.Tensor = fastmri.ifft2c(_at_least_float32(kspace))
-    return image
-
-
-def to_kspace(image: torch.Tensor) -> torch.Tensor:
-    """Centred orthonormal FFT of (batch, height, width, 2), in float32 at least."""
-    kspace: torch.Tensor = fastmri.fft2c(_at_least_float32(image))
-    return kspace
-
-
-def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
 def to_channels(values: torch.Tensor) -> torch.Tensor:
     """(batch, height, width, 2) to (batch, 2, height, width)."""
     return values.permute(0, 3, 1, 2)
@@ -119,27 +104,6 @@ def to_channels(values: torch.Tensor) -> torch.Tensor:
 def from_channels(values: torch.Tensor) -> torch.Tensor:
     """(batch, 2, height, width) to (batch, height, width, 2)."""
     return values.permute(0, 2, 3, 1).contiguous()
-
-
-def replace_measured(
-    kspace: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
-    """Hard data consistency in k-space: measured samples replace the estimate's."""
-    return torch.where(mask.bool(), masked_kspace, kspace)
-
-
-def hard_data_consistency(
-    image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
-    """Hard data consistency of an image: a projection onto those that fit the measurement."""
-    return to_image(replace_measured(to_kspace(image), masked_kspace, mask))
-
-
-def data_gradient(
-    image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
-    """Gradient of 1/2 ||A x - y||^2, A^H (A x - y) with A = mask FFT."""
-    return to_image(mask.to(image.dtype) * to_kspace(image) - masked_kspace)
 
 
 def convolution(in_chans: int, out_chans: int, dilation: int = 1) -> nn.Conv2d:

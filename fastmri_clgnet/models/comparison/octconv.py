@@ -14,10 +14,9 @@ from fastmri_clgnet.models.comparison.kspace_network import (
     Reference,
     crop_like,
     from_channels,
-    hard_data_consistency,
     to_channels,
-    to_image,
 )
+from fastmri_clgnet.models.fourier import hard_data_consistency, to_image
 
 
 class ComplexConv2d(nn.Module):

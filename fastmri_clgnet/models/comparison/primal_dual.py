@@ -14,9 +14,8 @@ from fastmri_clgnet.models.comparison.kspace_network import (
     convolution,
     from_channels,
     to_channels,
-    to_image,
-    to_kspace,
 )
+from fastmri_clgnet.models.fourier import to_image, to_kspace
 
 
 class ProximalBlock(nn.Module):

@@ -24,14 +24,14 @@ from fastmri_clgnet.models.comparison import (
     Reference,
 )
 from fastmri_clgnet.models.comparison.ista_net import soft_threshold
-from fastmri_clgnet.models.comparison.kspace_network import (
+from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
+from fastmri_clgnet.models.fourier import (
     data_gradient,
     hard_data_consistency,
     replace_measured,
     to_image,
     to_kspace,
 )
-from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
 from fastmri_clgnet.pl_modules import ComparisonModule
 from tests.helpers import assert_gradients_reach_all
 

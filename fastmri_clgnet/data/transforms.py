@@ -1,0 +1,97 @@
+"""fastMRI's transforms with checks of what they are given, and batches of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from fastmri.data.subsample import MaskFunc
+from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform
+from torch.utils.data import default_collate
+
+from fastmri_clgnet.data.augmentation import Change, augmented
+from fastmri_clgnet.data.folders import check_finite
+from fastmri_clgnet.data.reference import ReferenceDataTransform
+from fastmri_clgnet.errors import InputError
+
+
+class CheckedTransform:
+    """A data transform of the host, behind a check for NaN and Inf and changes of the slice."""
+
+    def __init__(
+        self,
+        transform: Callable[..., NamedTuple],
+        refuse_nan: bool = True,
+        one_coil: bool = False,
+        changes: Sequence[Change] = (),
+    ) -> None:
+        self.transform = transform
+        self.changes = changes
+        self.refuse_nan = refuse_nan
+        self.one_coil = one_coil
+        self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
+
+    def __call__(
+        self,
+        kspace: np.ndarray,
+        mask: np.ndarray | None,
+        target: np.ndarray | None,
+        attrs: dict[str, Any],
+        fname: str,
+        slice_num: int,
+    ) -> NamedTuple:
+        """Check and transform one slice, as fastMRI's `SliceDataset` hands it over."""
+        if self.refuse_nan:
+            check_finite(kspace, f"{fname}, slice {slice_num}")
+            if target is not None:
+                check_finite(target, f"{fname}, slice {slice_num}", "reference")
+        if self.changes and target is not None:
+            shape = (target.shape[0], target.shape[1])
+            kspace, target, attrs = augmented(kspace, attrs, shape, *self.changes)
+        values = kspace[None] if self.one_coil else kspace
+        return self.transform(values, mask, target, attrs, fname, slice_num)
+
+
+def make_transform(
+    challenge: str,
+    mask_func: MaskFunc | None,
+    on_kspace: bool,
+    use_seed: bool = True,
+    refuse_nan: bool = True,
+    needs_reference: bool = False,
+    changes: Sequence[Change] = (),
+) -> CheckedTransform:
+    """The host's transform; `use_seed`: the file's name settles a volume's mask.
+
+    `needs_reference`, on k-space: the samples are `ReferenceSample`, with the whole k-space.
+    """
+    if not on_kspace:
+        host = UnetDataTransform(challenge, mask_func, use_seed)
+        return CheckedTransform(host, refuse_nan, changes=changes)
+    # which zeroes the mask of a padded test volume that has no coil axis
+    kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
+    transform = kind(mask_func, use_seed)
+    return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes)
+
+
+def collate_one_size(samples: list[Any]) -> Any:
+    """Make a batch of slices of one size."""
+    _refuse_mixed_sizes(samples)
+    return default_collate(samples)
+
+
+def _refuse_mixed_sizes(samples: list[Any]) -> None:
+    """Raise where tensors of one field differ in shape, also in named tuples inside the samples."""
+    for field in samples[0]._fields:
+        values = [getattr(sample, field) for sample in samples]
+        if hasattr(values[0], "_fields"):
+            _refuse_mixed_sizes(values)
+        shapes = {tuple(value.shape) for value in values if isinstance(value, torch.Tensor)}
+        if len(shapes) > 1:
+            names = sorted({str(getattr(sample, "fname", "?")) for sample in samples})
+            raise InputError(
+                f"slices of different sizes {sorted(shapes)} ({field} of {', '.join(names)}) "
+                "cannot share a batch; use batch size 1"
+            )

@@ -1,0 +1,150 @@
+"""How a network is applied to a sample of a data set, in plain torch: what training shares with it.
+
+`load` gives a `Reconstructor`. The Lightning modules are such classes, too, with a training around
+them, so that each network has one way from sample to image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any, ClassVar
+
+import torch
+from fastmri.data import transforms
+from fastmri.data.transforms import UnetSample, VarNetSample
+from torch import nn
+
+from fastmri_clgnet.models.fourier import to_image
+
+# below every image that is not zero, above what a float32 quotient can bear
+_SMALLEST_SCALE = 1e-30
+
+
+class Reconstructor(nn.Module):
+    """A network, and how it is applied to a batch of samples.
+
+    Attributes:
+        model_name: The choice of train_clgnet's --model that makes exactly this class. A subclass
+            is another model, without a name unless it gives itself one.
+        on_kspace: Whether it takes k-space and mask, or magnitude images.
+        arguments: What it was made with, as a checkpoint says it.
+        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of the data that it
+            was trained on, where a checkpoint says it.
+    """
+
+    model_name: str | None = None
+    on_kspace: bool = False
+    arguments: Mapping[str, Any] = {}
+    trained_on: Mapping[str, Any] = {}
+    # the network's constructor, and what else of the arguments makes the network
+    constructor: ClassVar[Callable[..., nn.Module] | None] = None
+    more_arguments: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take the name of the model that a class derives from off it."""
+        super().__init_subclass__(**kwargs)
+        cls.model_name = vars(cls).get("model_name")
+
+    @classmethod
+    def network_arguments(cls) -> set[str]:
+        """The names of the arguments that make the network, and not only its training."""
+        own = {} if cls.constructor is None else signature(cls.constructor).parameters
+        return {*own, *cls.more_arguments}
+
+    def make_network(self, arguments: Mapping[str, Any]) -> None:
+        """Make the network of named arguments, as the attribute by which checkpoints know it.
+
+        Arguments that are missing have the defaults of the network's constructor. Those that are
+        only of a training are ignored.
+        """
+        raise NotImplementedError
+
+    def reconstruct(self, sample: Any) -> torch.Tensor:
+        """Reconstruct a batch of samples.
+
+        Returns:
+            Images (batch, height, width), in the data's units, of the size that the header asks
+            for.
+        """
+        raise NotImplementedError
+
+
+def taken(constructor: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of named arguments that a constructor takes."""
+    names = signature(constructor).parameters
+    return {name: value for name, value in arguments.items() if name in names}
+
+
+def takes_kspace(network: nn.Module) -> bool:
+    """Whether a network takes k-space and mask; magnitude images where it does not say so."""
+    return bool(getattr(network, "on_kspace", False))
+
+
+class ImageReconstructor(Reconstructor):
+    """A network that maps normalised magnitude images (batch, height, width) to such images."""
+
+    def reconstruct(self, sample: UnetSample) -> torch.Tensor:
+        """Reconstruct a batch of `fastmri.data.transforms.UnetDataTransform`."""
+        return denormalise(self(sample.image), sample)
+
+
+class KspaceReconstructor(Reconstructor):
+    """A network that maps k-space and mask to magnitude images.
+
+    From masked k-space (batch, [coils,] height, width, 2) and mask to the image of the whole field
+    of view, (batch, height, width), in the data's units.
+    """
+
+    on_kspace = True
+
+    def whole_image(self, sample: VarNetSample) -> torch.Tensor:
+        """Reconstruct a batch without cropping it."""
+        output: torch.Tensor = self(sample.masked_kspace, sample.mask)
+        return output
+
+    def reconstruct(self, sample: VarNetSample) -> torch.Tensor:
+        """Reconstruct a batch of `fastmri.data.transforms.VarNetDataTransform`."""
+        image = self.whole_image(sample)
+        # sizes come as tensors from a batch; the host's exception for a volume that is too narrow
+        height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in sample.crop_size)
+        if image.shape[-1] < width:
+            height = width = image.shape[-1]
+        cropped: torch.Tensor = transforms.center_crop(image, (height, width))
+        return cropped
+
+
+def apply_to_images(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """Apply a network on (batch, 1, height, width) to images without a channel.
+
+    Args:
+        network: The network.
+        image: Normalised magnitude images, (batch, height, width), or one, (height, width).
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ValueError: If the shape is another one.
+    """
+    if image.ndim not in (2, 3):
+        raise ValueError(
+            "expected normalised magnitude images (batch, height, width), or one slice (height, "
+            f"width), got {tuple(image.shape)}; the module's network itself (its attribute clgnet "
+            "or unet) takes (batch, 1, height, width)"
+        )
+    output: torch.Tensor = network(image.reshape(-1, 1, *image.shape[-2:]))
+    return output.reshape(image.shape)
+
+
+def denormalise(image: torch.Tensor, batch: UnetSample) -> torch.Tensor:
+    """Undo the normalisation of a batch's images, (batch, height, width), in its precision."""
+    return image.to(batch.std.dtype) * batch.std[:, None, None] + batch.mean[:, None, None]
+
+
+def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
+    """The largest value of each zero-filled root-sum-of-squares image, (batch, 1, 1)."""
+    magnitude = torch.linalg.vector_norm(to_image(masked_kspace), dim=-1)
+    if magnitude.ndim == 4:
+        magnitude = torch.linalg.vector_norm(magnitude, dim=1)
+    return magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(_SMALLEST_SCALE)
