@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import docstring_parser
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from fastmri_clgnet.errors import InputError, exit_status, words
+from fastmri_clgnet.files import read_yaml
 
 Choices = Mapping[str, type]  # by their names on the command line
 
@@ -289,17 +289,6 @@ def _parser_of(dataclass: type) -> Parser:
 def _flag(name: str, flags: Collection[str]) -> str:
     """A name with the dashes of a flag, unless it is a positional one's."""
     return f"--{name}" if f"--{name}" in flags else name
-
-
-def read_yaml(path: Path, expected: str) -> dict[str, Any]:
-    """Read names with plain values; tags that would make Python objects are refused."""
-    try:
-        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not {expected} ({words(str(error).split())})") from error
-    if not isinstance(contents, dict):
-        raise InputError(f"{path}: expected {expected}, got {type(contents).__name__}")
-    return contents
 
 
 def _parameters(source: Callable[..., Any]) -> dict[str, tuple[Any, bool, Any]]:

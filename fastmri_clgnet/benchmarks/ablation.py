@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from fastmri_clgnet.benchmarks.costs import PaperCost, cost_rows, describe_measurement
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.tables import Table, write_tables
-
-if TYPE_CHECKING:
-    import torch
-
-    from fastmri_clgnet.benchmarks.measure import MakeNetwork
-    from fastmri_clgnet.models import Variant
 
 NAMES: dict[str, str] = {
     "clgnet": "CLGNet",
@@ -26,15 +17,6 @@ NAMES: dict[str, str] = {
     "sa": "CLGNet_SA",
     "tran": "CLGNet_Tran",
 }
-PAPER: dict[str, PaperCost] = {
-    "clgnet": PaperCost(0.96, 68.91),
-    "wo_wavelet": PaperCost(),
-    "wo_sfl": PaperCost(0.81, 65.1),
-    "sa": PaperCost(0.88),
-    "tran": PaperCost(0.95, 82.56),
-}
-# trained with another loss, the same network as CLGNet
-_LOSS_ONLY: tuple[Variant, ...] = ("wo_cl", "wo_negative")
 
 
 def ablation(
@@ -74,16 +56,15 @@ def ablation(
         InputError: If a folder holds a training with other flags, or flags are of no use.
     """
     settings = dict(locals())
-    import torch
-
     if training_flags and data_path is None:
-        raise InputError(f"{words(training_flags)}: flags of a training, which needs --data_path")
+        raise InputError(f"{words(training_flags)}: flags of a training, which needs data_path")
     unknown = set(variants) - set(NAMES)
     if unknown:
-        raise InputError(f"--variants {words(unknown)}: expected some of {words(NAMES)}")
-    where = torch.device(device)
-    costs = network_rows(size, where, rounds)
-    tables = {"networks": Table(describe_measurement(size, where), costs, NAMES)}
+        raise InputError(f"variants {words(unknown)}: expected some of {words(NAMES)}")
+    from fastmri_clgnet.benchmarks.costs import ablation_rows, describe_measurement
+
+    costs = ablation_rows(size, device, rounds)
+    tables = {"networks": Table(describe_measurement(size, device), costs, NAMES)}
     if data_path is not None:
         from fastmri_clgnet.benchmarks.training import budget_flags, name_seeds, train_all
 
@@ -94,21 +75,3 @@ def ablation(
         tables["training"] = Table(title, train_all(runs, output_path, seeds), names)
     write_tables(output_path / "ablation", tables, settings)
     return tables
-
-
-def network_rows(size: int, device: torch.device, rounds: int) -> dict[str, dict[str, Any]]:
-    """Count and measure every network of the ablation; arguments and result as of `cost_rows`."""
-    from fastmri_clgnet.models import VARIANTS, make_variant
-
-    makers: dict[str, MakeNetwork] = {
-        variant: functools.partial(make_variant, variant)
-        for variant in VARIANTS
-        if variant not in _LOSS_ONLY
-    }
-    rows = cost_rows(makers, PAPER, size, device, rounds)
-    for variant in _LOSS_ONLY:  # the same network
-        rows[variant] = {
-            column: None if column.startswith("paper") else value
-            for column, value in rows["clgnet"].items()
-        }
-    return rows

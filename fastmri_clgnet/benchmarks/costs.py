@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
+from fastmri.models import Unet
 
-    from fastmri_clgnet.benchmarks.measure import MakeNetwork
+from fastmri_clgnet.benchmarks.macs import count_macs
+from fastmri_clgnet.benchmarks.measure import MakeNetwork, forward_pass, median_times, peak_mb
+from fastmri_clgnet.benchmarks.paper import ABLATION, TABLE2, TABLE_SIZE, PaperCost
+from fastmri_clgnet.models import VARIANTS, CLGNet, Variant, make_variant
+from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 
-TABLE_SIZE = 512  # pixels across the images that the paper's operations are of
+# trained with another loss, the same network as CLGNet
+_LOSS_ONLY: tuple[Variant, ...] = ("wo_cl", "wo_negative")
 
 
-class PaperCost(NamedTuple):
-    """What the paper gives for a network: millions of parameters, 10^9 operations at 512 x 512."""
-
-    parameters: float | None = None
-    gmacs: float | None = None
+def unet() -> Unet:
+    """Make the host's U-Net as in the paper's tables."""
+    return Unet(1, 1, chans=32, num_pool_layers=4)
 
 
 def cost_rows(
     networks: Mapping[str, MakeNetwork],
     paper: Mapping[str, PaperCost],
     size: int,
-    device: torch.device,
+    device: str,
     rounds: int,
 ) -> dict[str, dict[str, Any]]:
     """Count and measure every network, beside the paper's figures by the same names."""
-    from fastmri_clgnet.benchmarks.macs import count_macs
-    from fastmri_clgnet.benchmarks.measure import forward_pass, median_times, peak_mb
-
+    where = torch.device(device)
     makers = {
-        name: functools.partial(forward_pass, make, size, 1, device)
+        name: functools.partial(forward_pass, make, size, 1, where)
         for name, make in networks.items()
     }
-    times = median_times({name: make() for name, make in makers.items()}, device, rounds)
+    times = median_times({name: make() for name, make in makers.items()}, where, rounds)
     rows = {}
     for name, make in networks.items():
         model = make()
@@ -46,16 +47,39 @@ def cost_rows(
             "GMac": count_macs(model, (TABLE_SIZE, TABLE_SIZE)) / 1e9,
             "paper: GMac": paper[name].gmacs,
             "time (s)": times[name],
-            "peak (MB)": peak_mb(makers[name], device),
+            "peak (MB)": peak_mb(makers[name], where),
         }
     return rows
 
 
-def describe_measurement(size: int, device: torch.device) -> str:
+def describe_measurement(size: int, device: str) -> str:
     """Say what the rows were measured on."""
-    import torch
-
     return (
         f"Forward pass, one image of {size} x {size}, {device}, float32, "
         f"{torch.get_num_threads()} threads; GMac at {TABLE_SIZE} x {TABLE_SIZE}"
     )
+
+
+def table2_rows(size: int, device: str, rounds: int) -> dict[str, dict[str, Any]]:
+    """Count and measure every network of Table 2; arguments and result as of `cost_rows`."""
+    makers: dict[str, MakeNetwork] = {"unet": unet, **COMPARISON_METHODS, "clgnet": CLGNet}
+    rows = cost_rows({name: makers[name] for name in TABLE2}, TABLE2, size, device, rounds)
+    for row in rows.values():
+        row["ratio to U-Net"] = row["time (s)"] / rows["unet"]["time (s)"]
+    return rows
+
+
+def ablation_rows(size: int, device: str, rounds: int) -> dict[str, dict[str, Any]]:
+    """Count and measure every network of the ablation; arguments and result as of `cost_rows`."""
+    makers: dict[str, MakeNetwork] = {
+        variant: functools.partial(make_variant, variant)
+        for variant in VARIANTS
+        if variant not in _LOSS_ONLY
+    }
+    rows = cost_rows(makers, ABLATION, size, device, rounds)
+    for variant in _LOSS_ONLY:  # the same network
+        rows[variant] = {
+            column: None if column.startswith("paper") else value
+            for column, value in rows["clgnet"].items()
+        }
+    return rows

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from fastmri_clgnet.benchmarks.table2 import unet
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.tables import Row, Table, write_tables
@@ -59,6 +58,7 @@ def speed(
     settings = dict(locals())
     import torch
 
+    from fastmri_clgnet.benchmarks.costs import unet
     from fastmri_clgnet.benchmarks.measure import forward_pass, training_step
     from fastmri_clgnet.benchmarks.plain import plain_clgnet
     from fastmri_clgnet.data import make_demo_dataset

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import fastmri
-import pytorch_lightning
 import torch
 import yaml
 from jinja2 import Environment, StrictUndefined
@@ -23,9 +23,11 @@ from markupsafe import Markup
 import fastmri_clgnet
 from fastmri_clgnet.evaluation.evaluate import Evaluation
 from fastmri_clgnet.evaluation.statistics import caution, summary_cells
-from fastmri_clgnet.reporting.build import Shown
-from fastmri_clgnet.reporting.slices import Frames, colour_bar, data_address
+from fastmri_clgnet.reporting.curves import draw_curves, read_curves
+from fastmri_clgnet.reporting.shown import Shown
+from fastmri_clgnet.reporting.slices import colour_bar, data_address, make_frames
 from fastmri_clgnet.reporting.sources import Source
+from fastmri_clgnet.run_folder import TENSORBOARD
 
 
 def _asset(name: str) -> str:
@@ -62,11 +64,13 @@ def render(
     command: str,
     sources: Sequence[Source],
     target_path: Path | None,
-    curves: str | None,
     shown: Shown,
-    frames: Frames,
+    limit: int,
 ) -> str:
-    """Make the page: HTML that needs no other file, and whose policy forbids every request."""
+    """Make the page: HTML that needs no other file, and whose policy forbids every request.
+
+    Its slices take at most `limit` bytes.
+    """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -79,6 +83,8 @@ def render(
         for source in sources
         if source.settings
     }
+    runs = [source for source in sources if source.is_run]
+    curves = draw_curves({run.label: read_curves(run.path / TENSORBOARD) for run in runs})
     commands = [source.command(target_path) for source in sources]
     evaluation = shown.evaluation
     return environment.from_string(_asset("template.html")).render(
@@ -91,7 +97,7 @@ def render(
         first=sources[0].label,
         choices=shown.choices,
         volumes=shown.volumes,
-        frames=frames,
+        frames=make_frames(shown.choices, shown.volumes, limit),
         settings=settings,
         commands=[*dict.fromkeys(filter(None, commands)), command],
         curves=data_address(curves.encode(), "image/svg+xml") if curves else None,
@@ -104,7 +110,7 @@ def render(
             "fastmri_clgnet": fastmri_clgnet.__version__,
             "fastmri": fastmri.__version__,
             "torch": torch.__version__,
-            "pytorch-lightning": pytorch_lightning.__version__,
+            "pytorch-lightning": version("pytorch-lightning"),
         },
     )
 

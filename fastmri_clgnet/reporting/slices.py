@@ -39,7 +39,7 @@ class Choice(NamedTuple):
     slice_index: int  # counted from 0
 
 
-class Volume(NamedTuple):
+class ShownVolume(NamedTuple):
     """A volume's images, (slices, width, width) in the data's units, and the scales' upper ends."""
 
     target: npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ def choose_slices(
         file, _, index = text.rpartition(":")
         if file not in lengths or not index.isdigit() or int(index) >= lengths[file]:
             raise InputError(
-                f"--slices {text}: expected FILE:INDEX, with a file that was evaluated and its "
+                f"slices {text}: expected FILE:INDEX, with a file that was evaluated and its "
                 f"slice counted from 0, such as {volumes[0].file}:0"
             )
         choices.append(Choice("as asked", file, int(index)))
@@ -104,7 +104,7 @@ def read_volume(
     file: str,
     challenge: str,
     volumes: Sequence[VolumeMetrics],
-) -> Volume:
+) -> ShownVolume:
     """Read a volume of every method that it was evaluated of."""
     slice_ssim = {volume.method: volume.slice_ssim for volume in volumes if volume.file == file}
     reconstructions = {}
@@ -114,10 +114,12 @@ def read_volume(
     errors = [np.abs(image - target) for image in reconstructions.values()]
     scale = max(float(np.percentile(error, 99.5)) for error in errors)
     white = float(np.percentile(target, 99.5))
-    return Volume(target, reconstructions, slice_ssim, white or 1.0, scale or 1.0)
+    return ShownVolume(target, reconstructions, slice_ssim, white or 1.0, scale or 1.0)
 
 
-def make_frames(choices: Sequence[Choice], volumes: Mapping[str, Volume], limit: int) -> Frames:
+def make_frames(
+    choices: Sequence[Choice], volumes: Mapping[str, ShownVolume], limit: int
+) -> Frames:
     """Encode the chosen slices, and as many others, as good, as fit into `limit` bytes."""
     shown = Counter((choice.file, choice.slice_index) for choice in choices)
     for quality, n_slices in _ATTEMPTS:

@@ -10,18 +10,17 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from fastmri_clgnet.cli import read_yaml
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.evaluate import folder_labels
+from fastmri_clgnet.files import read_yaml
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.submission import read_settings
-from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
-from fastmri_clgnet.training.checkpoints import BEST, LAST, checkpoint_dir
+from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, checkpoint_dir
+from fastmri_clgnet.tables import LABELS, ZERO_FILLED
 
-CONFIG = "config.yaml"
 MADE = "validation_reconstructions"  # under a run's folder: what the report reconstructed
 MASK_FLAGS = [field.name for field in fields(Mask)]
 
@@ -115,19 +114,19 @@ def _mask(values: Mapping[str, Any]) -> Mask | None:
 def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Source]:
     """Look at what was given; names are by default what tells models, else paths, apart."""
     distinct = folder_labels(paths)
-    found = [_look_at(path) for path in paths]
+    found = [_describe(path) for path in paths]
     models = [str(settings.get("model")) for _, settings, _ in found]
     if names is None:
         names = [
-            MODELS[model].label if model in MODELS and models.count(model) == 1 else other
+            LABELS[model] if model in LABELS and models.count(model) == 1 else other
             for model, other in zip(models, distinct, strict=True)
         ]
     if len(names) != len(paths) or len(set(names)) < len(names):
-        raise InputError("--labels: expected a name of its own for each run or folder")
+        raise InputError("labels: expected a name of its own for each run or folder")
     return [Source(name, path, *one) for name, path, one in zip(names, paths, found, strict=True)]
 
 
-def _look_at(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
+def _describe(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
     """Whether it is a run, its settings and its mask."""
     config = path / CONFIG
     if config.is_file():
@@ -155,11 +154,11 @@ def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Pat
     """As asked, else the first run's validation volumes; None if they are not where it says."""
     if target_path is not None:
         if not target_path.is_dir():
-            raise InputError(f"--target-path {target_path}: no such folder")
+            raise InputError(f"target_path {target_path}: no such folder")
         return target_path
     settings = next((source.settings for source in sources if source.is_run), None)
     if settings is None:
-        raise InputError("folders of reconstructions need --target-path, the fully sampled files")
+        raise InputError("folders of reconstructions need target_path, the fully sampled files")
     data_path, demo_dir = (
         None if settings.get(name) is None else Path(settings[name])
         for name in ("data_path", "demo_dir")
@@ -179,7 +178,7 @@ def find_predictions(
     found = {
         source.label: source.reconstructions(target_path, challenge, device) for source in sources
     }
-    label = MODELS[ZERO_FILLED].label
+    label = LABELS[ZERO_FILLED]
     if zero_filled is None or label in found:
         return found, []
     mask = next((source.mask for source in sources if source.mask is not None), None)

@@ -14,15 +14,10 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.loading import MODEL_KEY, TRAINED_ON_KEY, check_fit
 from fastmri_clgnet.inference.safe_loading import load_tensors, save_tensors
+from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 
-LAST, BEST = "last", "best"
 _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
 _EXPECTED = "a checkpoint that train_clgnet wrote"
-
-
-def checkpoint_dir(root: Path) -> Path:
-    """Where a run keeps its checkpoints."""
-    return root / "checkpoints"
 
 
 def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:

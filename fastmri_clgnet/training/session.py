@@ -36,14 +36,12 @@ from fastmri_clgnet.pl_modules.registry import (
     name_of,
     takes_kspace,
 )
+from fastmri_clgnet.run_folder import BEST, LAST, TENSORBOARD, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import (
-    BEST,
-    LAST,
     CheckpointFiles,
     NameModel,
     checked,
     checkpoint_callbacks,
-    checkpoint_dir,
     find_checkpoint,
     forget_requeued,
 )
@@ -51,7 +49,7 @@ from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.on_nan import OnNan
 from fastmri_clgnet.training.results import Methods, format_metrics, save_validation_picture
 from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
-from fastmri_clgnet.training.train import MAX_EPOCHS, TENSORBOARD, NanAction, Run
+from fastmri_clgnet.training.train import MAX_EPOCHS, NanAction, Run
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 _PATIENCE = 10.0

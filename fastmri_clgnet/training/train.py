@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pytorch_lightning.callbacks import Callback
 
 NanAction = Literal["stop", "skip"]
-TENSORBOARD = "tensorboard"  # folder of its logs in a run's folder
 MAX_EPOCHS = 50  # where neither epochs nor steps are asked for
 
 

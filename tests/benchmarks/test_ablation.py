@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fastmri_clgnet.benchmark import main
-from fastmri_clgnet.benchmarks import ablation, training
+from fastmri_clgnet.benchmarks import ablation, costs, training
 from fastmri_clgnet.models import VARIANTS
 from tests.helpers import QUIET
 
@@ -30,9 +30,7 @@ def test_trains_every_variant_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(
-        ablation, "network_rows", lambda *args: {"clgnet": {"parameters (M)": 0.964}}
-    )
+    monkeypatch.setattr(costs, "ablation_rows", lambda *args: {"clgnet": {"parameters (M)": 0.964}})
     command = [
         "ablation", "--data_path", str(small_dataset), "--steps", "2", "--output_path",
         str(tmp_path / "out"), *QUIET, "--variants", "clgnet", "wo_negative", "tran",
@@ -67,9 +65,9 @@ def test_trains_every_variant_once(
 
 
 def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmri_clgnet.benchmarks.measure.peak_mb", lambda *args: 1.0)
-    monkeypatch.setattr("fastmri_clgnet.models.VARIANTS", ("clgnet", "wo_sfl"))
-    rows = ablation.network_rows(32, torch.device("cpu"), rounds=1)
+    monkeypatch.setattr("fastmri_clgnet.benchmarks.costs.peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr("fastmri_clgnet.benchmarks.costs.VARIANTS", ("clgnet", "wo_sfl"))
+    rows = costs.ablation_rows(32, "cpu", rounds=1)
     assert rows["wo_sfl"]["parameters (M)"] == pytest.approx(0.815041)
     assert isinstance(rows["clgnet"]["time (s)"], float)
     assert rows["clgnet"]["time (s)"] > 0
@@ -80,12 +78,12 @@ def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_variant_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablation", "--variants", "clgnet", "wo_everything"]) == 1
-    assert "--variants wo_everything: expected some of clgnet wo_wavelet" in capsys.readouterr().err
+    assert "variants wo_everything: expected some of clgnet wo_wavelet" in capsys.readouterr().err
 
 
 def test_flags_of_a_training_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablation", "--chanz", "4"]) == 1
-    assert "error: --chanz 4: flags of a training, which needs --data_path" in (
+    assert "error: --chanz 4: flags of a training, which needs data_path" in (
         capsys.readouterr().err
     )
     for name in ("table2", "speed"):

@@ -64,7 +64,7 @@ def test_tables(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("fastmri_clgnet.benchmarks.speed.unet", small)
+    monkeypatch.setattr("fastmri_clgnet.benchmarks.costs.unet", small)
     monkeypatch.setattr("fastmri_clgnet.benchmarks.plain.plain_clgnet", small)
     monkeypatch.setattr("fastmri_clgnet.models.CLGNet", small)
     monkeypatch.setattr("fastmri_clgnet.benchmarks.measure.peak_mb", lambda *args: 1.0)

@@ -10,7 +10,7 @@ import torch
 
 from fastmri_clgnet.benchmark import main
 from fastmri_clgnet.benchmarks.measure import example_inputs
-from fastmri_clgnet.benchmarks.table2 import PAPER
+from fastmri_clgnet.benchmarks.paper import TABLE2
 from fastmri_clgnet.models.comparison import CDDN
 from fastmri_clgnet.tables import Row, Table, write_tables
 
@@ -56,7 +56,7 @@ def test_table_2(
     assert main(command) == 0
     printed = capsys.readouterr().out
     rows = json.loads((tmp_path / "table2.json").read_text())["table2"]["rows"]
-    assert rows.keys() == PAPER.keys()
+    assert rows.keys() == TABLE2.keys()
     for name, row in rows.items():
         assert row["parameters (M)"] == pytest.approx(row["paper: parameters (M)"], abs=0.0051)
         if name != "octconv":

@@ -38,16 +38,11 @@ print(json.dumps([changed, sorted(after.keys() - before.keys() - modules)]))
 """
 
 
-def test_only_four_names_are_new() -> None:
+def test_only_two_functions_are_new() -> None:
     """In fastMRI, Lightning and torchmetrics, after the import of every module of ours."""
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True, check=True
     )
     changed, new = json.loads(run.stdout.splitlines()[-1])
     assert changed == []
-    assert new == [
-        "fastmri.models.CLGNet",
-        "fastmri.models.CLGVarNet",
-        "fastmri.pl_modules.CLGNetModule",
-        "fastmri.pl_modules.CLGVarNetModule",
-    ]
+    assert new == ["fastmri.models.__getattr__", "fastmri.pl_modules.__getattr__"]

@@ -28,7 +28,7 @@ from fastmri_clgnet.inference.submission import read_settings
 from fastmri_clgnet.report import main
 from fastmri_clgnet.reporting.build import report
 from fastmri_clgnet.reporting.curves import read_curves
-from fastmri_clgnet.reporting.slices import Choice, Volume, make_frames
+from fastmri_clgnet.reporting.slices import Choice, ShownVolume, make_frames
 from tests.reporting.conftest import HOSTILE, Folders
 
 CPU = ["--device", "cpu"]
@@ -175,7 +175,7 @@ def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_p
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     output = tmp_path / "page.html"
     for asked in ({"figure": tmp_path / "f.png"}, {"slices": ["c.h5:0"]}):
-        with pytest.raises(InputError, match="give --target-path, the folder of its fully"):
+        with pytest.raises(InputError, match="give target_path, the folder of its fully"):
             report([run], output, **asked)
         assert not output.exists()
     report([run], output)
@@ -224,7 +224,7 @@ def test_pages_stay_small(tmp_path: Path) -> None:
     target = rng.random((40, 64, 64), dtype=np.float32)
     noisy = target + 0.1 * rng.standard_normal(target.shape).astype(np.float32)
     ssim = [0.5] * 40
-    volume = Volume(target, {"a": noisy, "b": noisy}, {"a": ssim, "b": ssim}, 1.0, 0.3)
+    volume = ShownVolume(target, {"a": noisy, "b": noisy}, {"a": ssim, "b": ssim}, 1.0, 0.3)
     choices = [Choice("worst", "v.h5", 7), Choice("best", "v.h5", 39)]
     sizes, counts = [], []
     for limit in (10**7, 3 * 10**5, 5 * 10**4):
@@ -238,10 +238,10 @@ def test_pages_stay_small(tmp_path: Path) -> None:
 
 ERRORS = {
     "neither": ([], "expected a run folder of train_clgnet"),
-    "no target": (["FOLDER"], "folders of reconstructions need --target-path"),
+    "no target": (["FOLDER"], "folders of reconstructions need target_path"),
     "no such target": (["FOLDER", "--target-path", "nowhere"], "nowhere: no such folder"),
-    "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "--slices plain.h5:8: expected"),
-    "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "--zoom 30 0 9"),
+    "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "slices plain.h5:8: expected"),
+    "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "zoom 30 0 9"),
     "figure": (["FOLDER", "TARGETS", "--figure", "f.gif"], "ending in .png or .pdf"),
     "other data": (["TARGETS_ALONE", "TARGETS"], "nothing of"),
 }

@@ -1,0 +1,66 @@
+"""The raw slice and the pictures of the benchmark of trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.evaluation.metrics import VolumeMetrics, volume_metrics
+from fastmri_clgnet.figures import save_comparison
+from fastmri_clgnet.formats.example import example_slice
+from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
+from fastmri_clgnet.inference.scan import undersample
+from fastmri_clgnet.reporting.slices import choose_slices, read_volume
+from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Table, quality
+
+BASELINE = LABELS[ZERO_FILLED]
+
+
+def raw_slice(
+    files: Mapping[str, Path], masks: Mapping[str, Mask], output_path: Path, device: str
+) -> Table:
+    """The package's real raw slice, undersampled by each kind of mask."""
+    scan = example_slice()
+    rows: dict[str, Row] = {}
+    networks: dict[str, nn.Module] = {BASELINE: ready_network(None, ZERO_FILLED)}
+    networks |= {label: ready_network(file, None) for label, file in files.items()}
+    for case, mask in masks.items():
+        sampled = undersample(scan, mask)
+        assert sampled.reference is not None
+        images = {
+            label: reconstruct_slices(network, sampled, device, 1, "32-true")
+            for label, network in networks.items()
+        }
+        for label, image in images.items():
+            rows[f"{case}, {label}"] = quality(volume_metrics(sampled.reference, image)[0])
+        save_comparison(
+            output_path / f"raw_slice_{case}.png",
+            {label: image[0] for label, image in images.items()},
+            sampled.reference[0],
+            float(sampled.reference.max()),
+            f"{scan.name}, {mask}",
+        )
+    return Table(f"real raw k-space, one slice ({scan.name}, 4 coils)", rows, {})
+
+
+def save_slices(
+    path: Path,
+    data_path: Path,
+    folders: Mapping[str, Path],
+    challenge: str,
+    volumes: list[VolumeMetrics],
+) -> None:
+    """Save best, median and worst slice, by SSIM, of the first weights."""
+    first = next(label for label in folders if label != BASELINE)
+    for reason, file, index in choose_slices(volumes, first, []):
+        volume = read_volume(data_path, folders, file, challenge, volumes)
+        save_comparison(
+            path.with_name(f"{path.name}_{reason}.png"),
+            {label: images[index] for label, images in volume.reconstructions.items()},
+            volume.target[index],
+            float(volume.target.max()),
+            f"{file}, slice {index}: the {reason} by SSIM of {first}",
+        )
