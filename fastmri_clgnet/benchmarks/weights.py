@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.evaluation.results import VolumeMetrics
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED
 from fastmri_clgnet.tables import Row, Table, quality, write_tables
-
-if TYPE_CHECKING:
-    from fastmri_clgnet.evaluation.metrics import VolumeMetrics
 
 CASES = {
     "4x_random": Mask("random", (4,), (0.08,)),

@@ -13,21 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
-from fastmri_clgnet.data.folders import (
-    VolumeInfo,
-    challenge_of,
-    inspect_volume,
-    look_at_folder,
-    read_slices,
-)
+from fastmri_clgnet.data.folders import challenge_of, inspect_folder
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder, plain_name
 from fastmri_clgnet.formats.fastmri import Challenge
+from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.inference.submission import (
     data_digest,
     describe,
@@ -116,7 +110,7 @@ def reconstruct(
             raise InputError(f"{name} {value}: expected 1 or more")
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
-    volumes = find_volumes(data_path, challenge, undersample=mask is not None)
+    volumes = inspect_folder(data_path, challenge, masked=mask is None, references=False)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another --output_path")
     module = load_module(checkpoint, model)
@@ -163,30 +157,6 @@ def choose_device(name: str, precision: Precision) -> torch.device:
     if precision == "16-mixed" and device.type == "cpu":
         raise InputError("precision 16-mixed: is for GPUs; on the CPU there is bf16-mixed")
     return device
-
-
-def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
-    """Check all volumes of a folder, and that they can be read, but not their values."""
-
-    def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
-        masked = "mask" in file
-        volume = inspect_volume(file, path, challenge, masked, reference=False)
-        if masked and undersample:
-            raise InputError(
-                f"{path}: is undersampled already (it holds a 'mask'); omit the mask "
-                "(--mask_type and so on), or give fully sampled volumes"
-            )
-        if not masked and not undersample:
-            raise InputError(
-                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by a mask, such "
-                "as --mask_type random --accelerations 4 --center_fractions 0.08"
-            )
-        for _ in read_slices(file, challenge):
-            if not whole:
-                break
-        return volume
-
-    return look_at_folder(folder, look)
 
 
 def load_module(checkpoint: Path | str | MriModule | None, model: str | None) -> MriModule:

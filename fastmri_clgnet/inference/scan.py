@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
-from fastmri_clgnet.formats.scan import Volume, expect_volume
+from fastmri_clgnet.formats.scan import Scan, expect_scan
 from fastmri_clgnet.inference.folder import Precision, choose_device, load_module
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class OutOfDomain(UserWarning):
     """
 
 
-def undersample(scan: Volume, mask: Mask) -> Volume:
+def undersample(scan: Scan, mask: Mask) -> Scan:
     """Undersample a fully sampled scan retrospectively; its images become the reference.
 
     The mask is drawn as for fastMRI's validation files: the scan's name settles it.
@@ -59,7 +59,7 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
     Raises:
         InputError: If it is undersampled already, or the mask cannot be drawn.
     """
-    expect_volume(scan)
+    expect_scan(scan)
     if scan.mask is not None:
         raise InputError(
             f"{scan.name}: is undersampled already; omit the mask, or give a fully sampled scan"
@@ -78,7 +78,7 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
 
 
 def reconstruct_scan(
-    scan: Volume | Path | str,
+    scan: Scan | Path | str,
     weights: MriModule | Path | str,
     *,
     model: str | None = None,
@@ -124,7 +124,7 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
-    expect_volume(scan)
+    expect_scan(scan)
     module = load_module(weights, model)
     remark = out_of_domain(module, scan)
     if remark is not None:
@@ -134,7 +134,7 @@ def reconstruct_scan(
 
 def run(
     module: MriModule,
-    scan: Volume,
+    scan: Scan,
     device: str = "auto",
     batch_size: int = 1,
     precision: Precision = "32-true",
@@ -175,7 +175,7 @@ def run(
     return np.stack(images).astype(np.float32)
 
 
-def out_of_domain(module: MriModule, scan: Volume) -> str | None:
+def out_of_domain(module: MriModule, scan: Scan) -> str | None:
     """How a scan differs from what weights were trained on, in one line; None if not."""
     trained: Mapping[str, Any] = getattr(module, "trained_on", None) or {}
     differences = []

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 import fastmri_clgnet
 from fastmri_clgnet.evaluation.evaluate import Evaluation
-from fastmri_clgnet.evaluation.statistics import caution, summary_cells
+from fastmri_clgnet.evaluation.results import caution, summary_cells
 from fastmri_clgnet.reporting.build import Shown
 from fastmri_clgnet.reporting.slices import Frames, colour_bar, data_address
 from fastmri_clgnet.reporting.sources import Source
