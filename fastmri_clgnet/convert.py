@@ -7,10 +7,18 @@ from functools import partial
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.conversion.convert import Conversion, convert
-from fastmri_clgnet.formats import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Reader, Twix, Volume
+from fastmri_clgnet.formats import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Reader, Scan, Twix
 
 __all__ = [
-    "CC359", "Bart", "Conversion", "IsmrmrdRaw", "Nifti", "NumPy", "Reader", "Twix", "Volume",
+    "CC359",
+    "Bart",
+    "Conversion",
+    "IsmrmrdRaw",
+    "Nifti",
+    "NumPy",
+    "Reader",
+    "Scan",
+    "Twix",
     "convert",
 ]  # fmt: skip
 

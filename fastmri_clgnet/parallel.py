@@ -46,7 +46,7 @@ def map_files(
     # forking a process that runs threads is unsafe; a fork server imports everything once
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    context.set_forkserver_preload([function.__module__])
+    context.set_forkserver_preload(["fastmri.data", function.__module__])
     with ProcessPoolExecutor(num_workers, context, initializer=_start_worker) as pool:
         try:
             return list(progress(pool.map(function, jobs)))

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.formats.fastmri import ismrmrd_header
+from fastmri_clgnet.formats.header import ismrmrd_header
 from tests.helpers import COLUMNS, ROWS, SIZE
 
 KSPACE, TARGET, HEADER = "kspace", "reconstruction_esc", "ismrmrd_header"

@@ -8,21 +8,20 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastmri_clgnet.conversion.splitting import By, find_volumes
+from fastmri_clgnet.conversion.splitting import By, split_source
+from fastmri_clgnet.conversion.writing import PARTIAL, Done, Job, attempt
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.scan import Reader
 from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
 
-if TYPE_CHECKING:
-    from fastmri_clgnet.conversion.writing import Done
-
 RECORD = "conversion.json"  # in the output folder
-CHALLENGES = ("singlecoil", "multicoil")
+CHALLENGES = tuple(TARGET_KEYS)
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,7 @@ class Conversion:
     Args:
         out: The output folder.
         done: What is in it now, by volume.
-        failures: What is wrong with the volumes that could not be converted, once where it is the
-            same.
+        failures: What is wrong with the volumes that could not be converted; equal texts once.
 
     Example:
         >>> conversion = Conversion(Path("OUT"), done=[], failures=["a.npy: an empty array"])
@@ -104,8 +102,7 @@ def convert(
             'unknown'.
         seed: Of splits, and of what is simulated.
         num_workers: Processes; each holds one volume in memory. By default 4, or the number of
-            usable cores, if that is smaller. A script that uses more than one needs the guard
-            `if __name__ == "__main__":`.
+            usable cores, if that is smaller.
 
     Returns:
         What is in the output folder now, and what is wrong with the files that could not be
@@ -130,7 +127,7 @@ def convert(
         raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies in the source {source}; give a folder elsewhere")
-    found = find_volumes(source, tuple(reader.suffixes), split, by, seed)
+    found = split_source(source, tuple(reader.suffixes), split, by, seed)
     settings: dict[str, Any] = {"split": split, "by": by, "acquisition": acquisition, "seed": seed}
     settings |= {"source_format": getattr(reader, "name", type(reader).__name__)}
     for each in (mask, reader):
@@ -138,8 +135,6 @@ def convert(
             settings |= dataclasses.asdict(each)
     sizes = {f"{one.split}/{one.name}": one.path.stat().st_size for one in found}
     _record(out, settings, sizes)
-
-    from fastmri_clgnet.conversion.writing import PARTIAL, Done, Job, attempt
 
     interactive = not Path(getattr(sys.modules["__main__"], "__file__", "")).is_file()
     if interactive and type(reader).__module__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastmri_clgnet.errors import InputError, words
 
-SPLITS = ("train", "val", "test")
+DRAWN = ("train", "val", "test")  # of fastMRI's splits, in the order of the fractions
 By = Literal["volume", "folder", "prefix"]
 
 
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     split: str
 
 
-def find_volumes(
+def split_source(
     source: Path, suffixes: tuple[str, ...], fractions: Sequence[float], by: By, seed: int
 ) -> list[Found]:
     """The volumes of a source by split and name; it may have splits of its own, else draw them."""
@@ -73,7 +73,7 @@ def _files(source: Path, base: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 def _split_of(folder: str) -> str | None:
     """The split that a folder of this name holds, if any."""
-    return {"validation": "val", **{split: split for split in SPLITS}}.get(folder.lower())
+    return {"validation": "val", **{split: split for split in DRAWN}}.get(folder.lower())
 
 
 def group_of(name: Path, by: By) -> str:
@@ -89,10 +89,10 @@ def assign_splits(
     """Draw a split for each group of files; every fraction above 0 gets at least one group."""
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise InputError(
-            f"split {words(fractions)}: expected fractions for {words(SPLITS)} that add up to 1"
+            f"split {words(fractions)}: expected fractions for {words(DRAWN)} that add up to 1"
         )
     groups = sorted({group_of(name, by) for name in names})
-    wanted = [split for split, fraction in zip(SPLITS, fractions, strict=True) if fraction > 0]
+    wanted = [split for split, fraction in zip(DRAWN, fractions, strict=True) if fraction > 0]
     if len(groups) < len(wanted):
         raise InputError(
             f"{len(groups)} {'group' if by != 'volume' else 'volume'}(s) cannot fill "
@@ -108,6 +108,6 @@ def assign_splits(
             counts[np.argmax(counts)] -= 1
             counts[i] = 1
     order = np.random.default_rng(seed).permutation(len(groups))
-    drawn = np.repeat(SPLITS, counts)
+    drawn = np.repeat(DRAWN, counts)
     split_of = {groups[i]: str(split) for i, split in zip(order, drawn, strict=True)}
     return {name: split_of[group_of(name, by)] for name in names}

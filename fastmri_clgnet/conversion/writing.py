@@ -8,14 +8,13 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 import numpy.typing as npt
-from fastmri.data.subsample import temp_seed
 
 from fastmri_clgnet.conversion.splitting import Found
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
-from fastmri_clgnet.formats.scan import Reader, Volume, acquired_columns
+from fastmri_clgnet.formats.scan import Reader, Scan, acquired_columns
 
 PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
 
@@ -55,34 +54,34 @@ def _convert(job: Job) -> Done:
     for challenge in TARGET_KEYS:
         path = job.out / f"{challenge}_{split}" / f"{name}.h5"
         if path.is_file():
-            return _look(path, challenge, split, skipped=True)
+            return _done(path, challenge, split, skipped=True)
     try:
-        volume = job.reader.read(source, [job.seed, *name.encode()])
+        scan = job.reader.read(source, [job.seed, *name.encode()])
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error})") from error
-    path = job.out / f"{volume.challenge}_{split}" / f"{name}.h5"
+    path = job.out / f"{scan.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name
     try:
-        _write(partial, volume, job)
+        _write(partial, scan, job)
     except InputError as error:
         raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
     make_folder(path.parent)
     partial.replace(path)
-    return _look(path, volume.challenge, split, skipped=False)
+    return _done(path, scan.challenge, split, skipped=False)
 
 
-def _look(path: Path, challenge: str, split: str, skipped: bool) -> Done:
+def _done(path: Path, challenge: str, split: str, skipped: bool) -> Done:
     with h5py.File(path, "r") as file:
         kspace = file["kspace"]
         shown = file.get(TARGET_KEYS[challenge], kspace)
         return Done(path, challenge, split, len(kspace), tuple(shown.shape[-2:]), skipped)
 
 
-def _write(path: Path, volume: Volume, job: Job) -> None:
+def _write(path: Path, scan: Scan, job: Job) -> None:
     """Write one volume: a test volume undersampled, with the reference of its full k-space."""
-    kspace, mask, target = volume.kspace, volume.mask, None
-    attributes = dict(volume.attributes)
+    kspace, mask, target = scan.kspace, scan.mask, None
+    attributes = dict(scan.attributes)
     split = job.volume.split
     if mask is not None and split != "test":
         raise InputError(
@@ -90,9 +89,9 @@ def _write(path: Path, volume: Volume, job: Job) -> None:
             f"has no reference for the {split} split; sort all files of the source into folders "
             "train, val and test, this one into test"
         )
-    acquired = volume.acquired or acquired_columns(kspace)
+    acquired = scan.acquired or acquired_columns(kspace)
     if mask is None:
-        target = volume.images()
+        target = scan.images()
         if split == "test":
             mask, attributes["acceleration"] = _test_mask(
                 path.name, kspace.shape[-1], acquired, job
@@ -103,10 +102,10 @@ def _write(path: Path, volume: Volume, job: Job) -> None:
         kspace,
         target,
         mask,
-        recon_size=volume.recon_size,
+        recon_size=scan.recon_size,
         acquired=acquired,
-        pixel_mm=volume.pixel_mm,
-        acquisition=job.acquisition or volume.acquisition,
+        pixel_mm=scan.pixel_mm,
+        acquisition=job.acquisition or scan.acquisition,
         attributes=attributes,
     )
 
@@ -115,10 +114,10 @@ def _test_mask(
     name: str, columns: int, acquired: tuple[int, int], job: Job
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Draw a mask, (columns,) bool, as the host does for validation; its nominal acceleration."""
-    mask_func, seed = job.mask.make(job.seed), tuple(map(ord, name))
+    mask_func, seed = job.mask.make(), tuple(map(ord, name))
     drawn, _ = mask_func((1, columns, 1), seed=seed)
-    with temp_seed(mask_func.rng, seed):
-        _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more
+    mask_func.rng.seed(seed)
+    _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more
     mask: npt.NDArray[np.bool_] = drawn.numpy().ravel().astype(bool)
     mask[: acquired[0]] = mask[acquired[1] :] = False
     return mask, int(acceleration)

@@ -18,7 +18,7 @@ Change = Callable[[torch.Tensor, float], torch.Tensor]
 def augmented(
     kspace: np.ndarray, attrs: dict[str, Any], shape: tuple[int, int], *changes: Change
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Change the image of a fully sampled slice, and make k-space and reference from it anew.
+    """Change the image of a fully sampled slice, and make k-space and reference from it again.
 
     The readout's oversampling and what else lies outside of the reference are cut off first.
 
@@ -98,6 +98,12 @@ class RandomChanges:
             image = image * factor[..., None]
         image = _times_phase(image, self.phase * torch.randn(6))
         return image + drawn[6] * self.noise * maximum * torch.randn_like(image)
+
+
+def training_changes(train_size: int | None, augment: bool) -> list[Change]:
+    """What changes the slices of a training; arguments as of `Data`."""
+    size = [] if train_size is None else [LowResolution(train_size)]
+    return [*size, *([RandomChanges()] if augment else [])]
 
 
 def rotated(image: torch.Tensor, degrees: float) -> torch.Tensor:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fastmri_clgnet.data.demo import default_demo_dir, make_demo_dataset
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.parallel import DEFAULT_WORKERS
 
 if TYPE_CHECKING:
-    from fastmri_clgnet.data.augmentation import Change
     from fastmri_clgnet.data.data_module import CheckedDataModule
 
 MIN_TRAIN_SIZE = 16  # what CLGNet takes
@@ -111,16 +111,12 @@ class Data:
     @property
     def demo_folder(self) -> Path:
         """Where the demo data set is, or would be made."""
-        from fastmri_clgnet.data.demo import default_demo_dir
-
         return default_demo_dir() if self.demo_dir is None else Path(self.demo_dir)
 
     def root(self) -> Path:
         """Return the folder that holds {challenge}_train and so on; make the demo data set."""
         if self.data_path is not None:
             return Path(self.data_path)
-        from fastmri_clgnet.data.demo import make_demo_dataset
-
         return make_demo_dataset(self.challenge, self.demo_folder)
 
     def folder(self, split: str) -> Path:
@@ -128,13 +124,6 @@ class Data:
         if split == "test" and self.test_path is not None:
             return Path(self.test_path)
         return self.root() / f"{self.challenge}_{self.test_split if split == 'test' else split}"
-
-    def _changes(self) -> list[Change]:
-        """What changes the slices of the training."""
-        from fastmri_clgnet.data.augmentation import LowResolution, RandomChanges
-
-        size = [] if self.train_size is None else [LowResolution(self.train_size)]
-        return [*size, *([RandomChanges()] if self.augment else [])]
 
     def module(
         self,
@@ -159,6 +148,7 @@ class Data:
         Raises:
             InputError: If the masks cannot be made, or values contradict each other.
         """
+        from fastmri_clgnet.data.augmentation import training_changes
         from fastmri_clgnet.data.data_module import CheckedDataModule
         from fastmri_clgnet.data.transforms import make_transform
 
@@ -176,7 +166,7 @@ class Data:
                     use_seed=False,
                     refuse_nan=False,
                     needs_reference=needs_reference,
-                    changes=self._changes(),
+                    changes=training_changes(self.train_size, self.augment),
                 ),
                 val_transform=make_transform(
                     self.challenge, fixed, on_kspace, needs_reference=needs_reference

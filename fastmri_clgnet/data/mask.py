@@ -80,16 +80,11 @@ class Mask:
         Returns:
             The mask function.
         """
-        from fastmri.data.subsample import create_mask_for_mask_type
+        from fastmri_clgnet.data.mask_functions import make_mask_func  # which needs torch
 
-        arguments = list(self.center_fractions), list(self.accelerations)
-        mask_func: MaskFunc
-        if self.mask_type == "mixed":
-            from fastmri_clgnet.data.mixed_mask import RandomOrEquispacedMaskFunc
-
-            mask_func = RandomOrEquispacedMaskFunc(*arguments)
-        else:
-            mask_func = create_mask_for_mask_type(self.mask_type, *arguments)
+        mask_func: MaskFunc = make_mask_func(
+            self.mask_type, self.center_fractions, self.accelerations
+        )
         mask_func.rng.seed(seed)
         return mask_func
 

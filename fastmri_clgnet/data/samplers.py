@@ -56,7 +56,7 @@ class SeededSlices(Dataset):
 
 
 class EpochBatches(BatchSampler):
-    """Batches of items of `SeededSlices`, shuffled anew in each epoch.
+    """Batches of items of `SeededSlices`, shuffled again in each epoch.
 
     Args:
         sampler: Shuffles by its own seed and epoch; Lightning tells it the epoch.
@@ -129,5 +129,5 @@ def check_enough_volumes(n_volumes: int, n_processes: int, name: str) -> None:
     if n_volumes < n_processes:
         raise InputError(
             f"{name}: {n_volumes} volumes for {n_processes} processes, each of which takes whole "
-            "volumes; use fewer --devices or --num_nodes, or more volumes"
+            "volumes; use fewer devices or num_nodes, or more volumes"
         )

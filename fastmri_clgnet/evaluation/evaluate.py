@@ -6,16 +6,21 @@ import csv as csv_files
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fastmri_clgnet.data.folders import list_files
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.evaluation.results import (
+    METRICS,
+    Summaries,
+    VolumeMetrics,
+    caution,
+    summary_cells,
+)
 from fastmri_clgnet.files import atomic_path, write_json
 from fastmri_clgnet.formats.fastmri import Challenge
+from fastmri_clgnet.formats.hdf5 import open_hdf5
 from fastmri_clgnet.tables import format_table
-
-if TYPE_CHECKING:
-    from fastmri_clgnet.evaluation.metrics import VolumeMetrics
-    from fastmri_clgnet.evaluation.statistics import Summaries
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,6 @@ class Evaluation:
     failures: list[str]  # what could not be evaluated, one text for each file
 
     def __str__(self) -> str:
-        from fastmri_clgnet.evaluation.statistics import caution, summary_cells
-
         if not self.volumes:
             return "No volume could be evaluated."
         parts = [
@@ -54,8 +57,6 @@ class Evaluation:
 
     def save_csv(self, path: Path) -> None:
         """Write a line for each volume and method, in full precision."""
-        from fastmri_clgnet.evaluation.metrics import METRICS
-
         names = list(self.volumes[0].values) if self.volumes else list(METRICS)
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
@@ -105,9 +106,6 @@ def evaluate(
         InputError: If no reference can be read, or arguments do not fit.
     """
     settings = dict(locals())
-    from fastmri_clgnet.evaluation.metrics import evaluate_folders
-    from fastmri_clgnet.evaluation.statistics import summarise_methods
-
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}: expected a level such as 0.95")
     if resamples < 1 or num_processes < 1:
@@ -121,12 +119,42 @@ def evaluate(
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected submission files")
+    targets, failures = _choose_targets(Path(target_path), acquisition, acceleration)
+
+    from fastmri_clgnet.evaluation.metrics import evaluate_folders  # which needs torch
+    from fastmri_clgnet.evaluation.statistics import summarise_methods  # and SciPy
+
     predictions = dict(zip(names, folders, strict=True))
-    volumes, failures = evaluate_folders(
-        Path(target_path), predictions, challenge, acquisition, acceleration, num_processes
-    )
+    volumes, more = evaluate_folders(targets, predictions, challenge, num_processes)
     summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
+    failures = list(dict.fromkeys([*failures, *more]))
     return Evaluation(settings, names, volumes, summaries, differences, failures)
+
+
+def _choose_targets(
+    folder: Path, acquisition: str | None, acceleration: int | None
+) -> tuple[dict[Path, str], list[str]]:
+    """The acquisitions of the references that fastMRI's evaluation chooses; unreadable files."""
+    targets, failures, seen = {}, [], set()
+    for path in list_files(folder):
+        try:
+            with open_hdf5(path) as file:
+                attributes = dict(file.attrs)
+        except InputError as error:
+            failures.append(str(error))
+            continue
+        name = str(attributes.get("acquisition", "unknown"))
+        seen.add(f"{name}, acceleration {attributes.get('acceleration', 'unknown')}")
+        if acquisition in (None, name) and acceleration in (None, attributes.get("acceleration")):
+            targets[path] = name
+    if not seen:
+        raise InputError("; ".join(failures[:3]))
+    if not targets:
+        raise InputError(
+            f"{folder}: no volume of that acquisition and acceleration; there are: "
+            f"{'; '.join(sorted(seen))}"
+        )
+    return targets, failures
 
 
 def folder_labels(folders: Sequence[Path]) -> list[str]:

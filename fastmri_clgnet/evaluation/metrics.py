@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,50 +10,11 @@ import numpy.typing as npt
 from fastmri.data.transforms import center_crop
 from fastmri.evaluate import METRIC_FUNCS
 
-from fastmri_clgnet.data.folders import list_files
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.evaluation.results import VolumeMetrics
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.parallel import map_files
-
-METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
-
-
-@dataclass(frozen=True)
-class VolumeMetrics:
-    """One reconstructed volume beside its reference."""
-
-    method: str  # the prediction folder's label
-    file: str
-    acquisition: str
-    values: dict[str, float]  # by the host's names: MSE, NMSE, PSNR (dB), SSIM
-    slice_ssim: list[float]  # relative to the volume's largest value; its mean is SSIM
-
-
-def _find_targets(
-    folder: Path, acquisition: str | None, acceleration: int | None
-) -> tuple[dict[Path, str], list[str]]:
-    """The acquisitions of the references that fastMRI's evaluation chooses; unreadable files."""
-    targets, failures, seen = {}, [], set()
-    for path in list_files(folder):
-        try:
-            with open_hdf5(path) as file:
-                attributes = dict(file.attrs)
-        except InputError as error:
-            failures.append(str(error))
-            continue
-        name = str(attributes.get("acquisition", "unknown"))
-        seen.add(f"{name}, acceleration {attributes.get('acceleration', 'unknown')}")
-        if acquisition in (None, name) and acceleration in (None, attributes.get("acceleration")):
-            targets[path] = name
-    if not seen:
-        raise InputError("; ".join(failures[:3]))
-    if not targets:
-        raise InputError(
-            f"{folder}: no volume of that acquisition and acceleration; there are: "
-            f"{'; '.join(sorted(seen))}"
-        )
-    return targets, failures
 
 
 def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
@@ -65,7 +25,7 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
             hint = ""
             if {*TARGET_KEYS.values()} & {*file}:
                 other = key in TARGET_KEYS.values()
-                hint = "; is --challenge right?" if other else "; expected a submission file"
+                hint = "; is the challenge right?" if other else "; expected a submission file"
             raise InputError(f"{path}: no '{key}' (the file holds: {keys}){hint}")
         images: npt.NDArray[np.float32] = stored[()]
     if images.ndim != 3 or 0 in images.shape:
@@ -131,15 +91,22 @@ def _evaluate_one(job: tuple[Path, str, str, Path, str]) -> VolumeMetrics | str:
 
 
 def evaluate_folders(
-    target_path: Path,
+    targets: Mapping[Path, str],
     predictions: Mapping[str, Path],
     challenge: str,
-    acquisition: str | None,
-    acceleration: int | None,
     num_processes: int,
 ) -> tuple[list[VolumeMetrics], list[str]]:
-    """Metrics by method and reference, and what is wrong with the rest; see `evaluate`."""
-    targets, failures = _find_targets(target_path, acquisition, acceleration)
+    """Metrics by method and reference, and what is wrong with the rest.
+
+    Args:
+        targets: Acquisition of each reference, by its file.
+        predictions: Folder of each method's submission files, by its label.
+        challenge: Kind of data.
+        num_processes: Processes that share the files.
+
+    Returns:
+        The metrics, and one text for each file that cannot be evaluated.
+    """
     jobs = [
         (target, name, method, folder, challenge)
         for method, folder in predictions.items()
@@ -147,5 +114,4 @@ def evaluate_folders(
     ]
     results = map_files(_evaluate_one, jobs, num_processes, "Evaluating")
     volumes = [result for result in results if isinstance(result, VolumeMetrics)]
-    failures += [result for result in results if isinstance(result, str)]
-    return volumes, list(dict.fromkeys(failures))
+    return volumes, [result for result in results if isinstance(result, str)]

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 from scipy import stats
 
-from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
-from fastmri_clgnet.tables import QUALITY, format_value
+from fastmri_clgnet.evaluation.results import Summaries, Summary, VolumeMetrics
 
 ALL = "all"  # the group of all acquisitions
-FEW = 5  # volumes; a bootstrap of fewer has hardly any different means to draw from
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean over n volumes, their standard deviation (n - 1), and the mean's confidence interval."""
-
-    mean: float
-    std: float | None  # None for a single volume, as are the interval's ends
-    low: float | None
-    high: float | None
-    n: int
-
-
-# by group ("all" or an acquisition), method and metric
-Summaries = dict[str, dict[str, dict[str, Summary]]]
 
 
 def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
@@ -88,29 +71,3 @@ def summarise_methods(
         return found
 
     return summaries(volumes), summaries(differences)
-
-
-def caution(*summaries: Summaries) -> str | None:
-    """A sentence about intervals over few volumes, if there are any."""
-    groups = [group for each in summaries for group in each.values()]
-    every = [one for group in groups for values in group.values() for one in values.values()]
-    if any(one.low is not None and one.n < FEW for one in every):
-        return (
-            f"An interval over fewer than {FEW} volumes says hardly anything about other volumes."
-        )
-    return None
-
-
-def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
-    """A head and a row for each group and method, with cells such as "0.0123 [0.0101, 0.0150]"."""
-    columns = {name: QUALITY[name.lower()] for name in METRICS}
-    rows = [["volumes", "method", "n", *columns.values()]]
-    for group, methods in summaries.items():
-        for method, values in methods.items():
-            cells = []
-            for name, column in columns.items():
-                numbers = (values[name].mean, values[name].low, values[name].high)
-                mean, low, high = (format_value(column, number, sign) for number in numbers)
-                cells.append(mean if values[name].low is None else f"{mean} [{low}, {high}]")
-            rows.append([group, method, str(values[METRICS[0]].n), *cells])
-    return rows

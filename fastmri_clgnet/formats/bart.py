@@ -22,7 +22,7 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.conventions import PlainKspace, to_fastmri
 from fastmri_clgnet.formats.fastmri import image_size
-from fastmri_clgnet.formats.scan import Volume, sampled_columns
+from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 COILS, SLICES = 3, 13  # dimensions
 N_DIMENSIONS = 16
@@ -43,7 +43,7 @@ class Bart(PlainKspace):
     name: ClassVar[str] = "bart"
     suffixes: ClassVar[tuple[str, ...]] = (".cfl",)
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume of two-dimensional k-space; see `Reader`."""
         array = _read_cfl(path)
         plane = [axis for axis in range(3) if array.shape[axis] > 1]
@@ -67,7 +67,7 @@ class Bart(PlainKspace):
         if kspace.shape[1] == 1:
             kspace = kspace[:, 0]
         size = image_size(path, kspace, self.recon_size)
-        return Volume(kspace, size, sampled_columns(path, kspace))
+        return Scan(kspace, size, sampled_columns(path, kspace))
 
 
 def _read_cfl(path: Path) -> npt.NDArray[np.complex64]:

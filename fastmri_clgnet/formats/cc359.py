@@ -34,7 +34,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.conventions import Convention, center_is_in_the_middle, to_fastmri
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.formats.numpy_arrays import load_array
-from fastmri_clgnet.formats.scan import Volume, refuse_2d_undersampling
+from fastmri_clgnet.formats.scan import Scan, refuse_2d_undersampling
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CC359:
     name: ClassVar[str] = "cc359"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".h5", ".hdf5")
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read all slices of a volume, single-channel if it is a `.npy` file; see `Reader`."""
         kspace = _multi_channel(path) if is_hdf5(path) else _single_channel(path)
         refuse_2d_undersampling(path, kspace[len(kspace) // 2])
@@ -61,7 +61,7 @@ class CC359:
         convention: Convention = "shifted" if center_is_in_the_middle(energy) else "plain"
         for i, one in enumerate(kspace):
             kspace[i] = to_fastmri(one, convention, "backward")
-        return Volume(
+        return Scan(
             kspace,
             (kspace.shape[-2], kspace.shape[-1]),
             acquisition="T1",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 
 from fastmri_clgnet.formats.numpy_arrays import load_array
-from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.scan import Scan
 
 ATTRIBUTION = "AGILE test data, IMT, TU Graz, Zenodo record 800525, CC BY 4.0"
 
 
-def example_slice() -> Volume:
+def example_slice() -> Scan:
     """One slice of real, fully sampled raw k-space: T2 TSE of a brain, 4 coils.
 
     From AGILE's test data (Huber et al., Graz University of Technology; Zenodo record 800525),
@@ -26,7 +26,7 @@ def example_slice() -> Volume:
     """
     with as_file(files("fastmri_clgnet.formats") / "example_slice" / "t2_tse_brain.npz") as path:
         kspace = load_array(path)
-    return Volume(
+    return Scan(
         kspace,
         (256, 256),
         acquisition="AXT2",

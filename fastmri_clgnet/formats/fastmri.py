@@ -1,21 +1,28 @@
-"""Writing HDF5 files in fastMRI's format: the one place that does."""
+"""fastMRI's own file format: its names, and writing it. Reading it is in `fastmri_reading`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import h5py
-import ismrmrd
 import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import atomic_path, check_space
+from fastmri_clgnet.formats.header import ismrmrd_header
 
 Challenge = Literal["singlecoil", "multicoil"]
 TARGET_KEYS = {"singlecoil": "reconstruction_esc", "multicoil": "reconstruction_rss"}
+# of fastMRI's layout, and whether their volumes are undersampled
+SPLITS = {"train": False, "val": False, "test": True, "challenge": True}
+
+
+def split_names(challenges: Iterable[str] = TARGET_KEYS) -> list[str]:
+    """The names of the splits' folders in fastMRI's layout, such as singlecoil_val."""
+    return [f"{challenge}_{split}" for challenge in challenges for split in SPLITS]
 
 
 def write_fastmri_file(
@@ -182,50 +189,3 @@ def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
         return 0
     gaps = np.flatnonzero(~np.concatenate([[False], sampled, [False]])) - 1
     return int(gaps[gaps > center].min() - gaps[gaps < center].max() - 1)
-
-
-def ismrmrd_header(
-    encoded: tuple[int, int],
-    recon: tuple[int, int],
-    acquired: tuple[int, int] | None = None,
-    pixel_mm: tuple[float, float] | None = None,
-) -> bytes:
-    """The ISMRMRD header that fastMRI reads, as XML; arguments as of `write_fastmri_file`."""
-    first, end = (0, encoded[1]) if acquired is None else acquired
-    height, width = pixel_mm or (0.0, 0.0)
-
-    def space(size: tuple[int, int]) -> ismrmrd.xsd.encodingSpaceType:
-        return ismrmrd.xsd.encodingSpaceType(
-            matrixSize=ismrmrd.xsd.matrixSizeType(x=size[0], y=size[1], z=1),
-            fieldOfView_mm=ismrmrd.xsd.fieldOfViewMm(x=size[0] * height, y=size[1] * width, z=1.0),
-        )
-
-    encoding = ismrmrd.xsd.encodingType(
-        encodedSpace=space(encoded),
-        reconSpace=space(recon),
-        encodingLimits=ismrmrd.xsd.encodingLimitsType(
-            kspace_encoding_step_1=ismrmrd.xsd.limitType(
-                minimum=0, maximum=end - first - 1, center=encoded[1] // 2 - first
-            )
-        ),
-        trajectory=ismrmrd.xsd.trajectoryType("cartesian"),
-    )
-    conditions = ismrmrd.xsd.experimentalConditionsType(H1resonanceFrequency_Hz=0)
-    header = ismrmrd.xsd.ismrmrdHeader(experimentalConditions=conditions, encoding=[encoding])
-    text: str = header.toXML("utf-8")
-    return text.encode()
-
-
-def reference_image(
-    kspace: npt.NDArray[np.complex64], size: tuple[int, int]
-) -> npt.NDArray[np.float32]:
-    """Magnitude or root sum of squares of a slice's k-space, cropped: the host's, in float64."""
-    import fastmri
-    import torch
-    from fastmri.data.transforms import complex_center_crop, to_tensor
-
-    image = fastmri.ifft2c(to_tensor(kspace.astype(np.complex128)))
-    magnitude = fastmri.complex_abs(complex_center_crop(image, size))
-    if kspace.ndim == 3:
-        magnitude = fastmri.rss(magnitude)
-    return magnitude.to(torch.float32).numpy()

@@ -121,6 +121,11 @@ def check_filters(item: h5py.Dataset, path: Path) -> None:
             )
 
 
+def measurement_groups(file: h5py.File) -> list[str]:
+    """The groups of an ISMRMRD file, each of which holds a header and acquisitions."""
+    return [name for name in file if f"{name}/xml" in file and f"{name}/data" in file]
+
+
 def plain(value: Any) -> Any:
     """An attribute as plain text or number, also where it is stored as bytes or an array of one."""
     if isinstance(value, np.ndarray | np.generic):

@@ -1,29 +1,52 @@
-"""Reads files in another process: HDF5 is written in C, and damaged files may crash it."""
+"""Reads HDF5 files in another process: HDF5 is written in C, and damaged files may crash it."""
+
+from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from resource import RLIMIT_AS, getpagesize, getrlimit, setrlimit
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
+import h5py
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.hdf5 import open_hdf5
+
+if sys.platform == "linux":
+    from resource import RLIMIT_AS, getpagesize, getrlimit, setrlimit
 
 CPU_SECONDS, BYTES_PER_SECOND = 30, 4 * 2**20  # for each file; one second more for so many bytes
 MEMORY_BYTES = 6 * 2**30  # beside what the main process has
-ENDS = {-signal.SIGPROF: "takes too long to read", -signal.SIGKILL: "is too large for the memory"}
+Result = TypeVar("Result")
+
+
+def read_files(
+    paths: Sequence[Path], read: Callable[[h5py.File, Path], Result]
+) -> Iterator[Result]:
+    """Yield `read(file, path)` of each file; a crash of the reader is an `InputError`."""
+
+    def opened(path: Path) -> Result:
+        with open_hdf5(path) as file:
+            return read(file, path)
+
+    # forks are unsafe on other systems
+    return map_in_fork(opened, paths) if sys.platform == "linux" else map(opened, paths)
 
 
 def map_in_fork(function: Callable[[Path], Any], paths: Sequence[Path]) -> Iterator[Any]:
     """Yield function(path) of each path, called in a fork; a crash there is an `InputError`."""
+    ends = {
+        -signal.SIGPROF: "takes too long to read", -signal.SIGKILL: "is too large for the memory"
+    }  # fmt: skip
     here, there = multiprocessing.Pipe(duplex=False)
 
     def work() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
-        torch.set_num_threads(1)  # the others are not there in a fork, and would be waited for
+        if "torch" in sys.modules:  # whose threads a fork has not, and would wait for
+            sys.modules["torch"].set_num_threads(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where C libraries would report a crash
         virtual = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * getpagesize()
         soft, hard = virtual + MEMORY_BYTES, getrlimit(RLIMIT_AS)[1]
@@ -48,7 +71,7 @@ def map_in_fork(function: Callable[[Path], Any], paths: Sequence[Path]) -> Itera
                 if i > 0:  # an earlier file may have damaged the fork: a fresh one decides
                     yield from map_in_fork(function, paths[i:])
                     return
-                reason = ENDS.get(fork.exitcode or 0, "crashes the HDF5 library")
+                reason = ends.get(fork.exitcode or 0, "crashes the HDF5 library")
                 result = InputError(
                     f"{path}: damaged HDF5 file (it {reason}); copy or download it again"
                 )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.scan import Scan
 
 GRIDDING = "grid and reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
 THREE_DIMENSIONAL = "three-dimensional; expected slices with one phase-encoding direction"
@@ -236,7 +236,7 @@ def _span(lines: Sequence[Line]) -> str:
     return f"{min(numbers)} to {max(numbers)}"
 
 
-def make_volume(
+def make_scan(
     path: Path,
     lines: Sequence[Line],
     sizes: Sizes,
@@ -245,7 +245,7 @@ def make_volume(
     thickness_mm: float,
     acquisition: str,
     notes: Sequence[str],
-) -> Volume:
+) -> Scan:
     """Make a volume of lines: slices in the order in which they lie, and their geometry."""
     matrix, of_matrix = measured_matrix(lines, sizes)
     center = matrix.columns // 2 if header_center is None else header_center
@@ -267,7 +267,7 @@ def make_volume(
             pixel,
             thickness_mm,
         )
-    return Volume(
+    return Scan(
         kspace[:, 0] if kspace.shape[1] == 1 else kspace,
         size,
         None if sampled[first:end].all() else sampled,

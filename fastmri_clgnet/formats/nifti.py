@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.formats.simulate import Simulation
 
 # axes of (right, anterior, superior) that are slices, rows and columns
@@ -37,7 +37,7 @@ class Nifti(Simulation):
     name: ClassVar[str] = "nifti"
     suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz")
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""
         try:
             import nibabel
@@ -65,4 +65,4 @@ class Nifti(Simulation):
         kspace, attributes = self.kspace(path, slices, seed)
         pixel = [float(image.header.get_zooms()[axis]) for axis in axes]
         size = (slices.shape[1], slices.shape[2])
-        return Volume(kspace, size, pixel_mm=(pixel[1], pixel[2]), attributes=attributes)
+        return Scan(kspace, size, pixel_mm=(pixel[1], pixel[2]), attributes=attributes)

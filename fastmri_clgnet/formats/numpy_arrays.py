@@ -14,8 +14,8 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.conventions import Convention, PlainKspace, to_fastmri
 from fastmri_clgnet.formats.fastmri import image_size
-from fastmri_clgnet.formats.scan import Volume, sampled_columns
-from fastmri_clgnet.formats.simulate import Simulation
+from fastmri_clgnet.formats.scan import Scan, sampled_columns
+from fastmri_clgnet.formats.simulate import Simulation, transformed
 
 Axis = Literal["slice", "coil", "row", "column", "complex"]  # in fastMRI's order
 
@@ -48,11 +48,8 @@ class NumPy(PlainKspace, Simulation):
     name: ClassVar[str] = "numpy"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume; see `Reader`."""
-        import fastmri
-        from fastmri.data.transforms import tensor_to_complex_np, to_tensor
-
         array = self._in_order(path, load_array(path, self.key))
         size = image_size(path, array, self.recon_size)
         if self.kind == "kspace":
@@ -62,17 +59,14 @@ class NumPy(PlainKspace, Simulation):
                     "'complex' of real and imaginary parts (kind image for images)"
                 )
             kspace = to_fastmri(array, self.convention, self.norm)
-            return Volume(kspace, size, sampled_columns(path, kspace))
+            return Scan(kspace, size, sampled_columns(path, kspace))
         if np.iscomplexobj(array):
-            kspace = np.empty(array.shape, np.complex64)
-            for i, one in enumerate(array):
-                transformed = fastmri.fft2c(to_tensor(one.astype(np.complex128)))
-                kspace[i] = tensor_to_complex_np(transformed)
-            return Volume(kspace, size, attributes={"source": "k-space of complex images"})
+            kspace = transformed(array, array.shape)
+            return Scan(kspace, size, attributes={"source": "k-space of complex images"})
         if "coil" in self.axes:
             raise InputError(f"{path}: coil images without phase; expected complex ones")
         kspace, attributes = self.kspace(path, array, seed)
-        return Volume(kspace, size, attributes=attributes)
+        return Scan(kspace, size, attributes=attributes)
 
     def _in_order(self, path: Path, array: npt.NDArray) -> npt.NDArray:
         """(slices, [coils,] rows, columns), complex if there is an axis 'complex'."""

@@ -16,14 +16,14 @@ from fastmri_clgnet.formats.bart import Bart
 from fastmri_clgnet.formats.cc359 import CC359
 from fastmri_clgnet.formats.conventions import center_is_in_the_middle
 from fastmri_clgnet.formats.fastmri import checked_kspace, image_size
-from fastmri_clgnet.formats.fastmri_volume import FastmriVolume
-from fastmri_clgnet.formats.hdf5 import open_hdf5
-from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw, measurements
+from fastmri_clgnet.formats.fastmri_reading import Fastmri
+from fastmri_clgnet.formats.hdf5 import measurement_groups, open_hdf5
+from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.lines import GRIDDING
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
 from fastmri_clgnet.formats.scan import (
     Reader,
-    Volume,
+    Scan,
     acquired_columns,
     refuse_2d_undersampling,
 )
@@ -77,7 +77,7 @@ class Reading:
 
 def read_scan(
     path: Path | str, reading: Reading = Reading(), *, reader: Reader | None = None
-) -> Volume:
+) -> Scan:
     """Read one scan of any known format, which is recognised by the file's contents.
 
     Two-dimensional Cartesian k-space of one or more slices: Siemens TWIX, ISMRMRD, BART, fastMRI,
@@ -89,7 +89,7 @@ def read_scan(
     Args:
         path: The file; of BART's pair either one.
         reading: Which part of it.
-        reader: A reader of `fastmri_clgnet.convert`, for what the file does not say, such as
+        reader: A reader of `fastmri_clgnet.formats`, for what the file does not say, such as
             `NumPy(("row", "column"), convention="plain")`. None recognises the file.
 
     Returns:
@@ -109,35 +109,35 @@ def read_scan(
     """
     path = Path(path)
     if reader is None:
-        path, reader, kind = recognise(path, reading)
+        path, reader, kind = choose_reader(path, reading)
     else:
         kind = getattr(reader, "name", type(reader).__name__)
     try:
         with np.errstate(invalid="ignore"):  # Inf, which is refused below
-            volume = reader.read(path, [0])
+            scan = reader.read(path, [0])
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-    checked_kspace(path, volume.kspace)
-    _refuse_radial(path, volume)
-    notes = (*volume.notes, _CORNER) if kind == _IN_THE_CORNER else volume.notes
-    volume = volume._replace(name=path.name, kind=kind, notes=notes)
+    checked_kspace(path, scan.kspace)
+    _refuse_radial(path, scan)
+    notes = (*scan.notes, _CORNER) if kind == _IN_THE_CORNER else scan.notes
+    scan = scan._replace(name=path.name, kind=kind, notes=notes)
     if reading.recon_size is not None:
-        size = image_size(path, volume.kspace, reading.recon_size)
-        volume = volume._replace(recon_size=size)
-    if volume.acquired is None:
-        acquired = acquired_columns(volume.kspace)
-        if volume.mask is not None or acquired != (0, volume.kspace.shape[-1]):
+        size = image_size(path, scan.kspace, reading.recon_size)
+        scan = scan._replace(recon_size=size)
+    if scan.acquired is None:
+        acquired = acquired_columns(scan.kspace)
+        if scan.mask is not None or acquired != (0, scan.kspace.shape[-1]):
             notes = (*notes, "which lines were measured is told by zeros: the file does not say it")
-        volume = volume._replace(acquired=acquired, notes=notes)
-    return volume
+        scan = scan._replace(acquired=acquired, notes=notes)
+    return scan
 
 
-def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
+def choose_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     """The file to read, its reader, and the format's name."""
     if path.is_dir():
         raise InputError(
-            f"{path}: a folder, expected the file of one scan (folders of fastMRI's files: "
-            "reconstruct --data_path)"
+            f"{path}: a folder, expected the file of one scan (a folder of fastMRI's files is the "
+            "data_path of reconstruct)"
         )
     cfl = path.with_suffix(".cfl")
     if path.suffix in (".cfl", ".hdr", "") and cfl.is_file() and cfl.with_suffix(".hdr").is_file():
@@ -152,9 +152,9 @@ def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if not beginning:
         raise InputError(f"{path}: an empty file")
     if beginning.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
-        return _recognise_hdf5(path, reading)
+        return _hdf5_reader(path, reading)
     if beginning.startswith(b"\x93NUMPY") or _is_npz(path):
-        return _recognise_numpy(path, reading)
+        return _numpy_reader(path, reading)
     counters = {name: getattr(reading, name) for name in ("contrast", "phase", "repetition", "set")}
     if path.suffix.lower() == ".dat" or is_twix(path):
         return path, Twix(reading.measurement, **counters), "Siemens TWIX"
@@ -169,15 +169,15 @@ def recognise(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     raise InputError(f"{path}: of no known format; {_EXPECTED}")
 
 
-def _recognise_hdf5(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
+def _hdf5_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     with open_hdf5(path) as file:
         kspace = file.get("kspace")
         if isinstance(kspace, h5py.Dataset):
             if kspace.dtype.kind == "f" and kspace.ndim == 4 and "ismrmrd_header" not in file:
                 return path, CC359(), "Calgary-Campinas"
             _only_one(path, reading)
-            return path, FastmriVolume(), "fastMRI"
-        groups = measurements(file)
+            return path, Fastmri(), "fastMRI"
+        groups = measurement_groups(file)
         if not groups:
             without = [name for name in file if f"{name}/xml" in file]
             if without:
@@ -198,7 +198,7 @@ def _is_npz(path: Path) -> bool:
         return all(name.endswith(".npy") for name in archive.namelist())
 
 
-def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
+def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     _only_one(path, reading)
     array = load_array(path)
     shape = array.shape
@@ -209,7 +209,7 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if not np.iscomplexobj(array):
         raise InputError(
             f"{path}: an array {shape} of {array.dtype}; expected complex k-space (with an axis of "
-            "real and imaginary part: name the axes, such as --axes slice row column complex; "
+            "real and imaginary part: name the axes, such as slice row column complex; "
             "Reading(axes=...) in Python)"
         )
     guesses: dict[int, tuple[Axis, ...]] = {
@@ -221,7 +221,7 @@ def _recognise_numpy(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     refuse_2d_undersampling(path, array.astype(np.complex64, copy=False))
     raise InputError(
         f"{path}: an array {shape}, whose first axis may be slices or coils: name the axes "
-        "(--axes coil row column or --axes slice row column; Reading(axes=...) in Python)"
+        "(coil row column or slice row column; Reading(axes=...) in Python)"
     )
 
 
@@ -244,13 +244,11 @@ def _only_one(path: Path, reading: Reading) -> None:
             raise InputError(f"{path}: holds one measurement; {field.name} {value} is not in it")
 
 
-def _refuse_radial(path: Path, volume: Volume) -> None:
+def _refuse_radial(path: Path, scan: Scan) -> None:
     """Refuse spokes: each crosses the centre, so that all columns hold the same energy."""
-    energy = (np.abs(volume.kspace[len(volume.kspace) // 2]) ** 2).reshape(
-        -1, *volume.kspace.shape[-2:]
-    )
+    energy = (np.abs(scan.kspace[len(scan.kspace) // 2]) ** 2).reshape(-1, *scan.kspace.shape[-2:])
     along_rows, along_columns = _peak(energy.sum(axis=(0, 2))), _peak(energy.sum(axis=(0, 1)))
-    if along_rows > 20 and 0 < along_columns < 3 and volume.kspace.shape[-1] > 8:
+    if along_rows > 20 and 0 < along_columns < 3 and scan.kspace.shape[-1] > 8:
         raise InputError(
             f"{path}: every column holds the centre of k-space, as spokes do (radial or spiral "
             f"trajectory), expected a Cartesian trajectory; {GRIDDING}"

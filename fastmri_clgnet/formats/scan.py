@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats.fastmri import n_central_columns, reference_image
+from fastmri_clgnet.formats.fastmri import n_central_columns
 
 
-class Volume(NamedTuple):
-    """One volume, ready to be written.
+class Scan(NamedTuple):
+    """One volume of one scan: its k-space, and what is known of it.
 
     Args:
         kspace: (slices, [coils,] rows, columns) complex64, centred and orthonormal.
@@ -34,8 +34,8 @@ class Volume(NamedTuple):
             retrospectively; None where it was not.
 
     Example:
-        >>> volume = Volume(np.ones((2, 4, 64, 48), np.complex64), recon_size=(32, 48))
-        >>> volume.challenge, volume.images().shape
+        >>> scan = Scan(np.ones((2, 4, 64, 48), np.complex64), recon_size=(32, 48))
+        >>> scan.challenge, scan.images().shape
         ('multicoil', (2, 32, 48))
     """
 
@@ -71,6 +71,8 @@ class Volume(NamedTuple):
 
     def images(self) -> npt.NDArray[np.float32]:
         """The root sum of squares of the inverse FFT, (slices, height, width)."""
+        from fastmri_clgnet.formats.fourier import reference_image  # which needs torch
+
         return np.stack([reference_image(one, self.recon_size) for one in self.kspace])
 
     def acceleration(self) -> float:
@@ -107,9 +109,9 @@ class Volume(NamedTuple):
         return f"{self.name} ({self.kind}, {self.acquisition}): {', '.join(parts)}"
 
 
-def expect_volume(scan: object) -> None:
+def expect_scan(scan: object) -> None:
     """Raise an error where a scan is expected and something else is given."""
-    if not isinstance(scan, Volume):
+    if not isinstance(scan, Scan):
         raise InputError(
             f"scan: expected what read_scan or example_slice gives, got {type(scan).__name__}"
         )
@@ -126,7 +128,7 @@ class Reader(Protocol):
         ...     suffixes = (".txt",)
         ...     def read(self, path, seed):
         ...         kspace = np.loadtxt(path, complex)
-        ...         return Volume(kspace[None].astype(np.complex64), kspace.shape)
+        ...         return Scan(kspace[None].astype(np.complex64), kspace.shape)
         >>> np.savetxt("a.txt", np.ones((64, 48), complex))
         >>> TextReader().read(Path("a.txt"), seed=(0,)).kspace.shape
         (1, 64, 48)
@@ -136,7 +138,7 @@ class Reader(Protocol):
     def suffixes(self) -> tuple[str, ...]:
         """Endings of the format's files, lower case."""
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read the volume of a file.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.modulation import coil_sensitivities, smooth_phase
 
 PERCENTILE = 99  # of the volume, which the noise is relative to
 
@@ -32,11 +33,6 @@ class Simulation:
         self, path: Path, magnitude: npt.NDArray, seed: Sequence[int]
     ) -> tuple[npt.NDArray[np.complex64], dict[str, str | int | float]]:
         """k-space (slices, [coils,] height, width) of magnitudes, and attributes that say so."""
-        import fastmri
-        import torch
-
-        from fastmri_clgnet.data.phantom import coil_sensitivities, smooth_phase
-
         magnitude = _not_negative(path, magnitude)
         if self.noise < 0 or self.coils < 1:
             raise InputError(
@@ -52,11 +48,12 @@ class Simulation:
         if single:
             maps /= np.abs(maps)  # its series is cut off
         deviation = self.noise * float(np.percentile(magnitude, PERCENTILE))
-        kspace = np.empty((len(magnitude), *maps.shape), np.complex64)
-        for i, image in enumerate(magnitude):
-            noise = rng.normal(scale=deviation, size=(2, *maps.shape))
-            coils = torch.from_numpy(image * maps + noise[0] + 1j * noise[1])
-            kspace[i] = torch.view_as_complex(fastmri.fft2c(torch.view_as_real(coils))).numpy()
+        noise = (rng.normal(scale=deviation, size=(2, *maps.shape)) for _ in magnitude)
+        images = (
+            image * maps + real + 1j * imaginary
+            for image, (real, imaginary) in zip(magnitude, noise, strict=True)
+        )
+        kspace = transformed(images, (len(magnitude), *maps.shape))
         what = "phase" if single else "coil sensitivities"
         return kspace[:, 0] if single else kspace, {
             "simulated": f"k-space of magnitude images: {what} and noise are simulated",
@@ -64,6 +61,18 @@ class Simulation:
             "simulated_coils": self.coils,
             "simulated_seed": seed[0],
         }
+
+
+def transformed(
+    images: Iterable[npt.NDArray[np.complexfloating]], shape: tuple[int, ...]
+) -> npt.NDArray[np.complex64]:
+    """Centred k-space (slices, [coils,] rows, columns) of complex images, one at a time."""
+    from fastmri_clgnet.formats.fourier import kspace_of  # which needs torch
+
+    kspace = np.empty(shape, np.complex64)
+    for i, image in enumerate(images):
+        kspace[i] = kspace_of(image)
+    return kspace
 
 
 def _not_negative(path: Path, magnitude: npt.NDArray) -> npt.NDArray[np.float64]:

@@ -31,9 +31,9 @@ from fastmri_clgnet.formats.lines import (
     Placement,
     Sizes,
     choose,
-    make_volume,
+    make_scan,
 )
-from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.scan import Scan
 
 _COUNTERS = {"contrast": "Eco", "phase": "Phs", "repetition": "Rep", "set": "Set"}
 # readouts that are no lines of the image
@@ -85,7 +85,7 @@ class Twix:
     name: ClassVar[str] = "twix"
     suffixes: ClassVar[tuple[str, ...]] = (".dat",)
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume, every readout to its slice and column, averaged; see `Reader`."""
         measurements = list_measurements(path)
         index = pick(path, self.measurement, [one.protocol for one in measurements])
@@ -123,7 +123,7 @@ class Twix:
         protocol.refuse_other_trajectories()
         lines = [_line(path, block) for block in [*imaging, *calibration]]
         sizes, of_sizes = protocol.sizes(lines)
-        return make_volume(
+        return make_scan(
             path,
             lines,
             sizes,

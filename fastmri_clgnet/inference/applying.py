@@ -26,7 +26,7 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.transforms import collate_one_size, make_transform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import plain_name
-from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.submission import data_digest, save_reconstruction
@@ -131,7 +131,7 @@ def _moved(values: Any, device: torch.device) -> Any:
 
 def reconstruct_slices(
     network: nn.Module,
-    scan: Volume,
+    scan: Scan,
     device: str,
     batch_size: int,
     precision: Precision,

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 from tqdm import tqdm
 
-from fastmri_clgnet.data.folders import (
-    VolumeInfo,
-    challenge_of,
-    inspect_volume,
-    list_files,
-    look_at_folder,
-    read_slices,
-)
+from fastmri_clgnet.data.folders import challenge_of, inspect_folder, list_files
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import Challenge
+from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.submission import data_digest, describe, read_settings
 from fastmri_clgnet.precision import Precision
@@ -103,7 +96,7 @@ def reconstruct(
 
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
-    volumes = find_volumes(data_path, challenge, undersample=mask is not None)
+    volumes = inspect_folder(data_path, challenge, masked=mask is None, references=False)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another output_path")
     network = ready_network(checkpoint, model)
@@ -128,30 +121,6 @@ def reconstruct(
         [path for path in paths if path.name in names],
         [path for path in paths if path.name not in names],
     )
-
-
-def find_volumes(folder: Path, challenge: str, undersample: bool) -> list[VolumeInfo]:
-    """Check all volumes of a folder, and that they can be read, but not their values."""
-
-    def look(file: h5py.File, path: Path, whole: bool) -> VolumeInfo:
-        masked = "mask" in file
-        volume = inspect_volume(file, path, challenge, masked, reference=False)
-        if masked and undersample:
-            raise InputError(
-                f"{path}: is undersampled already (it holds a 'mask'); omit the mask "
-                "(mask_type and so on), or give fully sampled volumes"
-            )
-        if not masked and not undersample:
-            raise InputError(
-                f"{path}: holds no 'mask'; fully sampled volumes are undersampled by a mask, such "
-                "as mask_type random, accelerations 4, center_fractions 0.08"
-            )
-        for _ in read_slices(file, challenge):
-            if not whole:
-                break
-        return volume
-
-    return look_at_folder(folder, look)
 
 
 def _missing(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fastmri_clgnet import __version__
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
-from fastmri_clgnet.formats.scan import Volume
+from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.picture import show
 from fastmri_clgnet.inference.submission import save_reconstruction
 
@@ -56,7 +56,7 @@ def output_files(path: Path, n_slices: int) -> list[Path]:
 def write_images(
     path: Path,
     images: npt.NDArray[np.float32],
-    scan: Volume,
+    scan: Scan,
     label: str,
     settings: Mapping[str, Any],
 ) -> list[Path]:
@@ -74,7 +74,7 @@ def write_images(
 
 
 def _write_nifti(
-    path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Volume, label: str
+    path: Path, suffix: str, images: npt.NDArray[np.float32], scan: Scan, label: str
 ) -> None:
     """Axes are row, column, slice; the affine is the scan's, else of the pixels' size if known."""
     import nibabel
@@ -95,9 +95,7 @@ def _write_nifti(
         temporary.write_bytes(data)
 
 
-def _write_dicom(
-    path: Path, images: npt.NDArray[np.float32], scan: Volume, label: str
-) -> list[Path]:
+def _write_dicom(path: Path, images: npt.NDArray[np.float32], scan: Scan, label: str) -> list[Path]:
     """A series of derived magnitude images, without anything that names a patient."""
     import pydicom
     from pydicom.dataset import Dataset

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats.fastmri import reference_image
-from fastmri_clgnet.formats.scan import Volume, expect_volume
+from fastmri_clgnet.formats.fourier import reference_image
+from fastmri_clgnet.formats.scan import Scan, expect_scan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def show(
     image: npt.NDArray[np.floating] | Tensor,
-    scan: Volume,
+    scan: Scan,
     path: Path | str | None = None,
     *,
     slice: int | None = None,
@@ -48,7 +48,7 @@ def show(
     Raises:
         InputError: If image and scan do not fit, or the file cannot be written.
     """
-    expect_volume(scan)
+    expect_scan(scan)
     n_slices, array = len(scan.kspace), np.asarray(image)
     if array.shape != (n_slices, *scan.recon_size):
         raise InputError(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
-from fastmri_clgnet.formats.scan import Volume, expect_volume
+from fastmri_clgnet.formats.scan import Scan, expect_scan
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.weights import find_weights
@@ -36,7 +36,7 @@ class OutOfDomain(UserWarning):
     """
 
 
-def undersample(scan: Volume, mask: Mask) -> Volume:
+def undersample(scan: Scan, mask: Mask) -> Scan:
     """Undersample a fully sampled scan retrospectively; its images become the reference.
 
     The mask is drawn as for fastMRI's validation files: the scan's name settles it.
@@ -58,7 +58,7 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
     Raises:
         InputError: If it is undersampled already, or the mask cannot be drawn.
     """
-    expect_volume(scan)
+    expect_scan(scan)
     if scan.mask is not None:
         raise InputError(
             f"{scan.name}: is undersampled already; omit the mask, or give a fully sampled scan"
@@ -77,7 +77,7 @@ def undersample(scan: Volume, mask: Mask) -> Volume:
 
 
 def reconstruct_scan(
-    scan: Volume | Path | str,
+    scan: Scan | Path | str,
     checkpoint: Path | str | Network | None = None,
     *,
     model: str | None = None,
@@ -124,7 +124,7 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
-    expect_volume(scan)
+    expect_scan(scan)
     if isinstance(checkpoint, str | Path):
         find_weights(checkpoint)  # what is missing is said before torch is imported
     from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
@@ -136,7 +136,7 @@ def reconstruct_scan(
     return reconstruct_slices(network, scan, device, batch_size, precision, progress)
 
 
-def out_of_domain(network: Network, scan: Volume) -> str | None:
+def out_of_domain(network: Network, scan: Scan) -> str | None:
     """How a scan differs from what weights were trained on, in one line; None if not."""
     trained: Mapping[str, Any] = getattr(network, "trained_on", None) or {}
     differences = []

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 import fastmri_clgnet
 from fastmri_clgnet.evaluation.evaluate import Evaluation
-from fastmri_clgnet.evaluation.statistics import caution, summary_cells
+from fastmri_clgnet.evaluation.results import caution, summary_cells
 from fastmri_clgnet.reporting.curves import draw_curves, read_curves
 from fastmri_clgnet.reporting.shown import Shown
 from fastmri_clgnet.reporting.slices import colour_bar, data_address, make_frames

@@ -17,7 +17,8 @@ from fastmri.evaluate import psnr
 from PIL import Image
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.evaluation.metrics import VolumeMetrics, read_pair
+from fastmri_clgnet.evaluation.metrics import read_pair
+from fastmri_clgnet.evaluation.results import VolumeMetrics
 
 ERROR_COLOURS = "inferno"
 # from best to smallest: WebP's quality, and slices of a volume that the slider goes through

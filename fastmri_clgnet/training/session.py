@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.dataset import Data
-from fastmri_clgnet.data.folders import check_one_size, check_split
+from fastmri_clgnet.data.folders import check_one_size, inspect_folder
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.samplers import check_enough_volumes
 from fastmri_clgnet.errors import InputError
@@ -164,7 +164,9 @@ class Session:
 
         def check(split: str, mask: Mask | None, n_volumes: int, refuse_nan: bool = True) -> None:
             folder = data.folder(split)
-            volumes = check_split(folder, data.challenge, mask is None, refuse_nan)
+            volumes = inspect_folder(
+                folder, data.challenge, masked=mask is None, refuse_nan=refuse_nan
+            )
             check_one_size(volumes, data.batch_size, takes_kspace(self.module))
             check_enough_volumes(len(volumes), n_volumes, str(folder))
             if mask is not None:

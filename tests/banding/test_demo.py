@@ -41,8 +41,8 @@ def test_runs_on_little(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A few batches show nothing, and the exit status says so."""
-    few = dict.fromkeys(demo_data.SPLITS, (2, 2))
-    monkeypatch.setattr(demo_data, "SPLITS", few)
+    few = dict.fromkeys(demo_data.VOLUMES, (2, 2))
+    monkeypatch.setattr(demo_data, "VOLUMES", few)
     flags = ["--demo_dir", "data", "--pretrain_epochs", "1", "--max_epochs", "1"]
     assert demo.main([*flags, "--limit_train_batches", "1"]) == 1
     printed = capsys.readouterr().out

@@ -21,7 +21,7 @@ from fastmri_clgnet.conversion.writing import PARTIAL
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import NumPy, Volume
+from fastmri_clgnet.formats import NumPy, Scan
 from tests.conversion.host import assert_good, blobs
 
 FLAGS = ["--from", "numpy", "--axes", "slice", "row", "column", "--kind", "image"]
@@ -295,11 +295,11 @@ class _Text:
     peak: float = 1.0
     suffixes = (".txt",)
 
-    def read(self, path: Path, seed: Sequence[int]) -> Volume:
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
         shape = tuple(map(int, path.read_text().split()))
         kspace = np.random.default_rng(seed).normal(size=shape).astype(np.complex64)
         kspace[:, shape[1] // 2, shape[2] // 2] = self.peak
-        return Volume(kspace, (shape[1], shape[2]))
+        return Scan(kspace, (shape[1], shape[2]))
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

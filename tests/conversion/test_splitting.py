@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastmri_clgnet.conversion.splitting import assign_splits, find_volumes, group_of
+from fastmri_clgnet.conversion.splitting import assign_splits, group_of, split_source
 from fastmri_clgnet.errors import InputError
 
 NAMES = [Path(f"p{p}/p{p}_s{s}.npy") for p in range(10) for s in range(3)]
@@ -48,7 +48,7 @@ def test_own_splits(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     source = tmp_path / "s"
     (source / "Validation").symlink_to(tmp_path / "far")
-    assert find_volumes(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0) == [
+    assert split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0) == [
         (source / "TEST" / "b.NPY", "b", "test"),
         (source / "Train" / "p1" / "a.npy", "p1_a", "train"),
         (source / "Validation" / "a.npy", "a", "val"),
@@ -56,4 +56,4 @@ def test_own_splits(tmp_path: Path) -> None:
     (source / "val").mkdir()
     (source / "val" / "a.npy").touch()
     with pytest.raises(InputError, match=r"2 files would be val/a\.h5"):
-        find_volumes(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
+        split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)

@@ -13,7 +13,8 @@ import pytest
 from fastmri_clgnet.check import main
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.data.check import check
-from fastmri_clgnet.formats.fastmri import ismrmrd_header, reference_image
+from fastmri_clgnet.formats.fourier import reference_image
+from fastmri_clgnet.formats.header import ismrmrd_header
 from tests.damages import DAMAGES
 from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fastmri_clgnet.data import demo as demo_module
-from fastmri_clgnet.data import make_demo_dataset
-from fastmri_clgnet.data.demo import SIZE, simulate_volume
-from fastmri_clgnet.data.folders import check_split
+from fastmri_clgnet.data import demo_volume, make_demo_dataset
+from fastmri_clgnet.data.demo_volume import SIZE, simulate_volume
+from fastmri_clgnet.data.folders import inspect_folder
 from tests.processes import SERVER
 
 LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in
@@ -22,8 +22,8 @@ TINY = {"train": (1, 1), "val": (1, 1), "test": (1, 2)}
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer volumes, of the real making."""
-    monkeypatch.setattr(demo_module, "SPLITS", TINY)
-    monkeypatch.setattr(demo_module, "SIZE", 32)
+    monkeypatch.setattr(demo_module, "VOLUMES", TINY)
+    monkeypatch.setattr(demo_volume, "SIZE", 32)
 
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
@@ -32,7 +32,7 @@ def test_makes_checked_deterministic_data(challenge: str, tmp_path: Path) -> Non
     first = make_demo_dataset(challenge, tmp_path / "a")
     second = make_demo_dataset(challenge, tmp_path / "b")
     for split in TINY:
-        volumes = check_split(first / f"{challenge}_{split}", challenge, masked=split == "test")
+        volumes = inspect_folder(first / f"{challenge}_{split}", masked=split == "test")
         assert len(volumes) == 1
         other = second / f"{challenge}_{split}" / volumes[0].path.name
         with h5py.File(volumes[0].path) as a, h5py.File(other) as b:
@@ -61,7 +61,7 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(demo_module, "_write_volume", fail)
+        patch.setattr(demo_volume, "write_volume", fail)
         with pytest.raises(KeyboardInterrupt):
             make_demo_dataset("singlecoil", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
@@ -69,8 +69,8 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _make(folder: Path) -> None:
-    demo_module.SPLITS = TINY
-    demo_module.SIZE = 32
+    demo_module.VOLUMES = TINY
+    demo_volume.SIZE = 32
     make_demo_dataset("singlecoil", folder)
 
 

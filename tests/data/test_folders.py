@@ -11,7 +11,7 @@ import pytest
 
 from fastmri_clgnet.data import Data
 from fastmri_clgnet.data import folders as volumes
-from fastmri_clgnet.data.folders import challenge_of, check_one_size, check_split, list_files
+from fastmri_clgnet.data.folders import challenge_of, check_one_size, inspect_folder, list_files
 from fastmri_clgnet.errors import InputError
 
 
@@ -30,22 +30,22 @@ def test_stray_and_truncated_files(folder: Path) -> None:
     path = folder / "d.h5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=r"d.h5: damaged or truncated"):
-        check_split(folder, "singlecoil", masked=False)
+        inspect_folder(folder, "singlecoil", masked=False)
     (folder / ".DS_Store").write_text("stray")
     with pytest.raises(InputError, match=r"\.DS_Store: not an HDF5 file"):
-        check_split(folder, "singlecoil", masked=False)
+        inspect_folder(folder, "singlecoil", masked=False)
 
 
 def test_wrong_challenge_split_and_folder(small_dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="try --challenge multicoil"):
-        check_split(small_dataset / "multicoil_val", "singlecoil", masked=False)
-    with pytest.raises(InputError, match=r"no 'mask'.*--test_split val"):
-        check_split(small_dataset / "singlecoil_val", "singlecoil", masked=True)
+    with pytest.raises(InputError, match="try challenge multicoil"):
+        inspect_folder(small_dataset / "multicoil_val", "singlecoil", masked=False)
+    with pytest.raises(InputError, match=r"no 'mask'.*test_split val"):
+        inspect_folder(small_dataset / "singlecoil_val", "singlecoil", masked=True)
     with pytest.raises(InputError, match=r"no such folder; expected .* DATA/singlecoil_train"):
-        check_split(tmp_path / "singlecoil_train", "singlecoil", masked=False)
+        inspect_folder(tmp_path / "singlecoil_train", "singlecoil", masked=False)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty"):
-        check_split(tmp_path / "empty", "singlecoil", masked=False)
+        inspect_folder(tmp_path / "empty", "singlecoil", masked=False)
     with pytest.raises(InputError, match="there are the folders empty"):
         list_files(tmp_path)
     assert challenge_of(small_dataset / "multicoil_test") == "multicoil"
@@ -58,7 +58,7 @@ def test_the_folder_of_the_splits_is_not_a_split(small_dataset: Path, tmp_path: 
     (root / "conversion.json").touch()
     with pytest.raises(InputError, match="there are the folders singlecoil_val; give one of them"):
         list_files(root)
-    meant = rf"did you mean {root}/singlecoil_val \(--challenge singlecoil\)\?$"
+    meant = rf"did you mean {root}/singlecoil_val \(challenge singlecoil\)\?$"
     with pytest.raises(InputError, match=meant):
         list_files(root / "multicoil_val")
     with pytest.raises(InputError, match=rf"did you mean {root}/singlecoil_val\?$"):
@@ -78,16 +78,16 @@ def test_each_tested_split_has_a_folder_of_submissions() -> None:
 
 def test_good_data_passes(small_dataset: Path) -> None:
     for challenge in ("singlecoil", "multicoil"):
-        found = check_split(small_dataset / f"{challenge}_val", challenge, masked=False)
+        found = inspect_folder(small_dataset / f"{challenge}_val", challenge, masked=False)
         assert [volume.path.name for volume in found] == ["c.h5", "d.h5"]
         check_one_size(found, batch_size=4)
         other = found[1]._replace(image_size=(30, 32))
         check_one_size([found[0], other], batch_size=1)
-        with pytest.raises(InputError, match=r"30 x 32, .*use --batch_size 1"):
+        with pytest.raises(InputError, match=r"30 x 32, .*use batch_size 1"):
             check_one_size([found[0], other], batch_size=2)
         wider = found[1]._replace(kspace_shape=(*found[1].kspace_shape[:-1], 99))
         check_one_size([found[0], wider], batch_size=2)
-        with pytest.raises(InputError, match=r"k-space of .* x 99, .*use --batch_size 1"):
+        with pytest.raises(InputError, match=r"k-space of .* x 99, .*use batch_size 1"):
             check_one_size([found[0], wider], batch_size=2, on_kspace=True)
 
 
@@ -95,11 +95,11 @@ def test_large_data_is_sampled(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Above the limit only the middle slice is read, unless it has no signal."""
     monkeypatch.setattr(volumes, "READ_WHOLE_BYTES", 0)
     _set_kspace(folder / "c.h5", np.nan, (0, 5, 5))
-    check_split(folder, "singlecoil", masked=False)
+    inspect_folder(folder, "singlecoil", masked=False)
     _set_kspace(folder / "c.h5", 0, 1)
     with pytest.raises(InputError, match=r"c.h5, slice 0: the k-space holds NaN"):
-        check_split(folder, "singlecoil", masked=False)
+        inspect_folder(folder, "singlecoil", masked=False)
     _set_kspace(folder / "d.h5", np.nan, (1, 5, 5))
     (folder / "c.h5").unlink()
     with pytest.raises(InputError, match=r"d.h5, slice 1: the k-space holds NaN"):
-        check_split(folder, "singlecoil", masked=False)
+        inspect_folder(folder, "singlecoil", masked=False)

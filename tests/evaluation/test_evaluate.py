@@ -21,8 +21,8 @@ from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluate import main
 from fastmri_clgnet.evaluation.evaluate import Evaluation, evaluate, folder_labels
-from fastmri_clgnet.evaluation.metrics import METRICS, VolumeMetrics
-from fastmri_clgnet.evaluation.statistics import Summary, caution, summarise
+from fastmri_clgnet.evaluation.results import METRICS, Summary, VolumeMetrics, caution
+from fastmri_clgnet.evaluation.statistics import summarise
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from tests.helpers import small_volume
 
@@ -201,7 +201,7 @@ def test_the_wrong_challenge_is_no_empty_table() -> None:
     found = evaluated("one")
     assert str(found) == "No volume could be evaluated."
     assert len(found.failures) == 4
-    assert all(failure.endswith("; is --challenge right?") for failure in found.failures)
+    assert all(failure.endswith("; is the challenge right?") for failure in found.failures)
 
 
 ERRORS = {

@@ -14,8 +14,9 @@ from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
 from fastmri_clgnet import read_scan
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Volume
-from fastmri_clgnet.formats.fastmri import ismrmrd_header, n_central_columns
+from fastmri_clgnet.formats import Scan
+from fastmri_clgnet.formats.fastmri import n_central_columns
+from fastmri_clgnet.formats.header import ismrmrd_header
 from fastmri_clgnet.formats.read_scan import Reading
 from tests.conversion.host import blobs, fft2c
 
@@ -102,7 +103,7 @@ def write(
             data[:] = np.concatenate(records)
 
 
-def sampled(volume: Volume) -> list[int]:
+def sampled(volume: Scan) -> list[int]:
     return np.flatnonzero(volume.sampled()).tolist()
 
 

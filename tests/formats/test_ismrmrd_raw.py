@@ -13,7 +13,7 @@ import pytest
 
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.formats import IsmrmrdRaw
-from fastmri_clgnet.formats.fastmri import ismrmrd_header
+from fastmri_clgnet.formats.header import ismrmrd_header
 from tests.conversion.host import assert_good, assert_host_gives, blobs, fft2c
 
 ROWS, COLUMNS, SIZE = 32, 20, 16

@@ -15,8 +15,8 @@ from fastmri_clgnet import example_slice, read_scan
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import NumPy
-from fastmri_clgnet.formats.fastmri import ismrmrd_header
 from fastmri_clgnet.formats.hdf5 import open_hdf5
+from fastmri_clgnet.formats.header import ismrmrd_header
 from fastmri_clgnet.formats.read_scan import Reading
 from tests.conversion.host import blobs, fft2c
 

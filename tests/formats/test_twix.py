@@ -11,7 +11,7 @@ import pytest
 from fastmri_clgnet import read_scan
 from fastmri_clgnet.conversion.convert import convert
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Twix, Volume
+from fastmri_clgnet.formats import Scan, Twix
 from fastmri_clgnet.formats.read_scan import Reading
 from tests.conversion.host import assert_good, blobs, fft2c
 from tests.formats.twix_files import COLUMNS, ROWS, SIZE, Readout, lines, write
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "meas.dat"
 
 
-def sampled(volume: Volume) -> list[int]:
+def sampled(volume: Scan) -> list[int]:
     return np.flatnonzero(volume.sampled()).tolist()
 
 

@@ -232,7 +232,7 @@ def test_bfloat16_is_close(small_run: Path, small_dataset: Path, tmp_path: Path)
 ERRORS = {
     "no folder": (["--data_path", "nowhere"], "nowhere: no such folder; expected one of"),
     "root": (["--data_path", "data"], "there are the folders singlecoil_test, singlecoil_val"),
-    "no mask": (["--data_path", "data/singlecoil_val"], "c.h5: holds no 'mask'; fully sampled"),
+    "no mask": (["--data_path", "data/singlecoil_val"], "c.h5: no 'mask'"),
     "two masks": (MASK, "e.h5: is undersampled already"),
     "half a mask": (["--accelerations", "4"], "give --mask_type and --center_fractions, too"),
     "too dense": ([*MASK[:-1], "0.9"], "acceleration 4 with centre fraction 0.9"),

@@ -26,7 +26,7 @@ from fastmri_clgnet import (
 )
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Volume
+from fastmri_clgnet.formats import Scan
 from fastmri_clgnet.inference.export import export
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.image_files import write_images
@@ -56,10 +56,10 @@ def twix(tmp_path: Path) -> Path:
     return tmp_path / "meas.dat"
 
 
-def volume(**changes: Any) -> Volume:
+def volume(**changes: Any) -> Scan:
     """Two slices of one coil."""
     kspace = fft2c(blobs(0, 2, 32, 20)).astype(np.complex64)
-    return Volume(kspace, (16, 20), acquired=(0, 20), name="a")._replace(**changes)
+    return Scan(kspace, (16, 20), acquired=(0, 20), name="a")._replace(**changes)
 
 
 def test_the_same_numbers_as_the_folder_form(

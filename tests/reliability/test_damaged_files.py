@@ -15,10 +15,9 @@ import pytest
 from fastmri.data import SliceDataset
 
 from fastmri_clgnet.data.check import check
-from fastmri_clgnet.data.folders import check_split
+from fastmri_clgnet.data.folders import inspect_folder
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import isolate
-from fastmri_clgnet.inference.folder import find_volumes
 from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.train_clgnet import main as train_clgnet
 from tests.damages import ALL, DAMAGES, KSPACE, TARGET, flip, truncate, write_forms
@@ -48,10 +47,8 @@ def _error(command: str, path: Path) -> str | None:
         if command == "check":
             (finding,) = check(path.parent, num_workers=1).splits[0].findings
             return f"{path}: {'; '.join(finding.errors)}" if finding.errors else None
-        if command == "train_clgnet":
-            check_split(path.parent, "singlecoil", masked)
-        else:
-            find_volumes(path.parent, "singlecoil", undersample=not masked)
+        references = command == "train_clgnet"
+        inspect_folder(path.parent, "singlecoil", masked=masked, references=references)
     except InputError as error:
         return str(error)
     return None

@@ -54,7 +54,7 @@ def run(argv: list[str], until: float = math.inf) -> tuple[float, int | None]:
 
 def _main(argv: list[str]) -> None:
     torch.set_num_threads(1)
-    demo.SPLITS = dict.fromkeys(demo.SPLITS, (2, 2))
+    demo.VOLUMES = dict.fromkeys(demo.VOLUMES, (2, 2))
     raise SystemExit(main(argv))
 
 

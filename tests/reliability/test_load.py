@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fastmri_clgnet.data import Data
-from fastmri_clgnet.data import folders as volumes
-from fastmri_clgnet.data.folders import check_split
+from fastmri_clgnet.data.folders import inspect_folder
+from fastmri_clgnet.formats import isolate
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SMALL
 
@@ -38,16 +38,16 @@ def test_the_check_opens_each_file_once(
     """And does so in a fraction of a minute for 2,000; here a tenth of them."""
     root = _many(tmp_path / "data", small_dataset / "singlecoil_val" / "c.h5", {"train": 200})
     log = tmp_path / "opened"
-    original = volumes.open_hdf5
+    original = isolate.open_hdf5
 
     def noting(path: Path):  # type: ignore[no-untyped-def]
         with log.open("a") as file:  # another process opens them
             file.write(f"{path.name}\n")
         return original(path)
 
-    monkeypatch.setattr(volumes, "open_hdf5", noting)
+    monkeypatch.setattr(isolate, "open_hdf5", noting)
     start = _cpu_seconds()
-    found = check_split(root / "singlecoil_train", "singlecoil", masked=False)
+    found = inspect_folder(root / "singlecoil_train", "singlecoil", masked=False)
     seconds = _cpu_seconds() - start
     assert len(found) == 200
     assert log.read_text().split() == [volume.path.name for volume in found]

@@ -1,9 +1,26 @@
-"""A mask function that draws among the host's."""
+"""The host's mask functions, and one that draws among them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from fastmri.data.subsample import EquispacedMaskFractionFunc, RandomMaskFunc
+from fastmri.data.subsample import (
+    EquispacedMaskFractionFunc,
+    MaskFunc,
+    RandomMaskFunc,
+    create_mask_for_mask_type,
+)
+
+
+def make_mask_func(
+    mask_type: str, center_fractions: Sequence[float], accelerations: Sequence[int]
+) -> MaskFunc:
+    """The mask function of a type, the host's or "mixed"; arguments as of `Mask`."""
+    arguments = list(center_fractions), list(accelerations)
+    if mask_type == "mixed":
+        return RandomOrEquispacedMaskFunc(*arguments)
+    return create_mask_for_mask_type(mask_type, *arguments)
 
 
 class RandomOrEquispacedMaskFunc(RandomMaskFunc, EquispacedMaskFractionFunc):

@@ -9,7 +9,7 @@ import pytest
 from fastmri.data.subsample import EquispacedMaskFractionFunc, RandomMaskFunc
 
 from fastmri_clgnet.data import Mask
-from fastmri_clgnet.data.mixed_mask import RandomOrEquispacedMaskFunc
+from fastmri_clgnet.data.mask_functions import RandomOrEquispacedMaskFunc
 from fastmri_clgnet.errors import InputError
 
 

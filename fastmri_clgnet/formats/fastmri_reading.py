@@ -1,0 +1,236 @@
+"""Reading fastMRI's files: what the host asks of them, and as other programs write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import h5py
+import numpy as np
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask
+from fastmri_clgnet.formats.hdf5 import get_dataset, need_dataset, open_hdf5, plain
+from fastmri_clgnet.formats.header import HeaderInfo, read_header, stored_header
+from fastmri_clgnet.formats.scan import Scan, sampled_columns
+
+# what the host's data set takes from the header, unless attributes of the file stand in its way
+_OF_THE_HEADER = {"padding_left", "padding_right", "encoding_size", "recon_size"}
+
+
+class VolumeInfo(NamedTuple):
+    """What a file holds; k-space is (slices, [coils,] rows, columns), an image (height, width)."""
+
+    path: Path
+    kspace_shape: tuple[int, ...]
+    image_size: tuple[int, int]
+    header: HeaderInfo
+    acquisition: str = "unknown"
+    simulated: bool = False
+
+    @property
+    def challenge(self) -> Challenge:
+        """What fastMRI calls such data."""
+        return "multicoil" if len(self.kspace_shape) == 4 else "singlecoil"
+
+
+def inspect_volume(
+    file: h5py.File, path: Path, challenge: str, masked: bool, references: bool = True
+) -> VolumeInfo:
+    """Check what the host asks of a file, but for its values.
+
+    Args:
+        file: The file, which is open.
+        path: Its name.
+        challenge: Expected kind of data.
+        masked: Whether the volume is to be undersampled, and to say so by a mask.
+        references: Whether it is compared with a reference, which a fully sampled volume then
+            needs. False: it is only reconstructed.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        InputError: If something is missing or does not fit.
+    """
+    kspace = need_dataset(file, "kspace", path, "expected a file in fastMRI's format")
+    ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
+    if kspace.ndim != ndim or 0 in kspace.shape or kspace.dtype not in (np.complex64, complex):
+        axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
+        other = {3: "singlecoil", 4: "multicoil"}.get(kspace.ndim)
+        hint = f"; try challenge {other}" if other not in (None, challenge) else ""
+        raise InputError(
+            f"{path}: expected {challenge} k-space {axes}, complex, got {kspace.shape} "
+            f"{kspace.dtype}{hint}"
+        )
+    rows, columns = kspace.shape[-2:]
+    item = need_dataset(
+        file, "ismrmrd_header", path,
+        "fastMRI reads the image's size from it; fastmri_clgnet.data.write_fastmri_file writes it",
+        at_once=True,
+    )  # fmt: skip
+    text = stored_header(file, path)
+    if text is None or item.shape != ():
+        raise InputError(f"{path}: the ismrmrd_header is an array; fastMRI expects one text")
+    header = read_header(text, path)
+    if not 0 <= header.acquired[0] < min(header.acquired[1], columns):
+        raise InputError(
+            f"{path}: header: acquired columns {header.acquired[0]} to {header.acquired[1]} of "
+            f"{columns} (padding of masks)"
+        )
+    _check_mask(file, path, columns, masked, references)
+    key = TARGET_KEYS[challenge]
+    image_size = header.recon
+    if get_dataset(file, key, path) is not None or (references and not masked):
+        image_size = _target_size(file, key, path, len(kspace), challenge)
+        if not masked and "max" not in file.attrs:
+            raise InputError(
+                f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
+                "are relative to"
+            )
+    _check_attributes(file, path)
+    _cut_as_the_host(path, image_size, rows, columns)
+    return VolumeInfo(path, tuple(kspace.shape), image_size, header, *_said(file))
+
+
+def _check_mask(file: h5py.File, path: Path, columns: int, masked: bool, references: bool) -> None:
+    if masked:
+        mask = need_dataset(
+            file, "mask", path, "expected an undersampled volume; to undersample fully sampled "
+            "ones, give a mask (in training: test_split val)", at_once=True,
+        )  # fmt: skip
+        checked_mask(path, mask[()], columns)
+    elif get_dataset(file, "mask", path, at_once=True) is not None and not references:
+        raise InputError(
+            f"{path}: is undersampled already (it holds a 'mask'); omit the mask, or give fully "
+            "sampled volumes"
+        )
+
+
+def _target_size(
+    file: h5py.File, key: str, path: Path, n_slices: int, challenge: str
+) -> tuple[int, int]:
+    """Height and width of the reference images, which the host reads wherever there are some."""
+    target = need_dataset(
+        file, key, path, f"the reference images of {challenge} data: is the challenge right, and "
+        "the volume fully sampled?",
+    )  # fmt: skip
+    if target.ndim != 3 or len(target) != n_slices:
+        raise InputError(
+            f"{path}: expected {target.name} of {n_slices} slices (slices, height, width), "
+            f"got {target.shape}"
+        )
+    if target.dtype not in (np.float16, np.float32, np.float64):
+        raise InputError(f"{path}: expected {target.name} of real numbers, got {target.dtype}")
+    return target.shape[1], target.shape[2]
+
+
+def _check_attributes(file: h5py.File, path: Path) -> None:
+    """Refuse attributes that would make wrong samples of a sound volume."""
+    hiding = sorted(_OF_THE_HEADER & set(file.attrs))
+    if hiding:
+        raise InputError(
+            f"{path}: attributes {', '.join(hiding)}, which fastMRI would take in place of the "
+            "header's; remove them"
+        )
+    maximum = file.attrs.get("max", 1.0)
+    number = isinstance(maximum, int | float | np.integer | np.floating)
+    if not number or not 0 < maximum < np.inf:
+        raise InputError(f"{path}: attribute max: {maximum!r}; expected a number above 0")
+
+
+def _cut_as_the_host(path: Path, size: tuple[int, int], rows: int, columns: int) -> tuple[int, int]:
+    """The image's size, cut to a square where its width does not fit the rows (FLAIR 203)."""
+    cut = (rows, rows) if rows < size[1] else size
+    if not (0 < cut[0] <= rows and 0 < cut[1] <= columns):
+        raise InputError(
+            f"{path}: an image of {size[0]} x {size[1]} pixels does not fit into k-space of "
+            f"{rows} x {columns}"
+        )
+    return cut
+
+
+def _said(file: h5py.File) -> tuple[str, bool]:
+    """What attributes say: the acquisition, and whether the k-space is simulated."""
+    return str(plain(file.attrs.get("acquisition", "unknown"))), "simulated" in file.attrs
+
+
+def read_slices(
+    file: h5py.File, challenge: str
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Index, k-space and reference (or None) of each slice, the middle slice first."""
+    kspace, target = file["kspace"], file.get(TARGET_KEYS[challenge])
+    middle = len(kspace) // 2
+    for i in chain([middle], range(middle), range(middle + 1, len(kspace))):
+        yield i, kspace[i], None if target is None else target[i]
+
+
+@dataclass(frozen=True)
+class Fastmri:
+    """A file in fastMRI's format, as other programs may write it, fully sampled or with a mask."""
+
+    name: ClassVar[str] = "fastmri"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
+
+    def read(self, path: Path, seed: Sequence[int]) -> Scan:
+        """Read a volume; see `Reader`."""
+        with open_hdf5(path) as file:
+            stored = get_dataset(file, "kspace", path)
+            if stored is None or stored.ndim not in (3, 4) or 0 in stored.shape:
+                raise InputError(
+                    f"{path}: expected k-space (slices, [coils,] rows, columns), got "
+                    f"{getattr(stored, 'shape', 'no such array')}"
+                )
+            if stored.dtype.kind != "c":
+                raise InputError(
+                    f"{path}: k-space of type {stored.dtype}; expected complex numbers"
+                )
+            kspace = stored[()].astype(np.complex64, copy=False)
+            item = get_dataset(file, "mask", path, at_once=True)
+            mask = None if item is None else np.squeeze(item[()])
+            text = stored_header(file, path)
+            acquisition, simulated = _said(file)
+        rows, columns = kspace.shape[-2:]
+        size, pixel, acquired, notes = (rows, columns), None, (0, columns), []
+        if text is None:
+            notes.append("no ismrmrd_header: the image is as large as the k-space")
+        else:
+            header = read_header(text, path)
+            size, pixel = _cut_as_the_host(path, header.recon, rows, columns), header.pixel_mm
+            first, end = max(header.acquired[0], 0), min(header.acquired[1], columns)
+            outside = kspace[..., :first].any() or kspace[..., end:].any()
+            if first > columns // 2 or end <= columns // 2 or outside:
+                notes.append(
+                    f"the header says that columns {header.acquired[0]} to "
+                    f"{header.acquired[1] - 1} were measured, the k-space has others of its "
+                    f"{columns}: all are taken"
+                )
+            else:
+                acquired = (first, end)
+        if mask is None:
+            mask = sampled_columns(path, kspace)
+            if mask is not None:
+                notes.append("no mask, but zeros between the columns: they tell what was measured")
+        elif mask.ndim == 2:
+            raise InputError(
+                f"{path}: a mask {mask.shape} of two dimensions, but the masks here are columns: "
+                "reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
+            )
+        else:
+            mask = checked_mask(path, mask, columns)
+            kspace = kspace * mask
+            if mask[acquired[0] : acquired[1]].all():
+                mask = None
+        return Scan(
+            kspace,
+            size,
+            mask,
+            acquisition,
+            pixel,
+            {"simulated": "k-space"} if simulated else {},
+            acquired,
+            notes=tuple(notes),
+        )
