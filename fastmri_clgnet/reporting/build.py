@@ -1,27 +1,15 @@
-"""A report from beginning to end: find, reconstruct, evaluate, choose, write."""
+"""`report`: one page about runs and reconstructions."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.formats.fastmri import Challenge
 
-if TYPE_CHECKING:
-    from fastmri_clgnet.evaluation.evaluate import Evaluation
-    from fastmri_clgnet.reporting.slices import Choice, Volume
-    from fastmri_clgnet.reporting.sources import Source
-
 LIMIT_BYTES = 10_000_000
-_TEXT_BYTES = 1_000_000  # kept free for everything but the slices
 
 
 @dataclass(frozen=True)
@@ -49,7 +37,7 @@ class Report:
         lines.append(f"Report: {self.path} ({self.n_bytes / 1e6:.1f} MB)")
         if self.n_bytes > LIMIT_BYTES:
             limit = f"{LIMIT_BYTES / 1e6:g} MB"
-            lines.append(f"It is larger than {limit}: ask for fewer --slices or methods")
+            lines.append(f"It is larger than {limit}: ask for fewer slices or methods")
         return "\n".join(lines)
 
 
@@ -113,120 +101,24 @@ def report(
         InputError: If there is nothing to report about, or an argument does not fit.
     """
     given = locals()
-    from fastmri_clgnet.reporting.curves import draw_curves, read_curves
-    from fastmri_clgnet.reporting.page import render
-    from fastmri_clgnet.reporting.slices import make_frames
-    from fastmri_clgnet.reporting.sources import command_line, find_sources, find_target_path
-    from fastmri_clgnet.training.train import TENSORBOARD
-
-    output, figure = Path(output), None if figure is None else Path(figure)
+    figure = None if figure is None else Path(figure)
     if figure is not None and figure.suffix not in (".png", ".pdf"):
-        raise InputError(f"--figure {figure}: expected a name ending in .png or .pdf")
-    sources = find_sources([Path(path) for path in paths], labels)
-    references = find_target_path(sources, None if target_path is None else Path(target_path))
-    shown = Shown(["The data of the first run is not where its settings say: no images are shown."])
-    if references is not None:
-        shown = _evaluate(
-            sources, references, challenge, slices or [], zero_filled, device, num_processes
-        )
-        if figure is not None:
-            choice = shown.choices[0] if slices else shown.choices[1]
-            _save_figure(figure, shown.volumes[choice.file], choice, zoom)
-    elif figure is not None or slices:
-        raise InputError(
-            "--figure, --slices: the data of the first run is not where its settings say; give "
-            "--target-path, the folder of its fully sampled files"
-        )
-    curves = {
-        source.label: read_curves(source.path / TENSORBOARD) for source in sources if source.is_run
-    }
-    page = render(
-        title,
-        command_line(report, given, ["paths"]),
-        sources,
-        references,
-        draw_curves(curves),
-        shown,
-        make_frames(shown.choices, shown.volumes, LIMIT_BYTES - _TEXT_BYTES),
-    ).encode()
-    with atomic_path(output) as path:
-        path.write_bytes(page)
-    failures = [] if shown.evaluation is None else shown.evaluation.failures
-    return Report(output, len(page), figure, failures)
+        raise InputError(f"figure {figure}: expected a name ending in .png or .pdf")
+    from fastmri_clgnet.reporting import sources, writing
 
-
-class Shown(NamedTuple):
-    """What a report computes from images."""
-
-    notes: list[str]  # what is left out, and why
-    evaluation: Evaluation | None = None  # zero-filled images first
-    choices: Sequence[Choice] = ()
-    volumes: Mapping[str, Volume] = MappingProxyType({})  # of the choices, by file
-
-
-def _evaluate(
-    sources: list[Source],
-    target_path: Path,
-    challenge: Challenge | None,
-    slices: list[str],
-    zero_filled: bool,
-    device: str,
-    num_processes: int,
-) -> Shown:
-    """Reconstruct what is missing, evaluate all, choose slices and read them."""
-    from fastmri_clgnet.data.folders import challenge_of
-    from fastmri_clgnet.evaluation.evaluate import evaluate
-    from fastmri_clgnet.reporting.slices import choose_slices, read_volume
-    from fastmri_clgnet.reporting.sources import find_predictions
-
-    challenge = challenge or challenge_of(target_path)
-    labels = [source.label for source in sources]
-    with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / "zero_filled" if zero_filled else None
-        predictions, notes = find_predictions(sources, target_path, challenge, made, device)
-        # zero-filled images are shown first, but the first source is what all are compared with
-        names = sorted(predictions, key=lambda name: name not in labels)
-        folders = [predictions[name] for name in names]
-        evaluation = evaluate(
-            target_path, folders, challenge, labels=names, num_processes=num_processes
-        )
-        order = list(predictions)
-        volumes = sorted(evaluation.volumes, key=lambda volume: order.index(volume.method))
-        summaries = {
-            group: {name: methods[name] for name in order if name in methods}
-            for group, methods in evaluation.summaries.items()
-        }
-        if not any(volume.method == labels[0] for volume in volumes):
-            reasons = "; ".join(evaluation.failures[:3])
-            raise InputError(f"nothing of {labels[0]} could be evaluated: {reasons}")
-        choices = choose_slices(volumes, labels[0], slices)
-        images = {
-            choice.file: read_volume(target_path, predictions, choice.file, challenge, volumes)
-            for choice in choices
-        }
-    evaluation = replace(evaluation, volumes=volumes, summaries=summaries)
-    return Shown([*notes, *evaluation.failures], evaluation, choices, images)
-
-
-def _save_figure(
-    path: Path, volume: Volume, choice: Choice, zoom: tuple[int, int, int] | None
-) -> None:
-    """Save one slice of all methods, with error maps below and a part enlarged."""
-    from fastmri_clgnet.figures import Box, largest_errors, save_comparison
-
-    target = volume.target[choice.slice_index]
-    images = {name: every[choice.slice_index] for name, every in volume.reconstructions.items()}
-    height, width = target.shape
-    if zoom is None:
-        errors = {name: np.abs(image - target) for name, image in images.items()}
-        box = largest_errors(errors, max(1, width // 4))
-    else:
-        box = Box(*zoom)
-        inside = box.row + box.size <= height and box.column + box.size <= width
-        if min(zoom) < 0 or box.size < 1 or not inside:
-            raise InputError(
-                f"--zoom {box.row} {box.column} {box.size}: not within the image of {height} x "
-                f"{width} pixels"
-            )
-    title = f"{choice.file}, slice {choice.slice_index}"
-    save_comparison(path, images, target, float(volume.target.max()), title, box)
+    n_bytes, failures = writing.write_report(
+        sources.find_sources([Path(path) for path in paths], labels),
+        Path(output),
+        target_path=None if target_path is None else Path(target_path),
+        challenge=challenge,
+        slices=slices or [],
+        figure=figure,
+        zoom=zoom,
+        title=title,
+        zero_filled=zero_filled,
+        device=device,
+        num_processes=num_processes,
+        command=sources.command_line(report, given, ["paths"]),
+        limit_bytes=LIMIT_BYTES,
+    )
+    return Report(Path(output), n_bytes, figure, failures)

@@ -6,26 +6,33 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-import fastmri
-import pytorch_lightning
-import torch
 import yaml
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-import fastmri_clgnet
+from fastmri_clgnet import __version__
 from fastmri_clgnet.evaluation.evaluate import Evaluation
 from fastmri_clgnet.evaluation.statistics import caution, summary_cells
-from fastmri_clgnet.reporting.build import Shown
-from fastmri_clgnet.reporting.slices import Frames, colour_bar, data_address
+from fastmri_clgnet.reporting.slices import Choice, Frames, Volume, colour_bar, data_address
 from fastmri_clgnet.reporting.sources import Source
+
+
+class Shown(NamedTuple):
+    """What a report computes from images."""
+
+    notes: list[str]  # what is left out, and why
+    evaluation: Evaluation | None = None  # zero-filled images first
+    choices: Sequence[Choice] = ()
+    volumes: Mapping[str, Volume] = MappingProxyType({})  # of the choices, by file
 
 
 def _asset(name: str) -> str:
@@ -101,10 +108,8 @@ def render(
         script_digest=digest,
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         versions={
-            "fastmri_clgnet": fastmri_clgnet.__version__,
-            "fastmri": fastmri.__version__,
-            "torch": torch.__version__,
-            "pytorch-lightning": pytorch_lightning.__version__,
+            "fastmri_clgnet": __version__,
+            **{name: version(name) for name in ("fastmri", "torch", "pytorch-lightning")},
         },
     )
 

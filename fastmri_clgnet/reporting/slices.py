@@ -83,7 +83,7 @@ def choose_slices(
         file, _, index = text.rpartition(":")
         if file not in lengths or not index.isdigit() or int(index) >= lengths[file]:
             raise InputError(
-                f"--slices {text}: expected FILE:INDEX, with a file that was evaluated and its "
+                f"slices {text}: expected FILE:INDEX, with a file that was evaluated and its "
                 f"slice counted from 0, such as {volumes[0].file}:0"
             )
         choices.append(Choice("as asked", file, int(index)))

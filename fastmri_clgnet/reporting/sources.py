@@ -123,7 +123,7 @@ def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Sou
             for model, other in zip(models, distinct, strict=True)
         ]
     if len(names) != len(paths) or len(set(names)) < len(names):
-        raise InputError("--labels: expected a name of its own for each run or folder")
+        raise InputError("labels: expected a name of its own for each run or folder")
     return [Source(name, path, *one) for name, path, one in zip(names, paths, found, strict=True)]
 
 
@@ -155,11 +155,11 @@ def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Pat
     """As asked, else the first run's validation volumes; None if they are not where it says."""
     if target_path is not None:
         if not target_path.is_dir():
-            raise InputError(f"--target-path {target_path}: no such folder")
+            raise InputError(f"target_path {target_path}: no such folder")
         return target_path
     settings = next((source.settings for source in sources if source.is_run), None)
     if settings is None:
-        raise InputError("folders of reconstructions need --target-path, the fully sampled files")
+        raise InputError("folders of reconstructions need target_path, the fully sampled files")
     data_path, demo_dir = (
         None if settings.get(name) is None else Path(settings[name])
         for name in ("data_path", "demo_dir")

@@ -172,7 +172,7 @@ def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_p
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     output = tmp_path / "page.html"
     for asked in ({"figure": tmp_path / "f.png"}, {"slices": ["c.h5:0"]}):
-        with pytest.raises(InputError, match="give --target-path, the folder of its fully"):
+        with pytest.raises(InputError, match="give target_path, the folder of its fully"):
             report([run], output, **asked)
         assert not output.exists()
     report([run], output)
@@ -235,10 +235,10 @@ def test_pages_stay_small(tmp_path: Path) -> None:
 
 ERRORS = {
     "neither": ([], "expected a run folder of train_clgnet"),
-    "no target": (["FOLDER"], "folders of reconstructions need --target-path"),
+    "no target": (["FOLDER"], "folders of reconstructions need target_path"),
     "no such target": (["FOLDER", "--target-path", "nowhere"], "nowhere: no such folder"),
-    "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "--slices plain.h5:8: expected"),
-    "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "--zoom 30 0 9"),
+    "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "slices plain.h5:8: expected"),
+    "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "zoom 30 0 9"),
     "figure": (["FOLDER", "TARGETS", "--figure", "f.gif"], "ending in .png or .pdf"),
     "other data": (["TARGETS_ALONE", "TARGETS"], "nothing of"),
 }
