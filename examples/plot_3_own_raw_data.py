@@ -24,8 +24,8 @@ from fastmri_clgnet import (
     undersample,
 )
 from fastmri_clgnet.data import Data, Mask
-from fastmri_clgnet.inference.scan import OutOfDomain
 from fastmri_clgnet.formats.read_scan import Reading
+from fastmri_clgnet.inference import OutOfDomain
 from fastmri_clgnet.training import train
 
 folder = Path(tempfile.mkdtemp())

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from fastmri_clgnet import CLGNetModule
 from fastmri_clgnet.data import Data, Mask, make_demo_dataset, write_fastmri_file
 from fastmri_clgnet.data.demo_volume import simulate_volume
-from fastmri_clgnet.evaluation.evaluate import evaluate
+from fastmri_clgnet.evaluation import evaluate
 from fastmri_clgnet.figures import comparison
+from fastmri_clgnet.inference import reconstruct
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
-from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.training import train
 
 folder = Path(tempfile.mkdtemp())

@@ -28,7 +28,8 @@ from fastmri_clgnet.__main__ import BANDING, COMMANDS
 from fastmri_clgnet.__main__ import main as console_script
 from fastmri_clgnet.data.demo import VERSION, default_demo_dir
 from fastmri_clgnet.weights import shipped
-from tests.test_readme import PAGES, README, ROOT, TEXT, python_block
+from tests.test_imports import ROOMS
+from tests.test_readme import PAGES, README, ROOT, TEXT, command, python_block
 
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
@@ -124,6 +125,24 @@ def test_no_picture_is_in_the_way_of_another(name: str) -> None:
     assert len(set(written)) == len(written)
 
 
+def test_the_house_is_as_the_page_says() -> None:
+    """Its tree, its rooms from the top, and every path where something is to be added."""
+    house = load("house")
+    page = house.PAGE.read_text(encoding="utf-8")
+    assert house.BLOCK.search(page)[0].endswith(f"```text\n{house.tree()}```"), "run docs/house.py"
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", page, re.M)
+    assert [re.findall(r"\w+", row) for row in rows] == ROOMS[::-1]
+    named = re.findall(r"`((?:fastmri_clgnet|tests|docs)/[\w/.]*)`", page)
+    assert len(named) > 20
+    for path in (ROOT / name for name in named):
+        assert (path.parent if "NAME" in path.name else path).exists(), path
+
+
+def test_the_workflow_and_the_readme_run_one_command() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert f"- run: {command('test')}\n" in workflow
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the path that is said is Linux's")
 def test_demo_data_is_where_the_documentation_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
@@ -201,9 +220,9 @@ def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert file["mask"][()].sum() == 92
 
 
-def load_generated() -> ModuleType:
-    """The module of the documentation's generated pages."""
-    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
+def load(name: str) -> ModuleType:
+    """A module that helps to build the documentation."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -213,7 +232,7 @@ def load_generated() -> ModuleType:
 def test_pages_of_commands_and_cards_are_made(tmp_path: Path) -> None:
     """Every command's flags and every shipped card are in them."""
     (tmp_path / "reference").mkdir()
-    load_generated().write_pages(tmp_path)
+    load("generated").write_pages(tmp_path)
     folder = tmp_path / "reference" / "commands"
     expected = {f"fastmri_clgnet.{name}" for name in COMMANDS}
     assert {path.stem for path in folder.iterdir()} == expected | {f"banding.{n}" for n in BANDING}
@@ -227,7 +246,7 @@ def test_pages_of_commands_and_cards_are_made(tmp_path: Path) -> None:
 
 def test_formulas_of_docstrings_are_literal() -> None:
     lines = ["Do it.", "", "    a = b * c", "    d = |e|", "", "Args:", "    x: What.", ""]
-    load_generated().literal_formulas(None, "class", "x", None, None, lines)
+    load("generated").literal_formulas(None, "class", "x", None, None, lines)
     assert lines[:6] == ["Do it.", "", "::", "", "    a = b * c", "    d = |e|"]
     assert lines[6:] == ["", "Args:", "    x: What.", ""]
 

@@ -14,8 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import fastmri
-import torch
 import yaml
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -108,9 +106,7 @@ def render(
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         versions={
             "fastmri_clgnet": fastmri_clgnet.__version__,
-            "fastmri": fastmri.__version__,
-            "torch": torch.__version__,
-            "pytorch-lightning": version("pytorch-lightning"),
+            **{name: version(name) for name in ("fastmri", "torch", "pytorch-lightning")},
         },
     )
 

@@ -8,9 +8,6 @@ import html
 import json
 import re
 import shutil
-import subprocess
-import sys
-import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -268,23 +265,3 @@ def test_bad_input_is_one_error(
     assert len(errors) == 1
     assert message in errors[0]
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_wheel_holds_the_pages_parts(tmp_path: Path) -> None:
-    root = Path(__file__).parent.parent.parent
-    copy = tmp_path / "checkout"
-    names = ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
-    shutil.copytree(root / "fastmri_clgnet", copy / "fastmri_clgnet")
-    for name in names:
-        shutil.copy(root / name, copy)
-    program = "import setuptools.build_meta as b; b.build_wheel('.')"
-    run = subprocess.run([sys.executable, "-c", program], cwd=copy, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    (wheel,) = copy.glob("*.whl")
-    parts = {path.name for path in (root / "fastmri_clgnet" / "reporting").glob("*.[hcj]*")}
-    assert {"template.html", "style.css", "viewer.js"} <= parts
-    names_inside = zipfile.ZipFile(wheel).namelist()
-    for part in ("template.html", "style.css", "viewer.js"):
-        assert f"fastmri_clgnet/reporting/{part}" in names_inside
-    for part in ("t2_tse_brain.npz", "ATTRIBUTION.txt"):  # the example slice
-        assert f"fastmri_clgnet/formats/example_slice/{part}" in names_inside

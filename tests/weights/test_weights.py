@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,6 @@ def test_what_is_said_of_several_accelerations() -> None:
 
 
 def test_every_shipped_file_has_arguments_and_a_card_that_names_it() -> None:
-    import hashlib
-
     for name, path in shipped().items():
         model = load(name)
         assert model.trained_on.keys() >= {"challenge", "accelerations", "simulated"}
@@ -101,13 +100,3 @@ def test_every_shipped_file_has_arguments_and_a_card_that_names_it() -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() in card
         assert "diagnos" in card
     assert sum(path.stat().st_size for path in shipped().values()) < 4e6
-
-
-def test_commands_run_by_their_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert top([]) == 0
-    assert top(["nonsense"]) == 2
-    assert "nonsense: no such command; expected one of train_clgnet" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as ended:
-        top(["benchmark", "speed", "--help"])
-    assert ended.value.code == 0
-    assert "--rounds" in capsys.readouterr().out
