@@ -117,7 +117,7 @@ def report(
     from fastmri_clgnet.reporting.page import render
     from fastmri_clgnet.reporting.slices import make_frames
     from fastmri_clgnet.reporting.sources import command_line, find_sources, find_target_path
-    from fastmri_clgnet.training.train import TENSORBOARD
+    from fastmri_clgnet.training.trainer import TENSORBOARD
 
     output, figure = Path(output), None if figure is None else Path(figure)
     if figure is not None and figure.suffix not in (".png", ".pdf"):
