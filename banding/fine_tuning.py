@@ -125,18 +125,22 @@ def fine_tune(
             print_row("before", before)
         keeper = KeepBest(written, as_checkpoint(source), before["val_metrics/ssim"])
         with sole_run(root, evaluator.is_global_zero):
-            own = {
-                "seed": seed, "on_nan": on_nan, "logger": logger,
-                "checkpoint_minutes": checkpoint_minutes, "default_root_dir": root,
-            }  # fmt: skip
-            status = fit(
-                module, samples, root, settings,
-                [keeper, PrintRow(), *([StopAfter(n_batches)] if n_batches > 0 else []),
-                 *checkpoint_callbacks(root, keep_best=False), OnNan(on_nan)],
+            used = [
+                keeper,
+                PrintRow(),
+                *([StopAfter(n_batches)] if n_batches > 0 else []),
+                *checkpoint_callbacks(root, keep_best=False),
+                OnNan(on_nan),
                 SaveAndStop(root, seed, checkpoint_minutes),
-                config_of(module, data, {**settings, **own}) if flags is None else flags,
-                ckpt_path, logger,
-            )  # fmt: skip
+            ]
+            given = {
+                **settings, "seed": seed, "on_nan": on_nan, "logger": logger,
+                "checkpoint_minutes": checkpoint_minutes,
+            }  # fmt: skip
+            config = config_of(module, data, root, given) if flags is None else flags
+            status = fit(
+                make_trainer(root, settings, used, logger), module, samples, config, ckpt_path
+            )
         if status:
             return Run(root, status=status)
         if keeper.epoch == 0:

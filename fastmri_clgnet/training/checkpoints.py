@@ -76,11 +76,6 @@ class CheckpointFiles(TorchCheckpointIO):
     disk leaves half a checkpoint in the place of a good one.
     """
 
-    def __init__(self, loaded: dict[Path, dict[str, Any]] | None = None) -> None:
-        """Take what `checked` has read already, by its path, to be handed out once."""
-        super().__init__()
-        self.loaded = loaded or {}
-
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
@@ -89,8 +84,7 @@ class CheckpointFiles(TorchCheckpointIO):
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read one checkpoint, on the CPU; raises an `InputError` if it would run code."""
-        contents = self.loaded.pop(Path(path), None)
-        return load_tensors(Path(path), _EXPECTED) if contents is None else contents
+        return load_tensors(Path(path), _EXPECTED)
 
 
 def last_checkpoint(given: Path | str | None, root: Path) -> Path | None:

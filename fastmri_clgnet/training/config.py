@@ -12,8 +12,10 @@ from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS, name_of
 
 
-def config_of(module: MriModule, data: Data, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The module's arguments, the data's and the settings, as plain values."""
+def config_of(
+    module: MriModule, data: Data, root: Path, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of module and data, and the settings, as plain values."""
     model = name_of(module)
     values: dict[str, Any] = {} if model is None else {"model": model}
     values |= {**vars(data), **vars(data.mask)}
@@ -23,7 +25,8 @@ def config_of(module: MriModule, data: Data, settings: Mapping[str, Any]) -> dic
     values |= {key: value for key, value in module.hparams.items() if key not in fixed}
     if model == DEFAULT_MODEL:
         values["alpha"] = getattr(module.loss, "alpha", 0.0)
-    plain = {key: _plain(value) for key, value in {**values, **settings}.items()}
+    values |= {**settings, "default_root_dir": root}
+    plain = {key: _plain(value) for key, value in values.items()}
     return {key: value for key, value in plain.items() if value is not None}
 
 

@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import yaml
-from fastmri.pl_modules import MriModule
-from pytorch_lightning.callbacks import Callback
+from fastmri.pl_modules import FastMriDataModule, MriModule
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
-from fastmri_clgnet.training.checkpoints import (
-    CheckpointFiles,
-    checked,
-    forget_requeued,
-    last_checkpoint,
-)
+from fastmri_clgnet.training.checkpoints import checked, forget_requeued, last_checkpoint
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.stopping import SaveAndStop, Stopped
-from fastmri_clgnet.training.trainer import make_trainer
 
 
 def fit(
+    trainer: pl.Trainer,
     module: MriModule,
-    samples: CheckedDataModule,
-    root: Path,
-    settings: Mapping[str, Any],
-    callbacks: Sequence[Callback],
-    saver: SaveAndStop,
+    samples: FastMriDataModule,
     config: Mapping[str, Any],
     ckpt_path: Path | str | None = None,
-    logger: bool = True,
 ) -> int:
-    """Train until the end, or until Ctrl-C or SIGTERM, and say how to continue then.
+    """Train until the end, or until Ctrl-C or SIGTERM, and say then how to continue.
 
     Args:
+        trainer: A trainer with the callback `SaveAndStop`.
         module: What to train.
         samples: Its samples.
-        root: The run's folder.
-        settings: Arguments of Lightning's Trainer by name.
-        callbacks: Lightning's callbacks, beside the next one.
-        saver: What saves last.ckpt within an epoch.
         config: What is written to config.yaml.
         ckpt_path: As for `train`.
-        logger: Whether to log to TensorBoard.
 
     Returns:
-        0, 130 where Ctrl-C stopped it, 143 where SIGTERM did.
+        0, 130 if Ctrl-C stopped it, 143 if SIGTERM did.
 
     Raises:
-        InputError: If the checkpoint does not fit.
+        InputError: If the checkpoint does not fit the module.
     """
+    root = Path(trainer.default_root_dir)
+    saver = next(each for each in trainer.callbacks if isinstance(each, SaveAndStop))
     checkpoint = last_checkpoint(ckpt_path, root)
-    loaded = {} if checkpoint is None else {checkpoint: checked(checkpoint, module)}
-    trainer = make_trainer(root, settings, [*callbacks, saver], logger, CheckpointFiles(loaded))
+    if checkpoint is not None:
+        checked(checkpoint, module)
     if trainer.is_global_zero:
         if ckpt_path == "none":
             forget_requeued(root)

@@ -160,18 +160,20 @@ def train(
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
             if _is_trained(module):
-                own = {
-                    "seed": seed, "init_weights": init_weights, "on_nan": on_nan, "logger": logger,
-                    "checkpoint_minutes": checkpoint_minutes, "default_root_dir": root,
-                }  # fmt: skip
-                status = fit(
-                    module, samples, root, settings,
-                    [*callbacks, *checkpoint_callbacks(root, keep_best), OnNan(on_nan),
-                     NameModel(files.trained_on)],
+                used = [
+                    *callbacks,
+                    *checkpoint_callbacks(root, keep_best),
+                    NameModel(files.trained_on),
+                    OnNan(on_nan),
                     SaveAndStop(root, seed, checkpoint_minutes),
-                    config_of(module, data, {**settings, **own}) if flags is None else flags,
-                    ckpt_path, logger,
-                )  # fmt: skip
+                ]
+                given = {
+                    **settings, "seed": seed, "init_weights": init_weights, "on_nan": on_nan,
+                    "checkpoint_minutes": checkpoint_minutes, "logger": logger,
+                }  # fmt: skip
+                config = config_of(module, data, root, given) if flags is None else flags
+                fitter = make_trainer(root, settings, used, logger)
+                status = fit(fitter, module, samples, config, ckpt_path)
                 if status or not keep_best:
                     return Run(root, status=status)
             best = kept_checkpoint(root)

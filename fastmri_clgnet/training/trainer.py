@@ -51,7 +51,6 @@ def make_trainer(
     settings: Mapping[str, Any],
     callbacks: Sequence[Callback] | None = None,
     logger: bool = False,
-    files: CheckpointFiles | None = None,
 ) -> pl.Trainer:
     """Make Lightning's trainer of a run's folder.
 
@@ -60,7 +59,6 @@ def make_trainer(
         settings: Arguments of Lightning's Trainer by name.
         callbacks: Of a training. Without any, the trainer only validates and tests.
         logger: Whether to log to TensorBoard.
-        files: How checkpoints are read and written.
 
     Returns:
         The trainer.
@@ -81,17 +79,16 @@ def make_trainer(
         chosen["max_epochs"] = MAX_EPOCHS
     if callbacks is None:
         chosen["enable_model_summary"] = False
+    logs = TensorBoardLogger(root, TENSORBOARD, "", default_hp_metric=False) if logger else False
     try:
         return pl.Trainer(
             default_root_dir=root,
             callbacks=[*(callbacks or []), *([LearningRateMonitor("epoch")] if logger else [])],
-            logger=TensorBoardLogger(root, TENSORBOARD, "", default_hp_metric=False)
-            if logger
-            else False,
+            logger=logs,
             enable_checkpointing=callbacks is not None,
             # fastMRI's data module makes the samplers that keep volumes on one device
             use_distributed_sampler=False,
-            plugins=[files or CheckpointFiles()],
+            plugins=[CheckpointFiles()],
             **chosen,
         )
     except (ValueError, TypeError, MisconfigurationException) as error:
