@@ -80,7 +80,7 @@ def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
     """Train the U-Net that leaves bands, on one orientation; gives its last checkpoint."""
     import pytorch_lightning as pl
 
-    from fastmri_clgnet.training.checkpoints import LAST, checkpoint_dir
+    from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 
     settings, _ = train_clgnet.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
     pl.seed_everything(seed, workers=True)
@@ -130,7 +130,7 @@ def demo(
     from banding.callbacks import print_heading, print_row
     from banding.picture import save_bands
     from fastmri_clgnet.pl_modules import load_module
-    from fastmri_clgnet.training.checkpoints import checkpoint_dir
+    from fastmri_clgnet.run_folder import checkpoint_dir
 
     root = default_root_dir / f"seed{seed}"
     data = Data(demo_dir=demo_dir, num_workers=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,19 @@ from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference.loading import as_checkpoint, find_weights, read_model
+from fastmri_clgnet.losses import ReconstructionLoss
 from fastmri_clgnet.pl_modules.registry import MODELS
-from fastmri_clgnet.training.checkpoints import checkpoint_dir
-from fastmri_clgnet.training.session import Session
-from fastmri_clgnet.training.train import NanAction, Run
+from fastmri_clgnet.run_folder import checkpoint_dir
+from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
+from fastmri_clgnet.training.config import config_of
+from fastmri_clgnet.training.fit import fit
+from fastmri_clgnet.training.folder import run_folder, sole_run
+from fastmri_clgnet.training.on_nan import NanAction, OnNan
+from fastmri_clgnet.training.results import validate
+from fastmri_clgnet.training.samples import check_files, make_samples
+from fastmri_clgnet.training.stopping import SaveAndStop
+from fastmri_clgnet.training.train import Run
+from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
 
 def fine_tune(
@@ -42,6 +51,7 @@ def fine_tune(
     checkpoint_minutes: float = 30.0,
     logger: bool = True,
     flags: Mapping[str, Any] | None = None,
+    objective: Callable[[], ReconstructionLoss] | None = None,
 ) -> Run:
     """Measure, fine-tune, and measure again with the best validation, which plain.ckpt keeps.
 
@@ -58,6 +68,7 @@ def fine_tune(
         checkpoint_minutes: As for `train`.
         logger: As for `train`.
         flags: As for `train`.
+        objective: As for `train`, of the model that is fine-tuned.
 
     Returns:
         The run; its metrics are those "before" and "after", its best checkpoint is plain.ckpt.
@@ -93,46 +104,58 @@ def fine_tune(
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the validation says which epoch is kept")
     source = read_model(find_weights(checkpoint))
-    model = source.model
-    if data.challenge != "singlecoil" and not MODELS[model].multicoil:
-        raise InputError(f"{checkpoint}: {model} takes single-coil data only")
+    if data.challenge != "singlecoil" and not MODELS[source.model].multicoil:
+        raise InputError(f"{checkpoint}: {source.model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
-    default = Path("banding", model, f"{data.challenge}{'_demo' if data.is_demo else ''}")
+    default = Path("banding") / run_folder(module.reconstructor, data)
     root = default if default_root_dir is None else Path(default_root_dir)
-    module.train()
-    session = Session(module, data, settings, root, seed)
-    samples, _ = session.prepare(refuse_nan=on_nan == "stop")
-    samples.train_transform = RandomTranspose(samples.train_transform)
-    original = copy.deepcopy(module)
-    metrics = {"before": session.validate(original, samples, COLUMNS)}
-    speaks = session.evaluator.is_global_zero
-    if speaks:
-        print_heading()
-        print_row("before", metrics["before"])
     written = checkpoint_dir(root) / PLAIN
-    keeper = KeepBest(written, as_checkpoint(source), metrics["before"]["val_metrics/ssim"])
-    run = session.train(
-        None if ckpt_path is None else str(ckpt_path),
-        on_nan=on_nan,
-        checkpoint_minutes=checkpoint_minutes,
-        logger=logger,
-        callbacks=[keeper, PrintRow(), *([StopAfter(n_batches)] if n_batches > 0 else [])],
-        keep_best=False,
-        flags=flags,
-    )
-    if run.status:
-        return run
-    if keeper.epoch == 0:
-        raise InputError(
-            f"{written}: not written, since no validation gave a finite SSIM and score; see "
-            "--check_val_every_n_epoch, --max_epochs and --lr"
-        )
-    module.reconstructor.load_state_dict(read_model(written).state)
-    metrics["after"] = session.validate(module, samples, COLUMNS)
-    metrics["after"]["adversary_accuracy"] = keeper.accuracy
-    if not speaks:
+    module.train()
+    with quiet():
+        set_seed(seed)
+        evaluator = make_trainer(root, settings)
+        check_files(module, data, evaluator.world_size, refuse_nan=on_nan == "stop")
+        if objective is not None:
+            module.reconstructor.loss = objective()
+        samples = make_samples(module, data, seed, evaluator)
+        samples.train_transform = RandomTranspose(samples.train_transform)
+        original = copy.deepcopy(module)
+        before = validate(evaluator, original, samples, COLUMNS)
+        if evaluator.is_global_zero:
+            print_heading()
+            print_row("before", before)
+        keeper = KeepBest(written, as_checkpoint(source), before["val_metrics/ssim"])
+        with sole_run(root, evaluator.is_global_zero):
+            used = [
+                keeper,
+                PrintRow(),
+                *([StopAfter(n_batches)] if n_batches > 0 else []),
+                *checkpoint_callbacks(root, keep_best=False),
+                OnNan(on_nan),
+                SaveAndStop(root, seed, checkpoint_minutes),
+            ]
+            given = {
+                **settings, "seed": seed, "on_nan": on_nan, "logger": logger,
+                "checkpoint_minutes": checkpoint_minutes,
+            }  # fmt: skip
+            config = config_of(module, data, root, given) if flags is None else flags
+            status = fit(
+                make_trainer(root, settings, used, logger), module, samples, config, ckpt_path
+            )
+        if status:
+            return Run(root, status=status)
+        if keeper.epoch == 0:
+            raise InputError(
+                f"{written}: not written, since no validation gave a finite SSIM and score; see "
+                "check_val_every_n_epoch, max_epochs and lr"
+            )
+        module.reconstructor.load_state_dict(read_model(written).state)
+        after = validate(evaluator, module, samples, COLUMNS)
+        after["adversary_accuracy"] = keeper.accuracy
+    metrics = {"before": before, "after": after}
+    if not evaluator.is_global_zero:
         return Run(root, written, metrics)
-    print_row(f"kept: epoch {keeper.epoch}", metrics["after"])
+    print_row(f"kept: epoch {keeper.epoch}", after)
     write_json(root / "metrics.json", metrics)
     pictures = {"before": original.reconstructor, "after": module.reconstructor}
     save_bands(root / "bands.png", pictures, samples)

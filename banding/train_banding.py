@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from banding.callbacks import SSIM_TOLERANCE
 from banding.fine_tuning import fine_tune
@@ -22,15 +22,12 @@ from fastmri_clgnet.train_clgnet import (
     config_of,
     constructors,
     default_root,
-    make_loss,
+    objective_of,
     parse,
     trainer_of,
 )
 from fastmri_clgnet.training.objective import paper_objective
 from fastmri_clgnet.training.train import train
-
-if TYPE_CHECKING:
-    pass
 
 MODULE = "banding.banding_module:BandingModule"
 # A small adversary that learns in a minute on the demo data; a flag still wins
@@ -98,9 +95,10 @@ def run(argv: Sequence[str]) -> int:
     demo = args.data_path is None
     if args.default_root_dir is None:
         args.default_root_dir = default_root(f"banding/{source.model}", args.challenge, demo)
+    objective = None
     if args.loss == "own" and source.model == DEFAULT_MODEL:
         args.variant = reconstructor.hparams["variant"]
-        reconstructor.loss = make_loss(args)
+        objective = objective_of(args)
     names = inspect.signature(BandingModule).parameters.keys() - {"reconstructor"}
     try:
         module = BandingModule(reconstructor, **{name: args[name] for name in names})
@@ -112,6 +110,7 @@ def run(argv: Sequence[str]) -> int:
         args.checkpoint,
         trainer=trainer_of(args),
         flags=config_of(args, parser),
+        objective=objective,
         **{name: args[name] for name in inspect.signature(train).parameters if name in args},
     )
     cli.show(str(result) or None)

@@ -20,11 +20,12 @@ from jsonargparse import Namespace
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.errors import InputError, exit_status, words
+from fastmri_clgnet.errors import InputError, exit_status
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS
 from fastmri_clgnet.signatures import constructor, sketch
-from fastmri_clgnet.training.objective import paper_objective
-from fastmri_clgnet.training.train import MAX_EPOCHS, test, train
+from fastmri_clgnet.training.objective import objective_for, paper_objective
+from fastmri_clgnet.training.train import test, train
+from fastmri_clgnet.training.trainer import MAX_EPOCHS
 
 if TYPE_CHECKING:
     from fastmri_clgnet.losses import CLGNetLoss
@@ -83,7 +84,8 @@ _OWN_TRAINER = {
     "use_distributed_sampler", "barebones", "model_registry", "enable_checkpointing",
     "reload_dataloaders_every_n_epochs", "limit_predict_batches",
 }  # fmt: skip
-SHELL = {"module", "data", "trainer", "callbacks", "keep_best", "flags"}  # of `train`, no flags
+# of `train`, no flags
+SHELL = {"module", "data", "trainer", "callbacks", "keep_best", "flags", "objective"}
 
 
 def build_parser(model: str = DEFAULT_MODEL, showing: bool = False) -> cli.Parser:
@@ -224,46 +226,27 @@ def parse_arguments(argv: Sequence[str] | None = None) -> tuple[Namespace, cli.P
 
 
 def make_module(args: Namespace) -> MriModule:
-    """Make the module of --model, with the paper's objective where it takes one."""
+    """Make the module of --model."""
     choice = MODELS[args.model]
     names = {*inspect.signature(choice.module).parameters, "num_log_images"} - choice.fixed.keys()
     arguments = {name: args[name] for name in names if name in args}
-    if args.model == DEFAULT_MODEL and args.mode == "train":
-        arguments["loss"] = make_loss(args)
     try:
         return choice.module(**arguments, **choice.fixed)
     except ValueError as error:
         raise InputError(str(error)) from error
 
 
-def make_loss(args: Namespace) -> CLGNetLoss:
-    """Make the objective of a training, and say in one line what it is.
-
-    It is L1 only where VGG19's weights cannot be downloaded, the data is the demo's and no weights
-    were named.
-    """
-    from fastmri_clgnet.losses.vgg19_features import IMAGENET
-    from fastmri_clgnet.training.distributed import say
-
-    alpha = 0.0 if args.variant == "wo_cl" else args.alpha
-    num_negatives = 0 if args.variant == "wo_negative" else args.num_negatives
-    layers = tuple(args.vgg_layers)
-    try:
-        loss = paper_objective(alpha, num_negatives, args.vgg_weights, layers)
-    except InputError:
-        if args.data_path is not None or args.vgg_weights != IMAGENET:
-            raise
-        say(
-            "Loss: L1 only, since VGG19's weights could not be downloaded; for the whole "
-            "objective give --vgg_weights FILE (torchvision's vgg19, see the README)"
-        )
-        return paper_objective(alpha=0)
-    text = "L1 only (alpha 0)"
-    if alpha != 0:
-        text = f"L1 + {alpha:g} x contrastive (VGG19, convolutions {words(layers)}; "
-        text += f"{num_negatives} negatives)"
-    say(f"Loss: {text}")
-    return loss
+def objective_of(args: Namespace) -> Callable[[], CLGNetLoss]:
+    """What makes the objective of a training, once its files have been checked."""
+    return partial(
+        objective_for,
+        args.variant,
+        args.alpha,
+        args.num_negatives,
+        args.vgg_weights,
+        tuple(args.vgg_layers),
+        is_demo=args.data_path is None,
+    )
 
 
 def config_of(args: Namespace, parser: cli.Parser) -> dict[str, Any]:
@@ -294,6 +277,8 @@ def run(args: Namespace, parser: cli.Parser) -> int:
         test(module, data, **shared)
         return 0
     more = {name: args[name] for name in ("init_weights", "on_nan", "checkpoint_minutes", "logger")}
+    if args.model == DEFAULT_MODEL:
+        more["objective"] = objective_of(args)
     result = train(module, data, **shared, **more, flags=config_of(args, parser))
     cli.show(result if str(result) else None)
     return result.status

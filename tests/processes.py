@@ -18,9 +18,7 @@ import torch
 
 SERVER = multiprocessing.get_context("forkserver")
 # with what a training imports only when it starts
-SERVER.set_forkserver_preload(
-    [__name__, "fastmri_clgnet.training.session", "torch.utils.tensorboard"]
-)
+SERVER.set_forkserver_preload([__name__, "fastmri_clgnet.training", "torch.utils.tensorboard"])
 
 
 class Done(NamedTuple):

@@ -96,8 +96,8 @@ def save_picture(
     from fastmri_clgnet.data.dataset import Data
     from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
     from fastmri_clgnet.pl_modules.registry import takes_kspace
+    from fastmri_clgnet.run_folder import BEST, checkpoint_dir
     from fastmri_clgnet.train_clgnet import parse_arguments
-    from fastmri_clgnet.training.checkpoints import BEST, checkpoint_dir
     from fastmri_clgnet.training.results import save_validation_picture
 
     shown: dict[str, tuple[MriModule, FastMriDataModule]] = {}

@@ -127,8 +127,8 @@ def _load(weights: str | Path) -> Mapping[str, torch.Tensor]:
         except (OSError, RuntimeError) as error:  # URLError is an OSError, a wrong hash the other
             raise InputError(
                 f"VGG19's ImageNet weights could not be downloaded ({error}). On a machine with "
-                f"internet download {VGG19_Weights.IMAGENET1K_V1.url} and pass the file by "
-                "--vgg_weights, or train without the contrastive loss by --alpha 0"
+                f"internet download {VGG19_Weights.IMAGENET1K_V1.url} and give the file as "
+                "vgg_weights, or train without the contrastive loss, with alpha 0"
             ) from error
     else:
         state = load_tensors(Path(weights), "a state dict of torchvision's VGG19")

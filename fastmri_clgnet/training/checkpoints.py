@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.loading import MODEL_KEY, TRAINED_ON_KEY, check_fit
 from fastmri_clgnet.inference.safe_loading import load_tensors, save_tensors
+from fastmri_clgnet.pl_modules.registry import name_of
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 
 _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
@@ -24,7 +25,8 @@ def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:
     """Keep best.ckpt (lowest validation_loss) and last.ckpt.
 
     They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
-    The second is written at the end of every epoch, whether or not it was validated.
+    The second is written at the end of every epoch, whether or not it was validated. It leaves the
+    clock to `SaveAndStop`.
     """
     folder = checkpoint_dir(root)
     last = ModelCheckpoint(folder, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
@@ -37,16 +39,17 @@ def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:
 class NameModel(Callback):
     """Writes into every checkpoint which --model it is of, and on which data it is trained."""
 
-    def __init__(self, model: str, trained_on: Mapping[str, Any]) -> None:
-        """Take the name."""
-        self.model, self.trained_on = model, dict(trained_on)
+    def __init__(self, trained_on: Mapping[str, Any]) -> None:
+        """Take what is said of the data."""
+        self.trained_on = dict(trained_on)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the name, beside the constructor's arguments that Lightning saves."""
-        checkpoint[MODEL_KEY] = self.model
-        checkpoint[TRAINED_ON_KEY] = self.trained_on
+        model = name_of(pl_module)
+        if model is not None:
+            checkpoint |= {MODEL_KEY: model, TRAINED_ON_KEY: self.trained_on}
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -57,11 +60,6 @@ class CheckpointFiles(TorchCheckpointIO):
     disk leaves half a checkpoint in the place of a good one.
     """
 
-    def __init__(self, loaded: dict[Path, dict[str, Any]] | None = None) -> None:
-        """Take what `checked` has read already, by its path, to be handed out once."""
-        super().__init__()
-        self.loaded = loaded or {}
-
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
@@ -70,31 +68,39 @@ class CheckpointFiles(TorchCheckpointIO):
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read one checkpoint, on the CPU; raises an `InputError` if it would run code."""
-        contents = self.loaded.pop(Path(path), None)
-        return load_tensors(Path(path), _EXPECTED) if contents is None else contents
+        return load_tensors(Path(path), _EXPECTED)
 
 
-def find_checkpoint(name: str | None, root: Path, testing: bool = False) -> Path | None:
-    """The checkpoint to load, by file, "last", "best" or "none", or None to start from scratch.
+def last_checkpoint(given: Path | str | None, root: Path) -> Path | None:
+    """The checkpoint that a training continues from; None where it starts from scratch.
 
-    By default a test takes the best, without which it fails; a training the last, if any.
+    Args:
+        given: A file, "last", "best" or "none". By default the last one, if any.
+        root: The run's folder.
     """
-    folder = checkpoint_dir(root)
-    if name is None and not testing:
-        paths = [*folder.glob(f"{LAST}.ckpt"), *root.glob(_REQUEUED)]
-        return max(paths, key=lambda path: path.stat().st_mtime, default=None)
-    if name == "none" and not testing:
+    if given == "none":
         return None
-    if name == "none":
-        raise InputError("--mode test needs a checkpoint; give --ckpt_path or omit it")
-    name = BEST if name is None else name
-    path = folder / f"{name}.ckpt" if name in (LAST, BEST) else Path(name)
+    if given is not None:
+        return find_checkpoint(given, root)
+    paths = [*checkpoint_dir(root).glob(f"{LAST}.ckpt"), *root.glob(_REQUEUED)]
+    return max(paths, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def find_checkpoint(given: Path | str, root: Path) -> Path:
+    """A checkpoint that has to exist: a file, or "last" or "best" of a run's folder."""
+    path = checkpoint_dir(root) / f"{given}.ckpt" if given in (LAST, BEST) else Path(given)
     if not path.is_file():
         raise InputError(
-            f"{path}: no such checkpoint; train first, or give --ckpt_path (or the "
-            "--default_root_dir of the run)"
+            f"{path}: no such checkpoint; train first, or give ckpt_path (or the default_root_dir "
+            "of the run)"
         )
     return path
+
+
+def kept_checkpoint(root: Path) -> Path | None:
+    """What a training has kept: the best checkpoint, or else the last one, if any."""
+    paths = (checkpoint_dir(root) / f"{name}.ckpt" for name in (BEST, LAST))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def forget_requeued(root: Path) -> None:
@@ -114,6 +120,6 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
         raise InputError(
             f"{path}: holds no 'state_dict' of tensors; expected a Lightning checkpoint"
         )
-    remedy = "another --default_root_dir or --ckpt_path, or start over with --ckpt_path none"
+    remedy = "another default_root_dir or ckpt_path, or start over with ckpt_path none"
     check_fit(path, state, checkpoint.get("hyper_parameters") or {}, module, remedy)
     return checkpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import Callback
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.training.distributed import gather, say
-from fastmri_clgnet.training.train import NanAction
 
+NanAction = Literal["stop", "skip"]
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation
 _REMEDY = (
     "fix or remove these volumes if they are at fault, lower lr or give gradient_clip_val if "

@@ -1,26 +1,98 @@
-"""What a run ends with: a table, a picture, its configuration."""
+"""What a run ends with: metrics, submission files, a table and a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
 
+from fastmri_clgnet.data.data_module import CheckedDataModule
+from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.figures import save_comparison
+from fastmri_clgnet.inference.submission import data_digest, describe
+from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
+from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED, name_of, takes_kspace
 from fastmri_clgnet.tables import format_table, make_cells, quality
+from fastmri_clgnet.training.samples import make_samples
 
+_LOGGED = ("val_metrics/nmse", "val_metrics/psnr", "val_metrics/ssim")  # by fastMRI
 Methods = Mapping[str, tuple[MriModule, FastMriDataModule]]  # by what tables call them
-Metrics = Mapping[str, Mapping[str, float]]
+Metrics = dict[str, dict[str, float]]
 
 
-def format_metrics(metrics: Metrics) -> str:
-    """Lay out NMSE, PSNR and SSIM, a line for each method, from "nmse", "psnr" (dB) and "ssim"."""
-    return format_table(make_cells({method: quality(each) for method, each in metrics.items()}))
+def validate(
+    trainer: pl.Trainer,
+    module: MriModule,
+    samples: FastMriDataModule,
+    names: Iterable[str],
+    checkpoint: Path | None = None,
+) -> dict[str, float]:
+    """Validate a module, without images; gives those of the named values that it logs."""
+    before, module.num_log_images = module.num_log_images, 0
+    (logged,) = trainer.validate(module, samples, ckpt_path=checkpoint, verbose=False)
+    module.num_log_images = before
+    return {name: float(logged[name]) for name in names if name in logged}
+
+
+def beside_zero_filling(
+    module: MriModule, samples: CheckedDataModule, data: Data, seed: int, trainer: pl.Trainer
+) -> Methods:
+    """A trained module behind the baseline, each with its samples, by what tables call them."""
+    choice = MODELS.get(name_of(module) or "")
+    trained = {type(module).__name__ if choice is None else choice.label: (module, samples)}
+    if isinstance(module, ZeroFilledModule):
+        return trained
+    baseline = ZeroFilledModule(0)
+    images = make_samples(baseline, data, seed, trainer) if takes_kspace(module) else samples
+    return {MODELS[ZERO_FILLED].label: (baseline, images), **trained}
+
+
+def compare(
+    trainer: pl.Trainer, methods: Methods, trained: MriModule, checkpoint: Path | None
+) -> Metrics:
+    """Validate modules by fastMRI's metrics, the trained one with its checkpoint."""
+    metrics = {}
+    for label, (module, samples) in methods.items():
+        weights = checkpoint if module is trained else None
+        values = validate(trainer, module, samples, _LOGGED, weights)
+        metrics[label] = {name.partition("/")[2]: value for name, value in values.items()}
+    return metrics
+
+
+def write_submissions(
+    trainer: pl.Trainer,
+    module: MriModule,
+    samples: FastMriDataModule,
+    data: Data,
+    checkpoint: Path | None,
+    verbose: bool = True,
+) -> None:
+    """Test a module: write submission files that say how they were made, as `reconstruct`'s."""
+    mask = data.fixed_mask if data.test_split == "val" else None
+    settings = describe(module, checkpoint, data.challenge, mask, str(trainer.precision))
+    module.submission = partial(_of_volume, settings, data.folder("test"))
+    module.submission_folder = data.submission_folder
+    trainer.test(module, samples, verbose=verbose)
+
+
+def _of_volume(settings: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """How the reconstruction of a volume is made."""
+    return {**settings, "data": data_digest(folder / name)}
+
+
+def summarise(metrics: Metrics, mask: Mask, places: Mapping[str, Path | str]) -> str:
+    """Lay out metrics, a line for each method, and where everything is."""
+    table = format_table(make_cells({label: quality(each) for label, each in metrics.items()}))
+    lines = [f"{name + ':':18}{place}" for name, place in places.items()]
+    return "\n".join(["", f"Validation volumes, {mask}:\n\n{table}\n", *lines])
 
 
 class Slice(NamedTuple):

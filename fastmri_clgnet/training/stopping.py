@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from fastmri_clgnet.data.samplers import derive_seed
+from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 
 
 class Stopped(BaseException):
@@ -36,9 +37,9 @@ class SaveAndStop(Callback):
     as in one that was never stopped; no state of generators has to be kept.
     """
 
-    def __init__(self, path: Path, seed: int, minutes: float) -> None:
-        """Take the file to write, the run's seed and the time between two writings in an epoch."""
-        self.path = path
+    def __init__(self, root: Path, seed: int, minutes: float) -> None:
+        """Take the run's folder and seed, and the time between two writings in an epoch."""
+        self.path = checkpoint_dir(root) / f"{LAST}.ckpt"
         self.seed = seed
         self.seconds = 60 * minutes
         self.asked_to_stop = False  # by Ctrl-C

@@ -1,20 +1,44 @@
-"""`train`: a whole run, from the check of the files to the picture of its result."""
+"""`train`: a whole run, from the check of the files to the picture of its result; and `test`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
+
+from fastmri.pl_modules import MriModule
+from pytorch_lightning.callbacks import Callback
 
 from fastmri_clgnet.data.dataset import Data
-
-if TYPE_CHECKING:
-    from fastmri.pl_modules import MriModule
-    from pytorch_lightning.callbacks import Callback
-
-NanAction = Literal["stop", "skip"]
-MAX_EPOCHS = 50  # where neither epochs nor steps are asked for
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import write_json
+from fastmri_clgnet.inference import loading
+from fastmri_clgnet.losses import ReconstructionLoss
+from fastmri_clgnet.run_folder import BEST, TENSORBOARD
+from fastmri_clgnet.training.checkpoints import (
+    NameModel,
+    checked,
+    checkpoint_callbacks,
+    find_checkpoint,
+    kept_checkpoint,
+    last_checkpoint,
+)
+from fastmri_clgnet.training.config import config_of
+from fastmri_clgnet.training.distributed import say
+from fastmri_clgnet.training.fit import fit
+from fastmri_clgnet.training.folder import run_folder, sole_run
+from fastmri_clgnet.training.on_nan import NanAction, OnNan
+from fastmri_clgnet.training.results import (
+    beside_zero_filling,
+    compare,
+    save_validation_picture,
+    summarise,
+    write_submissions,
+)
+from fastmri_clgnet.training.samples import check_files, make_samples
+from fastmri_clgnet.training.stopping import SaveAndStop
+from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     keep_best: bool = True,
     flags: Mapping[str, Any] | None = None,
+    objective: Callable[[], ReconstructionLoss] | None = None,
 ) -> Run:
     """Train a module, validate and test it with its best checkpoint, and save submission files.
 
@@ -96,6 +121,9 @@ def train(
         keep_best: Whether to keep best.ckpt, and to validate and test with it in the end. Without,
             the run ends with the training.
         flags: What config.yaml says, if not what this call has been given.
+        objective: Makes the module's attribute `loss`, such as `paper_objective`. It is called
+            once the files have been checked, since VGG19's weights may have to be downloaded. By
+            default the module keeps its loss.
 
     Returns:
         Where everything is, and the metrics. Stopped by Ctrl-C or SIGTERM, it says so.
@@ -117,19 +145,54 @@ def train(
     Raises:
         InputError: If something cannot be used, or NaN or Inf comes up.
     """
-    from fastmri_clgnet.training.session import Session
-
-    session = Session(module, data, trainer or {}, default_root_dir, seed)
-    return session.train(
-        None if ckpt_path is None else str(ckpt_path),
-        init_weights=init_weights,
-        on_nan=on_nan,
-        checkpoint_minutes=checkpoint_minutes,
-        logger=logger,
-        callbacks=callbacks,
-        keep_best=keep_best,
-        flags=flags,
-    )
+    settings = dict(trainer or {})
+    if keep_best and settings.get("limit_val_batches") == 0:
+        raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
+    root = run_folder(module, data, default_root_dir)
+    with quiet():
+        set_seed(seed)
+        evaluator = make_trainer(root, settings)
+        files = check_files(module, data, evaluator.world_size, refuse_nan=on_nan == "stop")
+        if objective is not None:
+            module.loss = objective()
+        if init_weights is not None and last_checkpoint(ckpt_path, root) is None:
+            say(f"Starting with the weights of {loading.start_from(module, init_weights)}")
+        samples = make_samples(module, data, seed, evaluator)
+        with sole_run(root, evaluator.is_global_zero):
+            if _is_trained(module):
+                used = [
+                    *callbacks,
+                    *checkpoint_callbacks(root, keep_best),
+                    NameModel(files.trained_on),
+                    OnNan(on_nan),
+                    SaveAndStop(root, seed, checkpoint_minutes),
+                ]
+                given = {
+                    **settings, "seed": seed, "init_weights": init_weights, "on_nan": on_nan,
+                    "checkpoint_minutes": checkpoint_minutes, "logger": logger,
+                }  # fmt: skip
+                config = config_of(module, data, root, given) if flags is None else flags
+                fitter = make_trainer(root, settings, used, logger)
+                status = fit(fitter, module, samples, config, ckpt_path)
+                if status or not keep_best:
+                    return Run(root, status=status)
+            best = kept_checkpoint(root)
+            methods = beside_zero_filling(module, samples, data, seed, evaluator)
+            metrics = compare(evaluator, methods, module, best)
+            if files.has_test:
+                write_submissions(evaluator, module, samples, data, best, verbose=False)
+            if not evaluator.is_global_zero:
+                return Run(root, best, metrics)
+            write_json(root / "metrics.json", metrics)
+            save_validation_picture(root / "comparison.png", methods)
+    places = {
+        "checkpoint": best or "(none)",
+        "reconstructions": root / data.submission_folder if files.has_test else "(no test split)",
+        "picture": root / "comparison.png",
+        "TensorBoard logs": root / TENSORBOARD if logger else "(off)",
+        "configuration": root / "config.yaml",
+    }
+    return Run(root, best, metrics, summary=summarise(metrics, data.fixed_mask, places))
 
 
 def test(
@@ -157,7 +220,21 @@ def test(
     Raises:
         InputError: If something cannot be used.
     """
-    from fastmri_clgnet.training.session import Session
+    root = run_folder(module, data, default_root_dir)
+    with quiet():
+        set_seed(seed)
+        evaluator = make_trainer(root, trainer or {})
+        check_files(module, data, evaluator.world_size, testing=True)
+        samples = make_samples(module, data, seed, evaluator)
+        with sole_run(root, evaluator.is_global_zero):
+            checkpoint = None
+            if _is_trained(module):
+                checkpoint = find_checkpoint(ckpt_path or BEST, root)
+                module.load_state_dict(checked(checkpoint, module)["state_dict"])
+            write_submissions(evaluator, module, samples, data, checkpoint)
+    return root / data.submission_folder
 
-    session = Session(module, data, trainer or {}, default_root_dir, seed)
-    return session.test(None if ckpt_path is None else str(ckpt_path))
+
+def _is_trained(module: MriModule) -> bool:
+    """Whether a module has anything to train; zero-filling has not."""
+    return any(parameter.requires_grad for parameter in module.parameters())

@@ -81,7 +81,7 @@ def test_errors(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise URLError("no route to host")
 
     monkeypatch.setattr(type(VGG19_Weights.IMAGENET1K_V1), "get_state_dict", offline)
-    with pytest.raises(InputError, match=r"no route to host.*--vgg_weights.*--alpha 0"):
+    with pytest.raises(InputError, match=r"no route to host.*vgg_weights.*alpha 0"):
         VGG19Features()
 
 

@@ -15,7 +15,7 @@ from tests.helpers import QUIET, SMALL
 COMMAND = [
     *SMALL[:-2], *QUIET, "--batch_size", "2", "--max_epochs", "3", "--lr", "1e-3", "--lr_step_size",
     "2", "--deterministic", "true", "--logger", "false", "--num_negatives", "1", "--alpha", "0.05",
-    "--vgg_layers", "1", "--enable_model_summary", "false",
+    "--vgg_layers", "1", "--enable_model_summary", "false", "--num_log_images", "0",
 ]  # fmt: skip
 
 

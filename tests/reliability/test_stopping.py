@@ -53,68 +53,64 @@ def at_call(
     return counted
 
 
-@pytest.mark.parametrize(
-    ("where", "number", "signum", "status"),
-    [
-        ("step", 1, signal.SIGINT, 130),
-        ("step", 2, signal.SIGINT, 130),
-        ("step", 4, signal.SIGINT, 130),  # the first of the second epoch
-        ("step", 6, signal.SIGTERM, 143),  # the last one
-        ("step", 8, signal.SIGTERM, 143),
-        ("validation", 1, signal.SIGINT, 130),  # the first 2 are Lightning's sanity check
-        ("validation", 5, signal.SIGINT, 130),
-        ("validation", 6, signal.SIGTERM, 143),
-    ],
-)
-def test_stopped_runs_end_as_whole_ones(
-    command: list[str],
-    whole: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    where: str,
-    number: int,
-    signum: signal.Signals,
-    status: int,
-) -> None:
-    root = tmp_path / "run"
-    owner, name = {
-        "step": (SaveAndStop, "on_train_batch_start"),
-        "validation": (CLGNetModule, "validation_step"),
-    }[where]
+STEP, VALIDATION = "on_train_batch_start", "validation_step"
+
+
+def stopped_at(
+    command: list[str], where: str, number: int, signum: signal.Signals, capsys: Any
+) -> str:
+    """Send a run a signal at a step or validation step of that number; gives what it printed."""
+    owner: type = SaveAndStop if where == STEP else CLGNetModule
     listener = signal.getsignal(signal.SIGINT)
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, at_call(number, getattr(owner, name), [signum]))
-        assert main([*command, str(root)]) == status
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, where, at_call(number, getattr(owner, where), [signum]))
+        assert main(command) == (130 if signum == signal.SIGINT else 143)
     assert signal.getsignal(signal.SIGINT) is listener
-    printed = capsys.readouterr().out
-    if where == "validation" and number == 1:
-        assert "Stopped before the first checkpoint" in printed
-    else:
-        assert f"The same command continues from {root / 'checkpoints' / 'last.ckpt'}" in printed
-    assert not (root / "metrics.json").exists()
-    assert main([*command, str(root)]) == 0
+    printed: str = capsys.readouterr().out
+    return printed
+
+
+def test_a_run_that_is_stopped_again_and_again_ends_as_a_whole_one(
+    command: list[str], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stops are counted from where the run continued; an epoch has 3 steps and 3 validations."""
+    root = tmp_path / "run"
+    last = root / "checkpoints" / "last.ckpt"
+    run = [*command, str(root)]
+    # in Lightning's sanity check
+    printed = stopped_at(run, VALIDATION, 1, signal.SIGINT, capsys)
+    assert "Stopped before the first checkpoint" in printed and not last.exists()
+    for where, number, signum, steps in (
+        (STEP, 1, signal.SIGINT, 1),
+        (STEP, 1, signal.SIGTERM, 2),  # the last but one of the epoch
+        (VALIDATION, 1, signal.SIGINT, 2),  # of the first epoch: its last step is repeated
+        (VALIDATION, 3, signal.SIGTERM, 3),  # too late: the epoch ends
+        (STEP, 1, signal.SIGINT, 4),
+        (STEP, 2, signal.SIGTERM, 5),  # the last of the second epoch: stopped in its validation
+        (VALIDATION, 4, signal.SIGTERM, 8),  # of the third epoch
+    ):
+        printed = stopped_at(run, where, number, signum, capsys)
+        assert f"The same command continues from {last}" in printed
+        assert checkpoint(root)["global_step"] == steps
+        assert not (root / "metrics.json").exists()
+    assert main(run) == 0
     assert_same_state(root, whole)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_in_the_middle_of_accumulated_gradients(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And of validations that follow numbers of batches."""
     more = ["--batch_size", "1", "--accumulate_grad_batches", "2", "--checkpoint_minutes", "0"]
     more += ["--check_val_every_n_epoch", "null", "--val_check_interval", "4"]
     assert main([*command, str(tmp_path / "whole"), *more]) == 0
     flags = [*command, str(tmp_path / "run"), *more]
-    for owner, name, number in (
-        (SaveAndStop, "on_train_batch_start", 4),
-        (CLGNetModule, "validation_step", 9),  # in the first that is not Lightning's sanity check
-    ):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, name, at_call(number, getattr(owner, name), [signum]))
-            assert main(flags) in (130, 143)
+    stopped_at(flags, STEP, 4, signal.SIGINT, capsys)
+    # in the first validation that is not Lightning's sanity check
+    stopped_at(flags, VALIDATION, 9, signal.SIGINT, capsys)
+    stopped_at(flags, STEP, 4, signal.SIGTERM, capsys)
     assert main(flags) == 0
-    # behind a validation within an epoch Lightning counts one more for its logs, and only there
+    # after a validation within an epoch Lightning counts one more for its logs, and only there
     assert_same_state(tmp_path / "run", tmp_path / "whole", logged=False)
 
 

@@ -8,7 +8,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 
-from fastmri_clgnet.training.checkpoints import checkpoint_callbacks, checkpoint_dir
+from fastmri_clgnet.run_folder import checkpoint_dir
+from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
 
 
 class GettingWorse(BoringModel):

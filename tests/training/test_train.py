@@ -22,9 +22,8 @@ from fastmri_clgnet.inference.submission import read_settings
 from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training import session as module
-from fastmri_clgnet.training import train
-from fastmri_clgnet.training.session import sole_run
+from fastmri_clgnet.training import folder, train
+from fastmri_clgnet.training.folder import sole_run
 from fastmri_clgnet.training.train import test as run_test
 from tests.helpers import QUIET, SMALL
 
@@ -35,7 +34,7 @@ def test_a_second_run_says_so_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    monkeypatch.setattr(folder, "PATIENCE", 0.1)
     flags = [*QUIET, "--data_path", str(small_dataset), "--default_root_dir", str(tmp_path)]
     with sole_run(tmp_path, first=True):
         assert main([*SMALL, *flags]) == 1

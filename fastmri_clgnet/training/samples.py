@@ -1,0 +1,106 @@
+"""The data of a training: its files, checked before anything is written, and its samples."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+from fastmri.pl_modules import MriModule
+
+from fastmri_clgnet.data.data_module import CheckedDataModule
+from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.data.folders import check_one_size, inspect_folder
+from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.samplers import check_enough_volumes
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
+from fastmri_clgnet.training.distributed import say
+
+
+class CheckedFiles(NamedTuple):
+    """What the check of the files found.
+
+    Args:
+        trained_on: What checkpoints say of the training data.
+        has_test: Whether there is a test split.
+    """
+
+    trained_on: dict[str, Any] = {}  # noqa: RUF012
+    has_test: bool = True
+
+
+def check_files(
+    module: MriModule,
+    data: Data,
+    n_processes: int = 1,
+    refuse_nan: bool = True,
+    testing: bool = False,
+) -> CheckedFiles:
+    """Check that a module can be trained on data: its masks, then every file.
+
+    Args:
+        module: The module.
+        data: The data. The demo data set is made if it is missing.
+        n_processes: Processes that share the data.
+        refuse_nan: Whether NaN and Inf in training files are an error.
+        testing: Whether only the test split is read.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: If masks or files cannot be used; names the file.
+    """
+    model = name_of(module)
+    if model is not None and data.challenge == "multicoil" and not MODELS[model].multicoil:
+        others = ", ".join(name for name, each in MODELS.items() if each.multicoil)
+        raise InputError(
+            f"model {model}: takes single-coil data only; {others} take multicoil data"
+        )
+    for mask in (data.mask, data.fixed_mask):
+        mask.make()
+    if data.is_demo:
+        say("\n*** DEMO: simulated heads, not patients, since there is no data_path. ***")
+        say(f"*** The demo data set is in {data.demo_folder} ***\n")
+        data.root()
+
+    def check(
+        split: str, mask: Mask | None, n_volumes: int, refuse_nan: bool = True
+    ) -> list[VolumeInfo]:
+        folder = data.folder(split)
+        volumes = inspect_folder(folder, data.challenge, masked=mask is None, refuse_nan=refuse_nan)
+        check_one_size(volumes, data.batch_size, takes_kspace(module))
+        check_enough_volumes(len(volumes), n_volumes, str(folder))
+        if mask is not None:
+            size = data.train_size if split == "train" else None
+            widths = {volume.kspace_shape[-1] for volume in volumes}
+            mask.check(widths if size is None else {min(width, size) for width in widths})
+        return volumes
+
+    test_mask = data.fixed_mask if data.test_split == "val" else None
+    if testing:
+        check("test", test_mask, n_processes)
+        return CheckedFiles()
+    # slices of the training are shared out one by one, other splits' volumes stay whole
+    volumes = check("train", data.mask, 1, refuse_nan)
+    check("val", data.fixed_mask, n_processes)
+    has_test = data.test_path is not None or data.folder("test").is_dir()
+    if has_test:
+        check("test", test_mask, n_processes)
+    trained_on = {
+        "challenge": data.challenge,
+        "accelerations": list(data.mask.accelerations),
+        "acquisitions": sorted({volume.acquisition for volume in volumes}),
+        "simulated": data.is_demo or all(volume.simulated for volume in volumes),
+    }
+    return CheckedFiles(trained_on, has_test)
+
+
+def make_samples(
+    module: MriModule, data: Data, seed: int, trainer: pl.Trainer
+) -> CheckedDataModule:
+    """Make the data module of what a module takes, for the processes of a trainer."""
+    on_kspace = takes_kspace(module)
+    needs_reference = on_kspace and bool(getattr(module, "needs_reference", False))
+    return data.module(on_kspace, seed, trainer.world_size > 1, needs_reference)

@@ -1,0 +1,130 @@
+"""Lightning's trainer as it is made here, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.run_folder import TENSORBOARD
+from fastmri_clgnet.training.checkpoints import CheckpointFiles
+from fastmri_clgnet.training.distributed import say
+
+MAX_EPOCHS = 50  # where neither epochs nor steps are asked for
+_LIMITS = {"max_epochs", "max_steps", "max_time", "fast_dev_run"}
+_OWN = {
+    "callbacks", "default_root_dir", "enable_checkpointing", "logger", "plugins",
+    "use_distributed_sampler",
+}  # fmt: skip
+_STOPPED = (
+    "\nStopped outside of the training. The same command does this again (with --ckpt_path none it "
+    "would start over)."
+)
+# Lightning's remarks that would mislead
+_MISLEADING = (
+    # of its own code, on torch's newest pytree
+    ".*treespec, LeafSpec.*",
+    # fastMRI sums over processes itself
+    ".*sync_dist=True.*",
+    # the batches follow from where the training is
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    # a run continues in its own folder
+    ".*Checkpoint directory .* exists and is not empty.*",
+    # a validation needs none
+    ".*callbacks used to create the checkpoint need to be provided.*",
+    # a training that continues at the end of an epoch, and ends before the next validation
+    ".*could not find the monitored key.*",
+)
+
+
+def make_trainer(
+    root: Path,
+    settings: Mapping[str, Any],
+    callbacks: Sequence[Callback] | None = None,
+    logger: bool = False,
+) -> pl.Trainer:
+    """Make Lightning's trainer of a run's folder.
+
+    Args:
+        root: The folder.
+        settings: Arguments of Lightning's Trainer by name.
+        callbacks: Of a training. Without any, the trainer only validates and tests.
+        logger: Whether to log to TensorBoard.
+
+    Returns:
+        The trainer.
+
+    Raises:
+        InputError: If a setting cannot be used.
+    """
+    own = _OWN & settings.keys()
+    if own:
+        raise InputError(f"trainer: {', '.join(sorted(own))} cannot be set here")
+    if str(settings.get("precision")) in ("16-true", "bf16-true"):
+        raise InputError(
+            f"precision {settings['precision']}: MR images of 1e-5 and Fourier transforms need "
+            "float32; use 16-mixed or bf16-mixed"
+        )
+    chosen = dict(settings)
+    if _LIMITS.isdisjoint(settings):
+        chosen["max_epochs"] = MAX_EPOCHS
+    if callbacks is None:
+        chosen["enable_model_summary"] = False
+    logs = TensorBoardLogger(root, TENSORBOARD, "", default_hp_metric=False) if logger else False
+    try:
+        return pl.Trainer(
+            default_root_dir=root,
+            callbacks=[*(callbacks or []), *([LearningRateMonitor("epoch")] if logger else [])],
+            logger=logs,
+            enable_checkpointing=callbacks is not None,
+            # fastMRI's data module makes the samplers that keep volumes on one device
+            use_distributed_sampler=False,
+            plugins=[CheckpointFiles()],
+            **chosen,
+        )
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        raise InputError(f"{error} Omit or change this argument of the trainer") from error
+
+
+def set_seed(seed: int) -> None:
+    """Seed all generators of this process."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
+    pl.seed_everything(seed, workers=True, verbose=False)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drop Lightning's remarks that mislead, and translate its exceptions."""
+
+    def is_no_tip(record: logging.LogRecord) -> bool:
+        return "Tip:" not in record.getMessage()  # to upload what was trained to its cloud
+
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    logger.addFilter(is_no_tip)
+    try:
+        with warnings.catch_warnings():
+            for message in _MISLEADING:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error
+    except SIGTERMException as error:  # outside of the training; it says nothing of a failure
+        say(_STOPPED)
+        raise SystemExit(143) from error
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        say(_STOPPED)  # Lightning's status would be 1
+        raise SystemExit(130) from error
+    finally:
+        logger.removeFilter(is_no_tip)
