@@ -16,8 +16,9 @@ if TYPE_CHECKING:  # for type checkers and editors; the table below says the sam
     from fastmri_clgnet.errors import InputError
     from fastmri_clgnet.formats.example import example_slice
     from fastmri_clgnet.formats.read_scan import read_scan
-    from fastmri_clgnet.inference import reconstruct_scan, show, undersample
+    from fastmri_clgnet.inference import reconstruct_scan, undersample
     from fastmri_clgnet.inference.loading import load
+    from fastmri_clgnet.inference.picture import show
     from fastmri_clgnet.models import CLGNet, CLGVarNet
     from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
     from fastmri_clgnet.training import train
@@ -58,7 +59,7 @@ _HOMES = {
     "load": "inference.loading",
     "read_scan": "formats.read_scan",
     "reconstruct_scan": "inference",
-    "show": "inference",
+    "show": "inference.picture",
     "train": "training",
     "undersample": "inference",
 }

@@ -9,7 +9,16 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message names it, says what was expected and what to do."""
+    """Input that cannot be used: the message names it, says what was expected and what to do.
+
+    Example:
+        >>> from fastmri_clgnet import Mask
+        >>> try:
+        ...     Mask(accelerations=(4, 8))
+        ... except InputError as error:
+        ...     print(str(error).partition(":")[0])
+        accelerations 4 8 has 2 values, center_fractions 0.08 has 1
+    """
 
 
 @contextmanager

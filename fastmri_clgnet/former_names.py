@@ -22,7 +22,7 @@ FORMER: dict[str, dict[str, str]] = {
         "example_slice": "fastmri_clgnet.formats.example",
         "read_scan": "fastmri_clgnet.formats.read_scan",
         "reconstruct_scan": "fastmri_clgnet.inference",
-        "show": "fastmri_clgnet.inference",
+        "show": "fastmri_clgnet.inference.picture",
         "undersample": "fastmri_clgnet.inference",
     },
     "fastmri_clgnet.loading": {"load": "fastmri_clgnet.inference.loading"},

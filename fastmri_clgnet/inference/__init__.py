@@ -1,4 +1,4 @@
-"""From trained weights to images. `fastmri_clgnet.load` gives a network itself.
+"""From trained weights to images; `load` and `show` are in `loading` and `picture`.
 
 What stands here can be imported without torch, so that commands answer quickly; what computes is
 imported when it is called. Nothing here imports Lightning.
@@ -6,7 +6,6 @@ imported when it is called. Nothing here imports Lightning.
 
 from fastmri_clgnet.inference.export import export
 from fastmri_clgnet.inference.folder import Reconstructed, reconstruct
-from fastmri_clgnet.inference.picture import show
 from fastmri_clgnet.inference.scan import OutOfDomain, reconstruct_scan, undersample
 from fastmri_clgnet.inference.scan_file import ScanWritten, reconstruct_file
 
@@ -18,6 +17,5 @@ __all__ = [
     "reconstruct",
     "reconstruct_file",
     "reconstruct_scan",
-    "show",
     "undersample",
 ]

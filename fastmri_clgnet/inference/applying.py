@@ -104,15 +104,15 @@ def reconstruct_samples(
     Returns:
         Images (slices, height, width) of all batches, in the data's units.
     """
-    network = network.to(device)
+    applied: Any = network.to(device)
     images: list[npt.NDArray] = []
     for batch in batches:
         sample = _moved(batch, device)
         with torch.inference_mode(), autocast(device, precision):
-            if hasattr(network, "test_step"):
-                made = network.test_step(sample, 0)["output"]
+            if hasattr(applied, "test_step"):
+                made = applied.test_step(sample, 0)["output"]
             else:
-                made = network.reconstruct(sample).cpu().numpy()
+                made = applied.reconstruct(sample).cpu().numpy()
         images.extend(made)
         if progress is not None:
             progress(len(made))

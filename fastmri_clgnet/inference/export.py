@@ -28,6 +28,11 @@ def export(
     Returns:
         The weights (safetensors) and the arguments (JSON).
 
+    Example:
+        >>> weights, arguments = export("brain-4x", "mine", half=True)
+        >>> weights.name, arguments.name
+        ('mine.safetensors', 'mine.json')
+
     Raises:
         InputError: If the checkpoint cannot be used, or its arguments cannot be written.
     """

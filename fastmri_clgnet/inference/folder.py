@@ -23,7 +23,12 @@ from fastmri_clgnet.weights import find_weights
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """What became of the volumes of a folder; `str()` counts them."""
+    """What became of the volumes of a folder; `str()` counts them.
+
+    Example:
+        >>> print(Reconstructed(Path("OUT"), written=[Path("OUT/a.h5")], kept=[]))
+        1 volumes written to OUT
+    """
 
     output_path: Path
     written: list[Path]
@@ -79,6 +84,14 @@ def reconstruct(
 
     Returns:
         The files.
+
+    Example:
+        >>> from fastmri_clgnet import example_slice
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> scan = example_slice()  # in place of your own files
+        >>> write_fastmri_file("DATA/a.h5", scan.kspace, scan.images())
+        >>> print(reconstruct("DATA", "OUT", model="zero_filled", mask=Mask()))
+        1 volumes written to OUT
 
     Raises:
         InputError: If something cannot be used; every volume that is there then is complete.

@@ -16,7 +16,6 @@ from fastmri_clgnet import __version__
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.formats.scan import Scan
-from fastmri_clgnet.inference.picture import show
 from fastmri_clgnet.inference.submission import save_reconstruction
 
 SUFFIXES = (".h5", ".nii.gz", ".nii", ".png", ".dcm")
@@ -63,6 +62,8 @@ def write_images(
     """Write images (slices, height, width) of one scan; each file whole or not at all."""
     suffix = checked_suffix(path)
     if suffix == ".png":
+        from fastmri_clgnet.inference.picture import show
+
         show(images, scan, path, label=label)
     elif suffix == ".h5":
         save_reconstruction(path, images, settings)

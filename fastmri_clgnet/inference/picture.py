@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.figures import comparison, images_row, save_figure
 from fastmri_clgnet.formats.fourier import reference_image
 from fastmri_clgnet.formats.scan import Scan, expect_scan
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from torch import Tensor
 
 
 def show(
@@ -58,8 +56,6 @@ def show(
     index = n_slices // 2 if slice is None else slice
     if not 0 <= index < n_slices:
         raise InputError(f"slice {index}: {scan.name} has slices 0 to {n_slices - 1}")
-    from fastmri_clgnet.figures import comparison, images_row, save_figure
-
     shown = array[index].astype(np.float32, copy=False)
     images = {"zero-filled": reference_image(scan.kspace[index], scan.recon_size), label: shown}
     title = f"{scan.name}, slice {index + 1} of {n_slices}"

@@ -23,7 +23,12 @@ EXAMPLE = "example"  # in place of a file's name
 
 @dataclass(frozen=True)
 class ScanWritten:
-    """What became of one scan; `str()` is what was read and done, then the remarks."""
+    """What became of one scan; `str()` is what was read and done, then the remarks.
+
+    Example:
+        >>> print(ScanWritten([Path("a.h5")], read="a.dat: 1 slice", done="reconstructed to a.h5"))
+        a.dat: 1 slice; reconstructed to a.h5
+    """
 
     files: list[Path]
     read: str
@@ -74,6 +79,11 @@ def reconstruct_file(
 
     Returns:
         The files, and what was read and done.
+
+    Example:
+        >>> made = reconstruct_file(Path("example"), Path("a.h5"), model="zero_filled")
+        >>> made.files[0].name, made.warning
+        ('a.h5', None)
 
     Raises:
         InputError: If something cannot be used; nothing is written then.

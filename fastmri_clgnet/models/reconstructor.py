@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from fastmri.data import transforms
@@ -40,6 +40,12 @@ class Reconstructor(nn.Module):
     # the network's constructor, and what else of the arguments makes the network
     constructor: ClassVar[Callable[..., nn.Module] | None] = None
     more_arguments: ClassVar[frozenset[str]] = frozenset()
+
+    if TYPE_CHECKING:  # torch says that every attribute is a tensor or a module
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Take the name of the model that a class derives from off it."""

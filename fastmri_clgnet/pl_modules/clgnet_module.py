@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from argparse import ArgumentParser
-from typing import Any
 
 import docstring_parser
 import torch
@@ -15,10 +14,10 @@ from fastmri_clgnet.models import Spectrum, Variant
 from fastmri_clgnet.models.configuration import PAPER
 from fastmri_clgnet.models.registry import CLGNetReconstructor
 from fastmri_clgnet.pl_modules.image_module import ImageModule
-from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
+from fastmri_clgnet.pl_modules.optimizer import AdamWithStepDecay
 
 
-class CLGNetModule(ImageModule, CLGNetReconstructor):
+class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
     """CLGNet with the paper's optimizer: Adam, learning rate 1e-4.
 
     `CLGNetModule()` trains with the mean absolute error, which needs no weights of VGG19. The paper
@@ -94,10 +93,6 @@ class CLGNetModule(ImageModule, CLGNetReconstructor):
         for name in parts.keys() - {"loss"}:
             self.log(f"train_loss/{name}", parts[name].detach())
         return parts["loss"]
-
-    def configure_optimizers(self) -> Any:
-        """Adam, with a step decay where lr_step_size is given."""
-        return adam_with_step_decay(self)
 
     @staticmethod
     def add_model_specific_args(parent_parser: ArgumentParser) -> ArgumentParser:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastmri_clgnet.models.configuration import CASCADE, PAPER
 from fastmri_clgnet.models.registry import CLGNetDCReconstructor, CLGVarNetReconstructor
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
-from fastmri_clgnet.pl_modules.optimizer import adam_with_step_decay
+from fastmri_clgnet.pl_modules.optimizer import AdamWithStepDecay
 from fastmri_clgnet.pl_modules.variational_module import VariationalModule
 
 
-class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor):
+class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDecay):
     """`CLGVarNet` with the loss and the optimizer of fastMRI's `VarNetModule`: 1 - SSIM, Adam.
 
     It is no subclass of `VarNetModule`, whose constructor makes a network of its own.
@@ -77,15 +77,12 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor):
         self.save_hyperparameters()
         self.make_network(arguments)
 
-    def configure_optimizers(self) -> Any:
-        """Adam with a step decay, as fastMRI's `VarNetModule`."""
-        return adam_with_step_decay(self)
 
-
-class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor):
+class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor, AdamWithStepDecay):
     """`CLGNetDC` with CLGNet's optimizer, trained by the mean absolute error alone.
 
     Example:
+        >>> import torch
         >>> module = CLGNetDCModule(chans=8, lr=1e-3)
         >>> mask = torch.ones(1, 1, 1, 48, 1)
         >>> module(torch.randn(1, 4, 64, 48, 2), mask).shape
@@ -127,7 +124,3 @@ class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor):
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
         self.make_network(arguments)
-
-    def configure_optimizers(self) -> Any:
-        """Adam, with a step decay where lr_step_size is given."""
-        return adam_with_step_decay(self)

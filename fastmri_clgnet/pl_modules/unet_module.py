@@ -11,7 +11,12 @@ from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
 
 
 class UnetModule(Lightning2Mixin, UnetReconstructor, fastmri.pl_modules.UnetModule):
-    """fastMRI's U-Net under Lightning 2, with fastMRI's own loss and optimizer."""
+    """fastMRI's U-Net under Lightning 2, with fastMRI's own loss and optimizer.
+
+    Example:
+        >>> UnetModule(chans=8, num_pool_layers=2)(torch.zeros(2, 64, 48)).shape
+        torch.Size([2, 64, 48])
+    """
 
     model_name = "unet"
 

@@ -19,6 +19,7 @@ class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.Va
     has one coil of sensitivity 1 and no sensitivity model.
 
     Example:
+        >>> import torch
         >>> module = VarNetModule(num_cascades=2, pools=2, chans=4, sens_pools=2, sens_chans=2)
         >>> mask = torch.ones(1, 1, 1, 48, 1)
         >>> module(torch.randn(1, 4, 64, 48, 2), mask).shape

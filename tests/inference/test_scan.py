@@ -36,7 +36,7 @@ from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.clgvarnet_module import CLGVarNetModule
 from fastmri_clgnet.reconstruct import main
 from tests.conversion.host import blobs, fft2c
-from tests.formats.twix_files import COLUMNS, ROWS, SIZE, lines, write
+from tests.formats.twix_files import COLUMNS, ROWS, lines, write
 from tests.helpers import MASK
 from tests.test_readme import python_block
 
@@ -344,8 +344,3 @@ def test_help_of_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
         texts.append(" ".join(capsys.readouterr().out.split()))
     assert "python -m fastmri_clgnet.reconstruct SCAN --help shows" in texts[0]
     assert "--measurement" in texts[1] and "--data_path" not in texts[1]
-
-
-def test_size_of_the_small_scan() -> None:
-    """What the tests above take for granted."""
-    assert (ROWS, COLUMNS, SIZE) == (64, 40, 32)

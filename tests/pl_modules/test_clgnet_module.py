@@ -56,7 +56,7 @@ def test_loss_can_be_replaced_and_its_parts_are_logged() -> None:
         }
     )
     logged = {}
-    module.log = lambda name, value, **options: logged.update({name: value})
+    module.log = lambda name, value, **_: logged.update({name: value})  # type: ignore[method-assign]
     batch = collate_one_size([sample(), sample()])
     loss = module.training_step(batch, 0)
     expected = (module(batch.image) - batch.target).square().mean()

@@ -61,8 +61,12 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_written(
     data = Data(small_dataset, mask=Mask(accelerations=(2,)), num_workers=0)
     root = tmp_path / "run"
     for module, path, message in (
-        (CLGNetModule(1, 1, 8, 1, 1), weights, "--chans 4"),
-        (CLGNetModule(1, 1, 4, 1, 1, spectrum="linear"), weights, "--spectrum norm_relu"),
+        (CLGNetModule(1, 1, 8, 1, 1), weights, "trained with chans 4"),
+        (
+            CLGNetModule(1, 1, 4, 1, 1, spectrum="linear"),
+            weights,
+            "trained with spectrum norm_relu",
+        ),
         (UnetModule(chans=4, num_pool_layers=2), weights, "of the model clgnet, not of unet"),
         (CLGNetModule(1, 1, 4, 1, 1), tmp_path / "none.ckpt", "none.ckpt: no such weights"),
     ):

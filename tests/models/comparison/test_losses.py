@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -144,7 +146,7 @@ def make_batch(kspace: np.ndarray) -> ReferenceSample:
 
 def test_the_modules_step_compares_in_normalised_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrained DCCNN whose last convolutions are zero gives the zero-filled image."""
-    module = ComparisonModule("dccnn").double()
+    module: Any = ComparisonModule("dccnn").double()
     for cascade in module.network.cascades:
         nn.init.zeros_(cascade[-1].weight)
         nn.init.zeros_(cascade[-1].bias)
@@ -184,7 +186,7 @@ def test_slices_without_signal_have_finite_gradients(
 
 
 def test_training_without_a_reference_is_refused() -> None:
-    module = ComparisonModule("dccnn").double()
+    module: Any = ComparisonModule("dccnn").double()
     batch = make_batch(complex_randn(3, 1, HEIGHT, WIDTH))
     empty = batch._replace(kspace=torch.zeros(1, 0), image=torch.zeros(1, 0))
     for each in (empty, VarNetSample(*batch[:8])):
