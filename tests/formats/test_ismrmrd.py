@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def write(
     kspace: np.ndarray,
     numbers: dict[int, int] | Iterable[int],
     *,
-    flags: dict[int, tuple[int, ...]] | None = None,
+    flags: Mapping[int, tuple[int, ...]] | None = None,
     limits: tuple[int, int] = (COLUMNS - 1, COLUMNS // 2),
     encoded: tuple[int, int] = (ROWS, COLUMNS),
     encoded_mm: tuple[float, float] = (128.0, 192.0),
