@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -244,11 +245,12 @@ def _made_to_do_harm() -> Iterator[tuple[str, Edit]]:
         yield f"max {value!r}", _attribute("max", value)
     for name in ("padding_left", "padding_right", "recon_size", "encoding_size"):
         yield f"attribute {name}", _attribute(name, 10**9)
-    for text in ("1000000000", "-16", "0", "", "x", "1e3", "9" * 5000, "NaN", "0x10", "16.0"):
-        for tag, number in (("x", ROWS), ("y", COLUMNS), ("center", COLUMNS // 2)):
-            if (tag, text) != ("center", "0"):
-                xml = _header(f"<{tag}>{number}</{tag}>", f"<{tag}>{text}</{tag}>")
-                yield f"header {tag} {text:.12}", _replace(HEADER, xml)
+    tags = cycle([("x", ROWS), ("y", COLUMNS), ("center", COLUMNS // 2)])
+    for text, (tag, number) in zip(
+        ("1000000000", "0", "", "-16", "1e3", "9" * 5000, "NaN", "0x10", "16.0"), tags, strict=False
+    ):
+        xml = _header(f"<{tag}>{number}</{tag}>", f"<{tag}>{text}</{tag}>")
+        yield f"header {tag} {text:.12}", _replace(HEADER, xml)
     root = "<ismrmrdHeader"
     laughs = '<!DOCTYPE a [<!ENTITY a0 "ha">{}]>'.format(
         "".join(f'<!ENTITY a{i + 1} "{f"&a{i};" * 10}">' for i in range(12))

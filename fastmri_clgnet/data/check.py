@@ -31,6 +31,20 @@ def check(
     Returns:
         What was found.
 
+    Example:
+        >>> import numpy as np
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> kspace = np.zeros((2, 64, 48), np.complex64)
+        >>> kspace[:, 32, 24] = 1
+        >>> mask = np.ones(48, bool)
+        >>> write_fastmri_file("DATA/singlecoil_test/a.h5", kspace, mask=mask, acquisition="AXT2")
+        >>> print(check("DATA", num_workers=1))
+        DATA/singlecoil_test
+          file  k-space      image    result
+          a.h5  2 x 64 x 48  64 x 48  good
+        <BLANKLINE>
+        1 files: 0 with errors, 0 warnings
+
     Raises:
         InputError: If there is no split, or a process died.
     """

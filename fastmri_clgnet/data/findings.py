@@ -31,7 +31,16 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in a data set; printed as a table, a line for each file and problem."""
+    """What was found in a data set; printed as a table, with a line for each file and problem.
+
+    Example:
+        >>> finding = Finding(Path("a.h5"), (3, 64, 40), (32, 32), ["no attribute 'max'"], [])
+        >>> findings = Findings([Split(Path("singlecoil_val"), [finding], errors=[], warnings=[])])
+        >>> findings.good
+        False
+        >>> findings.as_dict()["splits"]["singlecoil_val"]["files"]["a.h5"]["errors"]
+        ["no attribute 'max'"]
+    """
 
     splits: list[Split]
 

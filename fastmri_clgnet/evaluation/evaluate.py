@@ -25,7 +25,13 @@ from fastmri_clgnet.tables import format_table
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of reconstructions; `str()` is the tables that the command prints."""
+    """Metrics of reconstructions; `str()` is the tables that the command prints.
+
+    Example:
+        >>> nothing = Evaluation({}, ["OUT"], [], {}, {}, failures=["OUT/a.h5: no such file"])
+        >>> print(nothing)
+        No volume could be evaluated.
+    """
 
     settings: dict[str, Any]  # the arguments of `evaluate`, by name
     methods: list[str]  # the labels; the others are compared with the first
@@ -101,6 +107,17 @@ def evaluate(
 
     Returns:
         Metrics of the volumes, their means and differences, and what could not be evaluated.
+
+    Example:
+        >>> import fastmri
+        >>> import numpy as np
+        >>> from fastmri_clgnet.data import write_fastmri_file
+        >>> image = np.random.default_rng(0).random((2, 48, 48), np.float32)
+        >>> write_fastmri_file("VAL/a.h5", image.astype(np.complex64), image)
+        >>> fastmri.save_reconstructions({"a.h5": 1.1 * image}, Path("OUT"))
+        >>> found = evaluate("VAL", ["OUT"], "singlecoil")
+        >>> round(found.summaries["all"]["OUT"]["NMSE"].mean, 4)
+        0.01
 
     Raises:
         InputError: If no reference can be read, or arguments do not fit.

@@ -20,6 +20,13 @@ def fft2c(image: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(np.fft.fft2(shifted, norm="ortho"), axes=axes)
 
 
+def ifft2c(kspace: np.ndarray) -> np.ndarray:
+    """NumPy's centred orthonormal inverse FFT of the last two axes, in float64."""
+    axes = (-2, -1)
+    shifted = np.fft.ifftshift(kspace.astype(np.complex128), axes=axes)
+    return np.fft.fftshift(np.fft.ifft2(shifted, norm="ortho"), axes=axes)
+
+
 def blobs(seed: int, *shape: int) -> np.ndarray:
     """Images of three random blobs with a smooth phase, (*shape) complex128, nothing symmetric."""
     rng = np.random.default_rng(seed)

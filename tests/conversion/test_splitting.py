@@ -57,3 +57,6 @@ def test_own_splits(tmp_path: Path) -> None:
     (source / "val" / "a.npy").touch()
     with pytest.raises(InputError, match=r"2 files would be val/a\.h5"):
         split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
+    (source / "left.npy").touch()
+    with pytest.raises(InputError, match=r"1 file\(s\) outside them, such as left.npy; sort all"):
+        split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)

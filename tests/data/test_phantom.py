@@ -52,7 +52,7 @@ def test_modulation_equals_multiplying_the_image() -> None:
         np.array([[0.7 + 0.2j, 0.3j]]), np.array([0.0, 0.5]), np.array([0.5, -1])
     )
     kspace = phantom_kspace(ONE, modulation, size=16, oversampling=2)[0]
-    grid = (np.arange(2048) + 0.5) / 2048 - 0.5
+    grid = (np.arange(1024) + 0.5) / 1024 - 0.5
     y, x = np.meshgrid(grid, grid, indexing="ij")
     image = rasterise(ONE, y, x) * modulation(y, x)[0]
     for row, column in [(16, 8), (17, 8), (14, 10), (20, 5)]:

@@ -11,6 +11,7 @@ from fastmri.data import SliceDataset
 
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri_reading import inspect_volume
 from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 
 
@@ -62,6 +63,28 @@ def test_masked_volume_has_what_the_host_asks_for(tmp_path: Path) -> None:
     first = path.read_bytes()
     write_fastmri_file(path, kspace, target, mask, acquired=(2, 34))
     assert path.read_bytes() == first
+
+
+def test_the_header_says_to_us_what_it_says_to_the_host(tmp_path: Path) -> None:
+    """Also one of several encodings, of which the first counts, with other elements between."""
+    kspace, target = small_volume("multicoil", 0)
+    kspace[..., :2] = kspace[..., 35:] = 0
+    path = tmp_path / "a.h5"
+    write_fastmri_file(path, kspace, target, acquired=(2, 35), pixel_mm=(0.5, 2.0))
+    with h5py.File(path, "r+") as file:
+        text = file["ismrmrd_header"][()].decode()
+        start, end = text.index("<encoding>"), text.index("</encoding>") + len("</encoding>")
+        second = text[start:end].replace(f"<x>{ROWS}</x>", "<x>7</x>")
+        del file["ismrmrd_header"]
+        file["ismrmrd_header"] = f"{text[:start]}<note/>{text[start:end]}{second}{text[end:]}"
+        info = inspect_volume(file, path, "multicoil", masked=False)
+    attributes = SliceDataset(tmp_path, "multicoil")[0][3]
+    header = info.header
+    assert (*header.encoded, 1) == attributes["encoding_size"] == (ROWS, COLUMNS, 1)
+    assert (*header.recon, 1) == attributes["recon_size"]
+    assert header.acquired == (attributes["padding_left"], attributes["padding_right"]) == (2, 35)
+    assert header.pixel_mm == (0.5, 2.0)
+    assert (info.challenge, info.image_size) == ("multicoil", (SIZE, SIZE))
 
 
 def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""ISMRMRD raw files: the centre of k-space, limits and matrices that contradict the lines."""
+"""ISMRMRD raw files: lines, calibration, centre and limits; matrices that contradict the lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import pytest
 from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
 from fastmri_clgnet import read_scan
+from fastmri_clgnet.convert import main
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import Scan
 from fastmri_clgnet.formats.fastmri import n_central_columns
 from fastmri_clgnet.formats.header import ismrmrd_header
 from fastmri_clgnet.formats.read_scan import Reading
-from tests.conversion.host import blobs, fft2c
+from tests.conversion.host import assert_good, assert_host_gives, blobs, fft2c, ifft2c
 
 ROWS, COLUMNS, SIZE = 64, 192, 32
 CALIBRATION = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION
@@ -41,13 +42,14 @@ def write(
     kspace: np.ndarray,
     numbers: dict[int, int] | Iterable[int],
     *,
-    flags: dict[int, tuple[int, ...]] | None = None,
+    flags: Mapping[int, tuple[int, ...]] | None = None,
     limits: tuple[int, int] = (COLUMNS - 1, COLUMNS // 2),
     encoded: tuple[int, int] = (ROWS, COLUMNS),
     encoded_mm: tuple[float, float] = (128.0, 192.0),
     recon: tuple[int, int] = (SIZE, COLUMNS),
     recon_mm: tuple[float, float] = (64.0, 192.0),
     trajectory: str = "cartesian",
+    calibration: str | None = None,
     group: str = "dataset",
     **readout: Any,
 ) -> None:
@@ -64,6 +66,7 @@ def write(
         recon: The header's matrix of the image.
         recon_mm: Its field of view.
         trajectory: Its trajectory.
+        calibration: Its mode of calibration.
         group: Name in the file.
         readout: Attributes of every readout.
     """
@@ -80,6 +83,14 @@ def write(
     encoding.encodingLimits.kspace_encoding_step_1 = ismrmrd.xsd.limitType(
         minimum=0, maximum=limits[0], center=limits[1]
     )
+    if calibration is not None:
+        factors = ismrmrd.xsd.accelerationFactorType(
+            kspace_encoding_step_1=3, kspace_encoding_step_2=1
+        )
+        encoding.parallelImaging = ismrmrd.xsd.parallelImagingType(
+            accelerationFactor=factors,
+            calibrationMode=ismrmrd.xsd.calibrationModeType(calibration),
+        )
     records = []
     for i, one in enumerate(kspace):
         for column, number in numbers.items():
@@ -105,6 +116,55 @@ def write(
 
 def sampled(volume: Scan) -> list[int]:
     return np.flatnonzero(volume.sampled()).tolist()
+
+
+def write_by_library(path: Path, kspace: np.ndarray, averages: int) -> None:
+    """Lines 3 to 17 in reversed order, after noise and before a second encoding, by `ismrmrd`."""
+    header = ismrmrd_header(kspace.shape[-2:], (16, 20), (3, 18), (2.0, 1.5))
+    document = ismrmrd.xsd.CreateFromDocument(header)
+    document.measurementInformation = ismrmrd.xsd.measurementInformationType(
+        patientPosition="HFS", protocolName="t2_tse"
+    )
+    path.parent.mkdir()
+    with ismrmrd.Dataset(str(path), mode="w") as dataset:
+        dataset.write_xml_header(document.toXML("utf-8").encode())
+        noise = ismrmrd.Acquisition.from_array(np.ones((kspace.shape[1], 7), np.complex64))
+        noise.set_flag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+        dataset.append_acquisition(noise)
+        for i in reversed(range(len(kspace))):
+            for column in reversed(range(3, 18)):
+                for average in range(averages):
+                    factor = (1.5, 0.5)[average]
+                    samples = (factor * kspace[i, :, :, column]).astype(np.complex64)
+                    readout = ismrmrd.Acquisition.from_array(samples)
+                    readout.center_sample = samples.shape[1] // 2
+                    readout.idx.slice, readout.idx.average = i, average
+                    readout.idx.kspace_encode_step_1 = column - 3
+                    dataset.append_acquisition(readout)
+        readout.encoding_space_ref = 1
+        dataset.append_acquisition(readout)
+
+
+@pytest.mark.parametrize("n_coils", [1, 2])
+def test_readouts_become_slices(n_coils: int, tmp_path: Path) -> None:
+    """Averages, zero-filled edges; the readout stays oversampled and the image is cut."""
+    kspace = fft2c(blobs(0, 2, n_coils, 32, 20))
+    kspace[..., 18:] = kspace[..., :3] = 0
+    write_by_library(tmp_path / "in" / "a.h5", kspace, averages=2)
+    flags = ["--split", "1", "0", "0", "--num_workers", "1", "--from", "ismrmrd"]
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), *flags]) == 0
+    rss = np.sqrt((np.abs(ifft2c(kspace)) ** 2).sum(axis=1))[:, 8:24]
+    folder = tmp_path / "out" / ("singlecoil_train" if n_coils == 1 else "multicoil_train")
+    assert_host_gives(folder, {"a.h5": rss}, 2e-6)
+    assert_good(tmp_path / "out")
+    with h5py.File(folder / "a.h5") as file:
+        assert file["kspace"].shape[-2:] == (32, 20)
+        assert file.attrs["acquisition"] == "t2_tse"
+        header = ismrmrd.xsd.CreateFromDocument(file["ismrmrd_header"][()])
+    space = header.encoding[0].reconSpace
+    assert (space.matrixSize.x, space.fieldOfView_mm.x, space.fieldOfView_mm.y) == (16, 32, 30)
+    limit = header.encoding[0].encodingLimits.kspace_encoding_step_1
+    assert (limit.maximum, limit.center) == (14, 7)
 
 
 @pytest.mark.parametrize(("factor", "n_lines"), [(3, 49), (2, 29)])
@@ -133,6 +193,60 @@ def test_contiguous_central_lines(
     # the file without its calibration has one central line
     write(path.with_name("bare.mrd"), kspace, regular)
     assert n_central_columns(read_scan(path.with_name("bare.mrd")).sampled()) == 1
+
+
+EVERY_THIRD, CENTRAL = range(1, COLUMNS, 3), range(90, 103)
+
+
+@pytest.mark.parametrize("flags", [(CALIBRATION,), (CALIBRATION, BOTH), (BOTH,)])
+def test_calibration_lines_yield_to_lines_of_the_image(
+    flags: tuple[int, ...], path: Path, kspace: np.ndarray
+) -> None:
+    """Lines for calibration and imaging are lines of the image, and are averaged with others."""
+    two = np.concatenate([3 * kspace, kspace], axis=-1)  # the image's lines behind
+    numbers = {**{n: n for n in CENTRAL}, **{COLUMNS + n: n for n in EVERY_THIRD}}
+    write(path, two, numbers, flags=dict.fromkeys(CENTRAL, flags))
+    scan = read_scan(path)
+    columns = sorted({*EVERY_THIRD, *CENTRAL})
+    assert sampled(scan) == columns
+    factors = np.where(np.isin(columns, EVERY_THIRD), 1, 3)
+    if BOTH in flags:
+        factors = np.where(np.isin(columns, EVERY_THIRD) & np.isin(columns, CENTRAL), 2, factors)
+    np.testing.assert_allclose(
+        scan.kspace[..., columns], factors * kspace[..., columns], rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("mode", ["separate", "external"])
+def test_calibration_of_another_scan_is_left_out(mode: str, path: Path, kspace: np.ndarray) -> None:
+    two = np.concatenate([3 * kspace, kspace], axis=-1)
+    numbers = {**{n: n for n in CENTRAL}, **{COLUMNS + n: n for n in EVERY_THIRD}}
+    flags = dict.fromkeys(CENTRAL, (CALIBRATION,))
+    write(path, two, numbers, flags=flags, calibration=mode)
+    scan = read_scan(path)
+    assert sampled(scan) == list(EVERY_THIRD)
+    np.testing.assert_array_equal(scan.kspace[..., EVERY_THIRD], kspace[..., EVERY_THIRD])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"contrast": 1}, r"holds several of contrast \(0 1\); choose one, such as contrast 0"),
+        ({"kspace_encode_step_2": 1}, "three-dimensional"),
+        ({"slice": 1}, "different phase encodings"),
+    ],
+)
+def test_what_is_ambiguous_or_other_is_refused(
+    change: dict[str, int], message: str, path: Path, kspace: np.ndarray
+) -> None:
+    write(path, kspace, range(COLUMNS))
+    with ismrmrd.Dataset(str(path), mode="r+") as dataset:
+        readout = dataset.read_acquisition(COLUMNS - 1)
+        for name, value in change.items():
+            setattr(readout.idx, name, value)
+        dataset.write_acquisition(readout, COLUMNS - 1)
+    with pytest.raises(InputError, match=f"scan.mrd: .*{message}"):
+        read_scan(path)
 
 
 @pytest.mark.parametrize("first", [72, 24])
@@ -261,7 +375,7 @@ def test_measurements_are_groups(path: Path, kspace: np.ndarray) -> None:
         read_scan(path.with_name("b.mrd"))
 
 
-@pytest.mark.parametrize("trajectory", ["radial", "spiral", "goldenangle"])
+@pytest.mark.parametrize("trajectory", ["radial", "goldenangle"])
 def test_other_trajectories(trajectory: str, path: Path, kspace: np.ndarray) -> None:
     write(path, kspace, range(COLUMNS), trajectory=trajectory)
     message = f"{trajectory} trajectory, expected a Cartesian .* elsewhere .mrpro, sigpy, torchkb"

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from fastmri_clgnet.convert import main
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats import Nifti
 from tests.conversion.host import assert_good, assert_host_gives, blobs
 
 TRAIN = ["--split", "1", "0", "0", "--num_workers", "1", "--from", "nifti"]
@@ -63,19 +65,20 @@ def test_simulation_is_marked_seeded_and_of_the_right_size(tmp_path: Path) -> No
     assert files[0].read_bytes() == other.read_bytes()
 
 
-def test_other_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]
-    path = tmp_path / "in" / "a.nii"
-    for values, message in (
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
         (np.ones((4, 4, 4, 2), np.float32), "expected one volume of magnitude images"),
         (np.full((4, 4, 4), -1, np.float32), "which are not negative"),
         (np.full((4, 4, 4), np.nan, np.float32), "NaN or Inf"),
-    ):
+        (None, "not a NIfTI file"),
+    ],
+)
+def test_other_files_are_refused(values: np.ndarray | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    if values is None:
+        path.write_bytes(b"nothing")
+    else:
         _write(path, values, np.eye(4))
-        assert main(command) == 1
-        error = capsys.readouterr().err.splitlines()[-1]
-        assert error.startswith(f"error: {path}: ")
-        assert message in error
-    path.write_bytes(b"nothing")
-    assert main(command) == 1
-    assert "a.nii: not a NIfTI file" in capsys.readouterr().err
+    with pytest.raises(InputError, match=f"a.nii: .*{message}"):
+        Nifti().read(path, (0,))

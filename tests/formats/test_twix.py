@@ -102,6 +102,20 @@ def test_separate_calibration_is_left_out(path: Path, kspace: np.ndarray) -> Non
     assert any("24 calibration lines of a separate scan" in note for note in scan.notes)
 
 
+def test_calibration_of_another_contrast_or_resolution_is_left_out(
+    path: Path, kspace: np.ndarray
+) -> None:
+    other = lines(5 * kspace, range(14, 26), flags=(PATREF,), counters={"Eco": 1})
+    coarse = [
+        Readout(one.samples[:, 16:48], one.line, one.slice, (PATREF,), center_sample=16)
+        for one in lines(5 * kspace, range(14, 26))
+    ]
+    write(path, [*other, *coarse, *lines(kspace, range(2, COLUMNS, 3))])
+    scan = read_scan(path)
+    assert sampled(scan) == list(range(2, COLUMNS, 3))
+    np.testing.assert_array_equal(scan.kspace[..., 2::3], kspace[..., 2::3])
+
+
 def test_partial_fourier_has_its_centre_where_the_energy_is(path: Path, kspace: np.ndarray) -> None:
     """28 of 40 lines, numbered from 0; the header gives the middle of what was acquired."""
     measured = [

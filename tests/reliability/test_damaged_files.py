@@ -75,7 +75,9 @@ def test_damage_is_one_error_of_all_who_look(
     (tmp_path / "secret.bin").write_bytes(bytes(10**5))
     with h5py.File(path, "r+") as file:
         damage.edit(file)
-    messages = {command: _error(command, path) for command in ALL}
+    # training and reconstruction inspect alike, but for references and values
+    commands = ALL if damage.message else ALL[:2]
+    messages = {command: _error(command, path) for command in commands}
     for command, message in messages.items():
         assert (message is not None) == (command in damage.found_by), messages
         assert message is None or (str(path) in message and "\n" not in message), message

@@ -78,7 +78,7 @@ def test_loader_processes_change_no_validation_or_test_sample(small_dataset: Pat
     for split in ("val", "test"):
         expected = samples(0, split)
         assert expected
-        for num_workers in (1, 2, 8):
+        for num_workers in (2, 8):
             for batch, other in zip(samples(num_workers, split), expected, strict=True):
                 torch.testing.assert_close(batch[:4], other[:4], rtol=0, atol=0)
                 assert batch[4] == other[4]  # file names

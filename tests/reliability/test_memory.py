@@ -6,18 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.helpers import QUIET, SMALL
-
-# measures a process from within; its arguments are those of train_clgnet, after a count of epochs
+# measures a process from within, each `every` epochs of a training, or after each of 8 for 0
 CODE = """
 import gc, json, os, sys
 from pathlib import Path
 import pytorch_lightning as pl
-from fastmri_clgnet import train_clgnet
-from fastmri_clgnet.training.session import Session
+from fastmri_clgnet.data import Data
+from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.training import train
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 measured = []
@@ -29,38 +29,36 @@ def measure():
 
 class Measure(pl.Callback):
     def on_train_epoch_end(self, trainer, pl_module):
-        if (trainer.current_epoch + 1) % EVERY == 0:
+        if (trainer.current_epoch + 1) % every == 0:
             measure()
 
-EVERY = int(sys.argv[1])
-make = Session.make_trainer
-if EVERY:
-    Session.make_trainer = lambda self, callbacks=None, *more: make(
-        self, None if callbacks is None else [*callbacks, Measure()], *more
-    )
-    assert train_clgnet.main(sys.argv[2:]) == 0
-else:
-    for i in range(8):
-        assert train_clgnet.main([*sys.argv[2:], "--default_root_dir", f"run{i}"]) == 0
+every, model, arguments, root, batch_size, trainer = json.loads(sys.argv[1])
+for i in range(1 if every else 8):
+    data = Data(root, batch_size=batch_size, num_workers=0)
+    callbacks = [Measure()] if every else []
+    module = MODELS[model].module(**MODELS[model].fixed, **arguments)
+    train(module, data, trainer=trainer, default_root_dir=f"run{i}", callbacks=callbacks)
+    if not every:
         measure()
 print("MEASURED", json.dumps(measured))
 """
+SMALL = {"chans": 4, "num_groups": 1, "num_blocks": 1}
 MEGABYTES = 30  # noise of the allocator; what grew would grow by more
 
 
-def measure(every: int, flags: list[str], folder: Path) -> list[tuple[float, int]]:
-    """Resident megabytes and open files, each `every` epochs, or after each of 8 runs for 0."""
+def assert_flat(
+    folder: Path, root: Path, every: int, batch_size: int, model: str = "clgnet", **epochs: Any
+) -> None:
+    """Of resident megabytes and open files the last is not above the second; the first warms up."""
+    quiet = {"accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 10}
+    arguments = SMALL if model == "clgnet" else {}
+    job = json.dumps([every, model, arguments, str(root), batch_size, quiet | epochs])
     process = subprocess.run(
-        [sys.executable, "-c", CODE, str(every), *QUIET, "--log_every_n_steps", "10", *flags],
-        capture_output=True, text=True, cwd=folder,
-    )  # fmt: skip
+        [sys.executable, "-c", CODE, job], capture_output=True, text=True, cwd=folder
+    )
     assert process.returncode == 0, process.stderr
     line = next(x for x in process.stdout.splitlines() if x.startswith("MEASURED"))
-    return [(megabytes, files) for megabytes, files in json.loads(line.removeprefix("MEASURED "))]
-
-
-def assert_flat(measured: list[tuple[float, int]]) -> None:
-    """The last is not above the second, up to noise; the first warms up."""
+    measured = json.loads(line.removeprefix("MEASURED "))
     assert len(measured) >= 4
     assert measured[-1][0] - measured[1][0] < MEGABYTES, measured
     assert measured[-1][1] <= measured[1][1], measured
@@ -68,22 +66,16 @@ def assert_flat(measured: list[tuple[float, int]]) -> None:
 
 @pytest.mark.slow
 def test_2000_steps(small_dataset: Path, tmp_path: Path) -> None:
-    flags = ["--data_path", str(small_dataset), *SMALL, "--batch_size", "1"]
-    flags += ["--max_epochs", "334", "--check_val_every_n_epoch", "334"]
-    assert_flat(measure(60, flags, tmp_path))
+    assert_flat(tmp_path, small_dataset, 60, 1, max_epochs=334, check_val_every_n_epoch=334)
 
 
 @pytest.mark.slow
 def test_50_epochs_of_validation_with_images(small_dataset: Path, tmp_path: Path) -> None:
-    flags = ["--data_path", str(small_dataset), *SMALL, "--batch_size", "2"]
-    flags += ["--max_epochs", "50", "--limit_train_batches", "1"]
-    assert_flat(measure(10, flags, tmp_path))
+    assert_flat(tmp_path, small_dataset, 10, 2, max_epochs=50, limit_train_batches=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["clgnet", "dudor"])
 def test_runs_in_one_process(model: str, small_dataset: Path, tmp_path: Path) -> None:
     """As `benchmark table1` has them, one after the other."""
-    flags = ["--data_path", str(small_dataset), "--model", model, "--batch_size", "2"]
-    flags += ["--max_epochs", "1", *(SMALL if model == "clgnet" else [])]
-    assert_flat(measure(0, flags, tmp_path))
+    assert_flat(tmp_path, small_dataset, 0, 2, model, max_epochs=1)
