@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fastmri_clgnet.errors import InputError, writing
+import yaml
+
+from fastmri_clgnet.errors import InputError, words, writing
 
 _METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
 
@@ -74,3 +76,14 @@ def plain_name(name: str) -> str:
     if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
         raise InputError(f"{name!r}: expected the name of a file only, without folders")
     return name
+
+
+def read_yaml(path: Path, expected: str) -> dict[str, Any]:
+    """Read names with plain values; tags that would make Python objects are refused."""
+    try:
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not {expected} ({words(str(error).split())})") from error
+    if not isinstance(contents, dict):
+        raise InputError(f"{path}: expected {expected}, got {type(contents).__name__}")
+    return contents

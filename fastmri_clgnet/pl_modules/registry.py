@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastmri_clgnet.signatures import constructor
-
 if TYPE_CHECKING:
     from fastmri.pl_modules import MriModule
-
-_HOST = "fastmri.pl_modules.mri_module:MriModule"
 
 
 class Model(NamedTuple):
@@ -20,12 +17,13 @@ class Model(NamedTuple):
     home: str  # its Lightning module, as MODULE:CLASS, which is imported when it is used
     fixed: Mapping[str, str] = {}  # arguments of the module that the choice settles
     multicoil: bool = True
-    constructors: tuple[str, ...] = ()  # where its constructor's arguments stand, if inherited
 
     @property
     def module(self) -> type[MriModule]:
         """The class of its Lightning module."""
-        return constructor(self.home)
+        place, _, name = self.home.partition(":")
+        found: type[MriModule] = getattr(importlib.import_module(place), name)
+        return found
 
 
 DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"
@@ -43,11 +41,7 @@ MODELS: dict[str, Model] = {
     DEFAULT_MODEL: Model("CLGNet", f"{_MODULES}.clgnet_module:CLGNetModule"),
     "clgnet_dc": Model("CLGNet + DC", f"{_MODULES}.clgvarnet_module:CLGNetDCModule"),
     "clgvarnet": Model("CLGVarNet", f"{_MODULES}.clgvarnet_module:CLGVarNetModule"),
-    "unet": Model(
-        "U-Net",
-        f"{_MODULES}.unet_module:UnetModule",
-        constructors=("fastmri.pl_modules.unet_module:UnetModule", _HOST),
-    ),
+    "unet": Model("U-Net", f"{_MODULES}.unet_module:UnetModule"),
     "varnet": Model("E2E-VarNet", f"{_MODULES}.varnet_module:VarNetModule"),
     **{
         name: Model(
@@ -58,9 +52,7 @@ MODELS: dict[str, Model] = {
         )
         for name, label in _COMPARISON_METHODS.items()
     },
-    ZERO_FILLED: Model(
-        "zero-filled", f"{_MODULES}.image_module:ZeroFilledModule", constructors=(_HOST,)
-    ),
+    ZERO_FILLED: Model("zero-filled", f"{_MODULES}.image_module:ZeroFilledModule"),
 }
 
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from fastmri_clgnet.cli import read_yaml
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.evaluate import folder_labels
+from fastmri_clgnet.files import read_yaml
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.submission import read_settings

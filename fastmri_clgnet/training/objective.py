@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastmri_clgnet.errors import InputError, words
-
-if TYPE_CHECKING:
-    from fastmri_clgnet.losses import CLGNetLoss
+from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
+from fastmri_clgnet.losses.vgg19_features import IMAGENET
+from fastmri_clgnet.models.variants import Variant
+from fastmri_clgnet.training.distributed import say
 
 
 def paper_objective(
@@ -41,8 +40,6 @@ def paper_objective(
     Raises:
         InputError: If a value does not fit, or the weights cannot be had.
     """
-    from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
-
     if not vgg_layers or set(vgg_layers) - LAYER_WEIGHTS.keys():
         raise InputError(f"vgg_layers: expected some of {words(LAYER_WEIGHTS)}")
     try:
@@ -55,3 +52,35 @@ def paper_objective(
         raise
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def objective_for(
+    variant: Variant,
+    alpha: float,
+    num_negatives: int,
+    vgg_weights: str,
+    vgg_layers: tuple[int, ...],
+    is_demo: bool,
+) -> CLGNetLoss:
+    """Make the objective of a variant, and say in one line what it is.
+
+    On the demo data it is L1 only if no weights were named and VGG19's cannot be downloaded.
+    """
+    alpha = 0.0 if variant == "wo_cl" else alpha
+    num_negatives = 0 if variant == "wo_negative" else num_negatives
+    try:
+        loss = paper_objective(alpha, num_negatives, vgg_weights, vgg_layers)
+    except InputError:
+        if not is_demo or vgg_weights != IMAGENET:
+            raise
+        say(
+            "Loss: L1 only, since VGG19's weights could not be downloaded; for the whole "
+            "objective give --vgg_weights FILE (torchvision's vgg19, see the README)"
+        )
+        return paper_objective(alpha=0)
+    text = "L1 only (alpha 0)"
+    if alpha != 0:
+        text = f"L1 + {alpha:g} x contrastive (VGG19, convolutions {words(vgg_layers)}; "
+        text += f"{num_negatives} negatives)"
+    say(f"Loss: {text}")
+    return loss

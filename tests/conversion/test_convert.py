@@ -337,6 +337,6 @@ def test_help_imports_nothing_slow(words: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "fastmri_clgnet.convert", *words]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
-    assert "jsonargparse" in imported
+    assert "tyro" in imported
     assert imported.isdisjoint({"torch", "fastmri", "nibabel"})
     assert ("--convention" in result.stdout) == ("numpy" in words)
