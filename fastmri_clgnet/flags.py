@@ -77,6 +77,12 @@ def call(source: Callable[..., Any], values: Mapping[str, Any], **given: Any) ->
     return source(**arguments)
 
 
+def takes(flag: Flag | None, *kinds: Any) -> bool:
+    """Whether a flag takes values of one of these types."""
+    parts = () if flag is None else (flag.hint, *typing.get_args(flag.hint))
+    return any((typing.get_origin(part) or part) in kinds for part in parts)
+
+
 def summary(source: Callable[..., Any]) -> str:
     """What a docstring says before its sections, as one paragraph."""
     parsed = docstring_parser.parse(inspect.getdoc(source) or "")

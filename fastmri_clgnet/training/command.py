@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -130,7 +129,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> dict[str, Any]:
     line = cli.with_config(sys.argv[1:] if argv is None else argv)
     model = cli.chosen(line, "model")
     model = model if model in MODELS else DEFAULT_MODEL
-    others = {name: dict(ChainMap(*groups_of(name).values())) for name in MODELS}
+    others = {
+        name: {key: flag for flags in groups_of(name).values() for key, flag in flags.items()}
+        for name in MODELS
+    }
     preset = {**defaults.DEMO, **defaults.DEMO_MODELS.get(model, {})}
     prog = "python -m fastmri_clgnet.train_clgnet"
     values = parse(line, prog, summary(run), groups_of(model), preset, ("model", others))
