@@ -25,8 +25,10 @@ import numpy as np
 
 from banding import train_banding
 from banding.callbacks import PLAIN, SSIM_TOLERANCE
-from fastmri_clgnet import cli, train_clgnet
+from fastmri_clgnet import cli
 from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.flags import call
+from fastmri_clgnet.training import command
 from fastmri_clgnet.training.train import train
 
 if TYPE_CHECKING:
@@ -82,12 +84,12 @@ def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
 
     from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 
-    settings, _ = train_clgnet.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
+    settings = command.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
     pl.seed_everything(seed, workers=True)
     run = train(
-        train_clgnet.make_module(settings),
-        BandedData(**vars(cli.call(Data, settings))),
-        trainer={**train_clgnet.trainer_of(settings), "limit_val_batches": 0},
+        command.make_module(settings),
+        call(BandedData, settings),
+        trainer={**command.trainer_of(settings), "limit_val_batches": 0},
         default_root_dir=root,
         ckpt_path="none",
         seed=seed,

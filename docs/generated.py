@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def help_of(name: str, words: list[str]) -> str:
     finally:
         os.environ.pop("COLUMNS")
         os.environ |= {} if columns is None else {"COLUMNS": columns}
-    text = printed.getvalue().strip()
+    lines = printed.getvalue().strip().splitlines()
+    text = "\n".join(textwrap.fill(line, 100) if line[:1].isalpha() else line for line in lines)
     if not text.startswith("usage"):
         raise RuntimeError(f"{name} {words}: no help")
     return text

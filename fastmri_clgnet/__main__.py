@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -30,11 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that is named first, else print what there is; returns the exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in COMMANDS:
-        home = f"fastmri_clgnet.{given[0]}"
-        spec = importlib.util.find_spec(home)
-        is_package = spec is not None and spec.submodule_search_locations is not None
-        module = importlib.import_module(f"{home}.__main__" if is_package else home)
-        status: int = module.main(given[1:])
+        home = "weights.__main__" if given[0] == "weights" else given[0]
+        status: int = importlib.import_module(f"fastmri_clgnet.{home}").main(given[1:])
         return status
     if given and given[0] not in ("-h", "--help"):
         print(

@@ -25,9 +25,7 @@ __all__ = [
 READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Twix, Nifti)}
 
 
-main = partial(
-    cli.run, convert, positional=("source", "out"), choices={"reader": ("from", READERS)}
-)
+main = partial(cli.run, convert, positional=("source", "out"), choice=("reader", "from", READERS))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 import fastmri_clgnet
-from banding.train_banding import build_parser as banding_parser
+from banding.train_banding import parse_arguments as parse_banding
 from fastmri_clgnet import cli
 from fastmri_clgnet.__main__ import BANDING, COMMANDS
 from fastmri_clgnet.__main__ import main as console_script
@@ -84,7 +84,7 @@ def test_other_commands_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
             assert words[2].removeprefix("banding.") in BANDING
             found.add(words[2])
             if words[2] == "banding.train_banding":
-                banding_parser().parse_args(words[3:])
+                parse_banding(words[3:])
             else:
                 assert importlib.import_module(words[2]).main(words[3:]) == 0
         elif words[:1] == ["fastmri-clgnet"]:

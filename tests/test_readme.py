@@ -24,7 +24,7 @@ from fastmri.pl_modules import FastMriDataModule
 
 from fastmri_clgnet import Lightning2Mixin, cli
 from fastmri_clgnet.convert import READERS
-from fastmri_clgnet.train_clgnet import build_parser
+from fastmri_clgnet.training.command import groups_of
 from tests.processes import Running, as_main
 
 ROOT = Path(__file__).parent.parent
@@ -61,8 +61,8 @@ def test_flags_exist() -> None:
     assert len(trained) >= 5
     for flags in trained:
         words = shlex.split(flags.replace("\\", " ").replace("`", " "), comments=True)
-        parser = build_parser(cli.chosen(words, "model") or "clgnet")
-        known = {option for action in parser._actions for option in action.option_strings}
+        groups = {"common": cli.COMMON, **groups_of(cli.chosen(words, "model") or "clgnet")}
+        known = {"--help", *(f"--{name}" for group in groups.values() for name in group)}
         assert {word for word in words if word.startswith("--")} <= known, flags
 
 

@@ -91,25 +91,25 @@ def save_picture(
     path: Path, trained: Mapping[str, Sequence[str]], folder: Path, seeds: Sequence[int] = ()
 ) -> None:
     """Save the middle slice of the first validation volume by every method, of its first seed."""
-    from fastmri_clgnet import cli
     from fastmri_clgnet.benchmarks.training import training_folders
     from fastmri_clgnet.data.dataset import Data
+    from fastmri_clgnet.flags import call
     from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
     from fastmri_clgnet.pl_modules.registry import takes_kspace
     from fastmri_clgnet.run_folder import BEST, checkpoint_dir
-    from fastmri_clgnet.train_clgnet import parse_arguments
+    from fastmri_clgnet.training.command import parse_arguments
     from fastmri_clgnet.training.results import save_validation_picture
 
     shown: dict[str, tuple[MriModule, FastMriDataModule]] = {}
     for name, flags in trained.items():
-        args, _ = parse_arguments([*flags])
-        data = cli.call(Data, args)
+        values = parse_arguments([*flags])
+        data, seed = call(Data, values), values["seed"]
         if not shown:
-            images = data.module(on_kspace=False, seed=args.seed)
+            images = data.module(on_kspace=False, seed=seed)
             shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
         root = next(iter(training_folders(folder / name, seeds).values()))
         module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
-        shown[LABELS[name]] = (module, data.module(takes_kspace(module), args.seed))
+        shown[LABELS[name]] = (module, data.module(takes_kspace(module), seed))
     if shown:
         save_validation_picture(path, shown)
         print(f"Picture: {path}", flush=True)

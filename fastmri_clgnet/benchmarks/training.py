@@ -13,7 +13,7 @@ from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference.safe_loading import load_tensors
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Value, quality
-from fastmri_clgnet.train_clgnet import main as train
+from fastmri_clgnet.training.command import main as train
 
 _NEVER = str(10**9)
 _NO_LIMIT = "99999:00:00:00"  # with it, too, Lightning keeps the training's time in checkpoints

@@ -9,17 +9,17 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from fastmri_clgnet import cli
 from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.data.mask import MaskType
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.flags import call
 from fastmri_clgnet.train_clgnet import main, parse_arguments
 from tests.helpers import QUIET
 
 
 def data_of(flags: list[str]) -> Data:
     """What the command reads for some flags."""
-    data: Data = cli.call(Data, parse_arguments(flags)[0])
+    data: Data = call(Data, parse_arguments(flags))
     return data
 
 
