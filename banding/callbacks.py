@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
-from fastmri_clgnet.inference.safe_loading import save_tensors
+from fastmri_clgnet.formats.safe_loading import save_tensors
 
 PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
 SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 # Rooms of one row do not know each other. A room is a folder, or a few modules of the top level.
 ROOMS = [
     ["basics"],
+    ["cli"],
     ["weights"],  # the names of the shipped files
     ["formats"],
     ["data", "losses", "models"],
@@ -23,12 +24,12 @@ ROOMS = [
     ["reporting"],
     ["benchmarks"],
     ["front"],
-    ["cli"],
     ["shells"],
     ["banding"],
 ]
 MODULES_OF = {
-    "basics": ["errors", "files", "tables", "precision", "parallel", "figures"],
+    "basics": ["errors", "files", "run_folder", "tables", "precision", "parallel", "figures"],
+    "cli": ["cli", "flags", "spelling"],
     "front": ["__init__", "registration", "former_names"],
     "shells": [
         "train_clgnet", "reconstruct", "evaluate", "check", "convert", "export", "report",

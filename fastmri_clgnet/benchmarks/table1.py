@@ -6,13 +6,9 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Table, write_tables
-
-if TYPE_CHECKING:
-    from fastmri.pl_modules import FastMriDataModule, MriModule
 
 METHODS = tuple(name for name in LABELS if name != ZERO_FILLED)
 
@@ -57,13 +53,13 @@ def table1(
         InputError: If the arguments do not fit, or a folder holds a training with other flags.
     """
     settings = dict(locals())
-    from fastmri_clgnet.benchmarks.training import budget_flags, name_seeds, train_all
+    from fastmri_clgnet.benchmarks.training import budget_flags, name_seeds, save_picture, train_all
 
     own = {name: shlex.split(flags) for name, flags in (method_flags or {}).items()}
     for argument, given in (("method_flags", own), ("methods", methods)):
         unknown = set(given) - set(METHODS)
         if unknown:
-            raise InputError(f"--{argument} {words(unknown)}: expected one of {words(METHODS)}")
+            raise InputError(f"{argument} {words(unknown)}: expected one of {words(METHODS)}")
     ends = budget_flags(steps, minutes)
     budget = f"{minutes:g} minutes" if minutes is not None else f"{steps} steps"
     seeded = name_seeds(seeds)
@@ -85,31 +81,3 @@ def table1(
         except InputError as error:
             print(f"error: no picture: {error}", file=sys.stderr)
     return tables
-
-
-def save_picture(
-    path: Path, trained: Mapping[str, Sequence[str]], folder: Path, seeds: Sequence[int] = ()
-) -> None:
-    """Save the middle slice of the first validation volume by every method, of its first seed."""
-    from fastmri_clgnet.benchmarks.training import training_folders
-    from fastmri_clgnet.data.dataset import Data
-    from fastmri_clgnet.flags import call
-    from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
-    from fastmri_clgnet.pl_modules.registry import takes_kspace
-    from fastmri_clgnet.run_folder import BEST, checkpoint_dir
-    from fastmri_clgnet.training.command import parse_arguments
-    from fastmri_clgnet.training.results import save_validation_picture
-
-    shown: dict[str, tuple[MriModule, FastMriDataModule]] = {}
-    for name, flags in trained.items():
-        values = parse_arguments([*flags])
-        data, seed = call(Data, values), values["seed"]
-        if not shown:
-            images = data.module(on_kspace=False, seed=seed)
-            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
-        root = next(iter(training_folders(folder / name, seeds).values()))
-        module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
-        shown[LABELS[name]] = (module, data.module(takes_kspace(module), seed))
-    if shown:
-        save_validation_picture(path, shown)
-        print(f"Picture: {path}", flush=True)

@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+from fastmri.pl_modules import FastMriDataModule, MriModule
+
+from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
-from fastmri_clgnet.inference.safe_loading import load_tensors
-from fastmri_clgnet.run_folder import LAST, checkpoint_dir
+from fastmri_clgnet.flags import call
+from fastmri_clgnet.formats.safe_loading import load_tensors
+from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
+from fastmri_clgnet.pl_modules.registry import takes_kspace
+from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Value, quality
 from fastmri_clgnet.training.command import main as train
+from fastmri_clgnet.training.command import parse_arguments
+from fastmri_clgnet.training.results import save_validation_picture
 
 _NEVER = str(10**9)
 _NO_LIMIT = "99999:00:00:00"  # with it, too, Lightning keeps the training's time in checkpoints
@@ -119,3 +127,22 @@ def _summary(trained: Sequence[Row]) -> Row:
         if column == "PSNR (dB)":
             columns |= {"lowest": min(values), "highest": max(values)}
     return columns
+
+
+def save_picture(
+    path: Path, trained: Mapping[str, Sequence[str]], folder: Path, seeds: Sequence[int] = ()
+) -> None:
+    """Save the middle slice of the first validation volume by every method, of its first seed."""
+    shown: dict[str, tuple[MriModule, FastMriDataModule]] = {}
+    for name, flags in trained.items():
+        values = parse_arguments([*flags])
+        data, seed = call(Data, values), values["seed"]
+        if not shown:
+            images = data.module(on_kspace=False, seed=seed)
+            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
+        root = next(iter(training_folders(folder / name, seeds).values()))
+        module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
+        shown[LABELS[name]] = (module, data.module(takes_kspace(module), seed))
+    if shown:
+        save_validation_picture(path, shown)
+        print(f"Picture: {path}", flush=True)

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.inference.plain_weights import printable, tell_network
-from fastmri_clgnet.inference.safe_loading import load_tensors
 from fastmri_clgnet.models.reconstructor import Reconstructor
 from fastmri_clgnet.models.registry import MODELS
 from fastmri_clgnet.weights import ARGUMENTS_SUFFIX, EXPECTED, WEIGHTS_SUFFIX, find_weights

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.models import VGG19_Weights, vgg19
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.inference.safe_loading import load_tensors
+from fastmri_clgnet.formats.safe_loading import load_tensors
 
 IMAGENET = "imagenet"
 # lambda_j of eq. 9 by VGG19's convolution, counted from 1: the choice of the literature that the

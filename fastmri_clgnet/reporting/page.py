@@ -18,7 +18,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-import fastmri_clgnet
+from fastmri_clgnet import __version__
 from fastmri_clgnet.evaluation.evaluate import Evaluation
 from fastmri_clgnet.evaluation.results import caution, summary_cells
 from fastmri_clgnet.reporting.curves import draw_curves, read_curves
@@ -105,7 +105,7 @@ def render(
         script_digest=digest,
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         versions={
-            "fastmri_clgnet": fastmri_clgnet.__version__,
+            "fastmri_clgnet": __version__,
             **{name: version(name) for name in ("fastmri", "torch", "pytorch-lightning")},
         },
     )

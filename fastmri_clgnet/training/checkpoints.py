@@ -12,8 +12,8 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.safe_loading import load_tensors, save_tensors
 from fastmri_clgnet.inference.loading import MODEL_KEY, TRAINED_ON_KEY, check_fit
-from fastmri_clgnet.inference.safe_loading import load_tensors, save_tensors
 from fastmri_clgnet.pl_modules.registry import name_of
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 

@@ -18,7 +18,7 @@ from banding import train_banding
 from fastmri_clgnet import export, reconstruct, train_clgnet
 from fastmri_clgnet.convert import main as convert
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.inference.safe_loading import load_tensors
+from fastmri_clgnet.formats.safe_loading import load_tensors
 from tests.helpers import MASK, QUIET, SMALL
 
 
