@@ -17,7 +17,6 @@ from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.tables import format_table
 
-if TYPE_CHECKING:
 KEYS = ("reconstruction", *TARGET_KEYS.values())
 
 
