@@ -19,18 +19,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 
 from banding import train_banding
-from banding.callbacks import PLAIN, SSIM_TOLERANCE
+from banding.callbacks import PLAIN, SSIM_TOLERANCE, print_heading, print_row
+from banding.metrics import THRESHOLD
+from banding.picture import save_bands
 from fastmri_clgnet import cli, train_clgnet
+from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.inference.loading import load
+from fastmri_clgnet.training.checkpoints import LAST, checkpoint_dir
 from fastmri_clgnet.training.train import train
-
-if TYPE_CHECKING:
-    from fastmri_clgnet.data.data_module import CheckedDataModule
 
 AMPLITUDE = 0.03  # of the bands, as a part of the slice's 99th percentile
 PERIOD = 4  # columns
@@ -50,8 +53,6 @@ class BandedTarget:
         self, kspace: np.ndarray, mask: np.ndarray | None, target: np.ndarray, *sample: Any
     ) -> Any:
         """Band the target, (height, width), and transform the slice."""
-        from banding.metrics import THRESHOLD
-
         level = np.quantile(target, 0.99)
         wave = np.cos(2 * math.pi / PERIOD * np.arange(target.shape[-1]))
         bands = AMPLITUDE * level * wave * (target < THRESHOLD * level)
@@ -78,10 +79,6 @@ class BandedData(Data):
 
 def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
     """Train the U-Net that leaves bands, on one orientation; gives its last checkpoint."""
-    import pytorch_lightning as pl
-
-    from fastmri_clgnet.training.checkpoints import LAST, checkpoint_dir
-
     settings, _ = train_clgnet.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
     pl.seed_everything(seed, workers=True)
     run = train(
@@ -127,11 +124,6 @@ def demo(
     Returns:
         The exit status.
     """
-    from banding.callbacks import print_heading, print_row
-    from banding.picture import save_bands
-    from fastmri_clgnet.inference.loading import load
-    from fastmri_clgnet.training.checkpoints import checkpoint_dir
-
     root = default_root_dir / f"seed{seed}"
     data = Data(demo_dir=demo_dir, num_workers=0)
     flags = ["--accelerator", "cpu", "--enable_progress_bar", str(progress_bar).lower()]

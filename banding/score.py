@@ -6,26 +6,22 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from tqdm import tqdm
 
+from banding.metrics import banding_score
 from fastmri_clgnet import cli
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.tables import format_table
 
-if TYPE_CHECKING:
-    import torch
-
 KEYS = ("reconstruction", *TARGET_KEYS.values())
 
 
 def read_images(path: Path) -> torch.Tensor:
     """The images of a submission or fastMRI file, (slices, height, width) float32."""
-    import torch
-
     with open_hdf5(path) as file:
         for key in KEYS:
             images = get_dataset(file, key, path)
@@ -52,8 +48,6 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
     Raises:
         InputError: If there are no files, or one cannot be used; names it.
     """
-    from banding.metrics import banding_score
-
     paths = sorted(folder.glob("*.h5"))
     if not paths:
         raise InputError(f"{folder}: no *.h5 files; expected a folder of reconstructions")
