@@ -19,6 +19,7 @@ from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.submission import read_settings
+from fastmri_clgnet.losses import CLGNetLoss
 from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.train_clgnet import main
@@ -152,6 +153,26 @@ def test_bad_calls_are_input_errors(arguments: dict[str, Any], message: str) -> 
     arguments = {"data": Data(Path("nowhere")), **arguments}
     with pytest.raises(InputError, match=message):
         train(ZeroFilledModule(0), **arguments)
+
+
+def test_the_objective_is_made_once_flags_and_files_have_been_checked(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    """It may have to download VGG19's weights; without them nothing is written."""
+
+    def download() -> CLGNetLoss:
+        raise InputError("no internet")
+
+    module = CLGNetModule(chans=4, num_groups=1, num_blocks=1)
+    cpu = {"accelerator": "cpu"}
+    for data, trainer, message in (
+        (Data("nowhere"), {"devices": -3}, "argument of the trainer"),
+        (Data("nowhere"), cpu, "nowhere"),
+        (Data(small_dataset, num_workers=0), cpu, "no internet"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(module, data, trainer=trainer, objective=download, default_root_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_module_of_fastmris_kind_is_trained_by_its_class_name(
