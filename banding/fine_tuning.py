@@ -29,7 +29,7 @@ from fastmri_clgnet.run_folder import checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
 from fastmri_clgnet.training.config import config_of
 from fastmri_clgnet.training.fit import fit
-from fastmri_clgnet.training.folder import run_folder, sole_run
+from fastmri_clgnet.training.folder import default_folder, sole_run
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.results import validate
 from fastmri_clgnet.training.samples import check_files, make_samples
@@ -107,8 +107,7 @@ def fine_tune(
     if data.challenge != "singlecoil" and not MODELS[source.model].multicoil:
         raise InputError(f"{checkpoint}: {source.model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
-    default = Path("banding") / run_folder(module.reconstructor, data)
-    root = default if default_root_dir is None else Path(default_root_dir)
+    root = Path(default_root_dir or Path("banding", default_folder(module.reconstructor, data)))
     written = checkpoint_dir(root) / PLAIN
     module.train()
     with quiet():

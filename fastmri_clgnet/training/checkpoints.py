@@ -78,7 +78,7 @@ def last_checkpoint(given: Path | str | None, root: Path) -> Path | None:
         given: A file, "last", "best" or "none". By default the last one, if any.
         root: The run's folder.
     """
-    if given == "none":
+    if str(given) == "none":
         return None
     if given is not None:
         return find_checkpoint(given, root)
@@ -88,7 +88,9 @@ def last_checkpoint(given: Path | str | None, root: Path) -> Path | None:
 
 def find_checkpoint(given: Path | str, root: Path) -> Path:
     """A checkpoint that has to exist: a file, or "last" or "best" of a run's folder."""
-    path = checkpoint_dir(root) / f"{given}.ckpt" if given in (LAST, BEST) else Path(given)
+    path = Path(given)
+    if str(given) in (LAST, BEST):
+        path = checkpoint_dir(root) / f"{given}.ckpt"
     if not path.is_file():
         raise InputError(
             f"{path}: no such checkpoint; train first, or give ckpt_path (or the default_root_dir "

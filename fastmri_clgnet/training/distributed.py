@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 @rank_zero_only
 def say(text: str) -> None:
-    """Print, in the first process alone; the others run the same command."""
+    """Print, in the first process only; the others run the same command."""
     print(text, flush=True)
 
 

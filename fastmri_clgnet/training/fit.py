@@ -46,7 +46,7 @@ def fit(
     if checkpoint is not None:
         checked(checkpoint, module)
     if trainer.is_global_zero:
-        if ckpt_path == "none":
+        if str(ckpt_path) == "none":
             forget_requeued(root)
         with atomic_path(root / "config.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False))

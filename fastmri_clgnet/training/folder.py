@@ -18,10 +18,8 @@ from fastmri_clgnet.pl_modules.registry import name_of
 PATIENCE = 10.0
 
 
-def run_folder(module: MriModule, data: Data, given: Path | str | None = None) -> Path:
-    """The folder that is given, by default MODEL/CHALLENGE[_demo] in the working folder."""
-    if given is not None:
-        return Path(given)
+def default_folder(module: MriModule, data: Data) -> Path:
+    """MODEL/CHALLENGE[_demo] in the working folder."""
     model = name_of(module) or type(module).__name__
     return Path(model, f"{data.challenge}{'_demo' if data.is_demo else ''}")
 

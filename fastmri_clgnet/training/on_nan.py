@@ -24,9 +24,9 @@ _REMEDY = (
 class OnNan(Callback):
     """Keeps NaN and Inf out of the weights and out of the checkpoints.
 
-    Losses and gradients are looked at before each step of an optimizer, with one wait for the
-    device; all processes decide alike. Under 16-mixed precision the gradient scaler skips
-    overflowing gradients by design, so only the loss is looked at.
+    Losses and gradients are checked before each step of an optimizer, with one wait for the
+    device. All processes decide alike. Under 16-mixed precision the gradient scaler skips
+    overflowing gradients by design, so only the loss is checked.
 
     "stop" raises an InputError that names step, files and slices. "skip" throws the step's
     gradients away, of all its batches, puts running statistics back, and counts the step. NaN and
@@ -39,7 +39,7 @@ class OnNan(Callback):
             raise ValueError(f"on_nan={action!r}: expected stop or skip")
         self.action = action
         self.skipped = 0
-        self._took_step = True  # in this epoch; taken for granted where a stopped one goes on
+        self._took_step = True  # in this epoch; assumed if the run continues within one
         self._batch: Any = None
         # of this step, which may take several batches and several optimizers
         self._losses: list[torch.Tensor] = []
@@ -65,13 +65,13 @@ class OnNan(Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor
     ) -> None:
-        """Keep the loss; it is looked at together with the gradients."""
+        """Keep the loss; it is checked together with the gradients."""
         self._losses.append(loss.detach().float())
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Look at losses and gradients; stop, or let this step do nothing."""
+        """Check losses and gradients; stop, or let this step do nothing."""
         values = list(self._losses)
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             parameters = (p for group in optimizer.param_groups for p in group["params"])
@@ -95,7 +95,7 @@ class OnNan(Callback):
                 )
             self.skipped += 1
             say(f"\nSkipped {where}")
-        optimizer.zero_grad(set_to_none=True)  # an optimizer leaves parameters without one alone
+        optimizer.zero_grad(set_to_none=True)  # an optimizer skips parameters without one
         for buffer, before in self._statistics:
             buffer.copy_(before)
 
@@ -117,7 +117,7 @@ class OnNan(Callback):
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        """Look at the loss of a validation batch."""
+        """Check the loss of a validation batch."""
         if not self._in_validation and not _finite([outputs["val_loss"]]):
             self._in_validation = [_describe(batch, "validation loss")]
 
@@ -142,7 +142,7 @@ class OnNan(Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, where there is one."""
+        """The count, if any."""
         return {"skipped": self.skipped} if self.skipped else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -25,20 +25,24 @@ class Stopped(BaseException):
 
 
 class SaveAndStop(Callback):
-    """Writes last.ckpt between two steps: every now and then, before a validation, when stopped.
+    """Writes last.ckpt between two steps: by the clock, before a validation, and when stopped.
 
-    Ctrl-C and SIGTERM let the step under way end, so that weights, optimizer and counters in the
-    file belong together; a second Ctrl-C stops at once and writes nothing. A validation is stopped
-    at once: it is done again when the training goes on, from the step before it. Where gradients
-    are accumulated SIGTERM may come in the middle of a step: then the last file stands.
+    Ctrl-C and SIGTERM let the current step end, so that weights, optimizer and counters in the file
+    belong together. A second Ctrl-C stops at once and writes nothing. A validation stops at once:
+    it is repeated when the training continues, from the step before it. If gradients are
+    accumulated, SIGTERM may come in the middle of a step: then the previous file is kept.
 
-    Before each batch torch's generators are seeded with seed, process, epoch and batch. What a step
-    draws, such as negatives and dropout, is then the same in a run that went on from a checkpoint
-    as in one that was never stopped; no state of generators has to be kept.
+    Before each batch torch's generators are seeded with seed, process, epoch and batch. So a step
+    draws the same, such as negatives and dropout, whether or not the run was stopped before it, and
+    no state of generators has to be kept.
+
+    `ModelCheckpoint(train_time_interval=...)` is no replacement for the clock: it also saves right
+    before a validation, which Lightning leaves out when it continues from there, and it never saves
+    under manual optimization, which fine-tuning against bands uses.
     """
 
     def __init__(self, root: Path, seed: int, minutes: float) -> None:
-        """Take the run's folder and seed, and the time between two writings in an epoch."""
+        """Take the run's folder and seed, and the minutes between two writings in an epoch."""
         self.path = checkpoint_dir(root) / f"{LAST}.ckpt"
         self.seed = seed
         self.seconds = 60 * minutes
@@ -47,7 +51,7 @@ class SaveAndStop(Callback):
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to Ctrl-C in the meantime; Lightning listens to SIGTERM."""
+        """Handle Ctrl-C meanwhile; Lightning handles SIGTERM."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -83,7 +87,7 @@ class SaveAndStop(Callback):
     ) -> None:
         """Save or stop, if it is time and a step has just ended, unless a validation is next.
 
-        Lightning would leave out that validation when it goes on from the file.
+        Lightning would leave out that validation when it continues from the file.
         """
         every, any_of = trainer.accumulate_grad_batches, trainer.strategy.reduce_boolean_decision
         done = batch_idx + 1

@@ -27,7 +27,7 @@ from fastmri_clgnet.training.checkpoints import (
 from fastmri_clgnet.training.config import config_of
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.fit import fit
-from fastmri_clgnet.training.folder import run_folder, sole_run
+from fastmri_clgnet.training.folder import default_folder, sole_run
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.results import (
     beside_zero_filling,
@@ -148,7 +148,7 @@ def train(
     settings = dict(trainer or {})
     if keep_best and settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
-    root = run_folder(module, data, default_root_dir)
+    root = Path(default_root_dir or default_folder(module, data))
     with quiet():
         set_seed(seed)
         evaluator = make_trainer(root, settings)
@@ -220,7 +220,7 @@ def test(
     Raises:
         InputError: If something cannot be used.
     """
-    root = run_folder(module, data, default_root_dir)
+    root = Path(default_root_dir or default_folder(module, data))
     with quiet():
         set_seed(seed)
         evaluator = make_trainer(root, trainer or {})

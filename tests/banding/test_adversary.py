@@ -75,7 +75,7 @@ def test_learns_orientation_from_bands_alone(
         turned = torch.where(rotated[:, None, None], bands.T, bands)
         return standardise(torch.randn(batch, 32, 32, generator=generator) + turned), rotated
 
-    for _ in range(100):
+    for _ in range(60):
         images, rotated = draw(8)
         logits, penalty = gradient_penalty(adversary, images)
         loss = F.binary_cross_entropy_with_logits(logits[:, 0], rotated.float()) + 0.1 * penalty

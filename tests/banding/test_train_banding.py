@@ -22,16 +22,16 @@ from fastmri_clgnet.training.checkpoints import MODEL_KEY, TRAINED_ON_KEY
 from tests.helpers import MASK, QUIET, SMALL
 
 FLAGS = [*QUIET, "--batch_size", "1", "--log_every_n_steps", "1", "--adversary_chans", "4"]
-FLAGS += ["--warmup_epochs", "0", "--limit_train_batches", "2"]
+FLAGS += ["--warmup_epochs", "0", "--limit_train_batches", "2", "--num_log_images", "0"]
 UNET = ["--chans", "4", "--num_pool_layers", "2"]
 CLGVARNET = ["--chans", "4", "--num_blocks", "1", "--num_cascades", "2"]
 VARNET = ["--chans", "4", "--pools", "2", "--num_cascades", "2"]
 NETWORKS = [
-    ("clgnet", "singlecoil", SMALL),
     ("clgvarnet", "multicoil", [*CLGVARNET, "--sens_chans", "2", "--sens_pools", "2"]),
     *(
         pytest.param(*network, marks=pytest.mark.slow)
         for network in (
+            ("clgnet", "singlecoil", SMALL),
             ("unet", "singlecoil", UNET),
             ("unet", "multicoil", UNET),
             ("dccnn", "singlecoil", []),

@@ -21,6 +21,7 @@ import torch
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.train_clgnet import main
 from tests.helpers import QUIET, SIZE, SMALL, small_volume
+from tests.processes import Running, as_main
 
 MODULE = "fastmri_clgnet.train_clgnet"
 # training on fully sampled slices, so that no mask is drawn
@@ -69,15 +70,16 @@ def runs(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     root = tmp_path_factory.mktemp("runs")
     flags = [*COMMAND, "--data_path", str(data_path), "--max_epochs", "1"]
     one, two = root / "one", root / "two"
-    process = subprocess.run(
-        [sys.executable, "-m", MODULE, *flags, *TWO, "--default_root_dir", str(two)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert process.returncode == 0, process.stderr
+    # as a cluster starts them, so that they can be forked from a process with all imports
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    each = [*flags, *TWO, "--default_root_dir", str(two)]
+    processes = [
+        Running(as_main, MODULE, each, environment={**shared, "LOCAL_RANK": rank}) for rank in "01"
+    ]
+    ended = [process.wait(300) for process in processes]
+    assert [process.returncode for process in ended] == [0, 0], ended
     assert main([*flags, "--batch_size", "4", "--default_root_dir", str(one)]) == 0
-    return Runs(one, two, process.stdout)
+    return Runs(one, two, "".join(process.stdout for process in ended))
 
 
 def checkpoint(root: Path) -> dict[str, Any]:

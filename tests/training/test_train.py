@@ -19,6 +19,7 @@ from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.submission import read_settings
+from fastmri_clgnet.losses import CLGNetLoss
 from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.train_clgnet import main
@@ -93,7 +94,7 @@ def test_what_the_call_changes_in_the_process_is_put_back(
 def test_files_are_opened_no_more_often_than_needed(
     small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A checkpoint is read once; the host reads each validation file once for all evaluations."""
+    """The host reads each validation file once for all evaluations."""
     flags = [*QUIET, "--data_path", str(small_dataset), "--batch_size", "2", "--logger", "false"]
     ours = [*flags, *SMALL, "--default_root_dir", str(tmp_path), "--max_epochs"]
     opened: Counter[str] = Counter()
@@ -111,7 +112,7 @@ def test_files_are_opened_no_more_often_than_needed(
     count(torch, "load", 0)
     count(SliceDataset, "_retrieve_metadata", 1)
     assert main([*ours, "2"]) == 0
-    assert opened["last.ckpt"] == 1
+    assert opened["last.ckpt"] == 2  # to compare it with the model, and by Lightning
     assert opened["best.ckpt"] == 1
     assert [opened[name] for name in ("a.h5", "c.h5", "d.h5", "e.h5")] == [1, 1, 1, 1]
     # k-space models need images, too, for the zero-filled baseline
@@ -152,6 +153,26 @@ def test_bad_calls_are_input_errors(arguments: dict[str, Any], message: str) -> 
     arguments = {"data": Data(Path("nowhere")), **arguments}
     with pytest.raises(InputError, match=message):
         train(ZeroFilledModule(0), **arguments)
+
+
+def test_the_objective_is_made_once_flags_and_files_have_been_checked(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    """It may have to download VGG19's weights; without them nothing is written."""
+
+    def download() -> CLGNetLoss:
+        raise InputError("no internet")
+
+    module = CLGNetModule(chans=4, num_groups=1, num_blocks=1)
+    cpu = {"accelerator": "cpu"}
+    for data, trainer, message in (
+        (Data("nowhere"), {"devices": -3}, "argument of the trainer"),
+        (Data("nowhere"), cpu, "nowhere"),
+        (Data(small_dataset, num_workers=0), cpu, "no internet"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(module, data, trainer=trainer, objective=download, default_root_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_module_of_fastmris_kind_is_trained_by_its_class_name(
