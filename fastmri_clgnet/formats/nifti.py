@@ -41,7 +41,6 @@ class Nifti(Simulation):
         """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""
         try:
             import nibabel
-            from nibabel.filebasedimages import ImageFileError
         except ImportError as error:
             raise InputError(
                 "NIfTI files need nibabel: pip install 'fastmri_clgnet[nifti]', or pip install "
@@ -50,7 +49,9 @@ class Nifti(Simulation):
         try:
             image = nibabel.as_closest_canonical(nibabel.load(path))
             values = np.asanyarray(image.dataobj)
-        except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+        except (
+            OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError
+        ) as error:  # fmt: skip
             raise InputError(f"{path}: not a NIfTI file that can be read ({error})") from error
         if values.ndim == 4 and values.shape[3] == 1:
             values = values[..., 0]
