@@ -98,12 +98,10 @@ def _write_nifti(
 
 def _write_dicom(path: Path, images: npt.NDArray[np.float32], scan: Scan, label: str) -> list[Path]:
     """A series of derived magnitude images, without anything that names a patient."""
-    import pydicom
-    from pydicom.dataset import Dataset
-    from pydicom.uid import generate_uid
+    from pydicom import Dataset, dcmwrite, uid
 
     storage = _SECONDARY_CAPTURE if scan.affine is None else _MR_IMAGE
-    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    study, series, frame = uid.generate_uid(), uid.generate_uid(), uid.generate_uid()
     now = datetime.datetime.now()
     scale = float(images.max()) / _LARGEST_PIXEL or 1.0
     paths = output_files(path, len(images))
@@ -137,7 +135,7 @@ def _write_dicom(path: Path, images: npt.NDArray[np.float32], scan: Scan, label:
         pixels = np.clip(np.rint(image / scale), 0, _LARGEST_PIXEL)
         data.set_pixel_data(pixels.astype("<u2"), "MONOCHROME2", bits_stored=12)
         with atomic_path(name) as temporary:
-            pydicom.dcmwrite(temporary, data, enforce_file_format=True)
+            dcmwrite(temporary, data, enforce_file_format=True)
     return paths
 
 
