@@ -33,6 +33,30 @@ def test_the_package_and_what_commands_show_need_no_torch() -> None:
     assert not imported_by(program) & SLOW
 
 
+def test_what_is_missing_is_named_before_torch_is_imported() -> None:
+    program = """
+from pathlib import Path
+from fastmri_clgnet import InputError
+from fastmri_clgnet.inference import export, reconstruct, reconstruct_file, reconstruct_scan
+from fastmri_clgnet.reporting import report
+for call in (
+    lambda: reconstruct_scan("missing.h5", "brain-4x"),
+    lambda: reconstruct_file(Path("missing.dat"), Path("x.h5"), Path("brain-4x")),
+    lambda: reconstruct("missing", "out", "brain-4x"),
+    lambda: reconstruct(".", "out", "missing.ckpt"),
+    lambda: export("missing.ckpt", "out"),
+    lambda: report(["missing"]),
+):
+    try:
+        call()
+    except InputError as error:
+        assert str(error).startswith("missing"), error
+    else:
+        raise AssertionError
+"""
+    assert not imported_by(program) & SLOW
+
+
 def test_reconstructing_needs_no_lightning() -> None:
     program = """
 from fastmri_clgnet import example_slice, reconstruct_scan
