@@ -27,13 +27,11 @@ from fastmri_clgnet.losses import ReconstructionLoss
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.run_folder import checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
-from fastmri_clgnet.training.config import config_of
-from fastmri_clgnet.training.fit import fit
-from fastmri_clgnet.training.folder import default_folder, sole_run
+from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.results import validate
 from fastmri_clgnet.training.samples import check_files, make_samples
-from fastmri_clgnet.training.stopping import SaveAndStop
+from fastmri_clgnet.training.stopping import SaveAndStop, fit
 from fastmri_clgnet.training.train import Run
 from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
@@ -125,22 +123,16 @@ def fine_tune(
             print_row("before", before)
         keeper = KeepBest(written, as_checkpoint(source), before["val_metrics/ssim"])
         with sole_run(root, evaluator.is_global_zero):
-            used = [
-                keeper,
-                PrintRow(),
-                *([StopAfter(n_batches)] if n_batches > 0 else []),
-                *checkpoint_callbacks(root, keep_best=False),
-                OnNan(on_nan),
-                SaveAndStop(root, seed, checkpoint_minutes),
-            ]
+            saver = SaveAndStop(root, seed, checkpoint_minutes)
+            used = [keeper, PrintRow(), *([StopAfter(n_batches)] if n_batches > 0 else [])]
+            used += [*checkpoint_callbacks(root, keep_best=False), OnNan(on_nan), saver]
             given = {
                 **settings, "seed": seed, "on_nan": on_nan, "logger": logger,
                 "checkpoint_minutes": checkpoint_minutes,
             }  # fmt: skip
             config = config_of(module, data, root, given) if flags is None else flags
-            status = fit(
-                make_trainer(root, settings, used, logger), module, samples, config, ckpt_path
-            )
+            fitter = make_trainer(root, settings, used, logger)
+            status = fit(fitter, saver, module, samples, config, ckpt_path)
         if status:
             return Run(root, status=status)
         if keeper.epoch == 0:

@@ -19,15 +19,10 @@ from fastmri_clgnet.training.distributed import say
 
 
 class CheckedFiles(NamedTuple):
-    """What the check of the files found.
+    """What the check of the files found."""
 
-    Args:
-        trained_on: What checkpoints say of the training data.
-        has_test: Whether there is a test split.
-    """
-
-    trained_on: dict[str, Any] = {}  # noqa: RUF012
-    has_test: bool = True
+    trained_on: dict[str, Any] = {}  # noqa: RUF012  what checkpoints say of the training data
+    has_test: bool = True  # whether there is a test split
 
 
 def check_files(
@@ -37,20 +32,10 @@ def check_files(
     refuse_nan: bool = True,
     testing: bool = False,
 ) -> CheckedFiles:
-    """Check that a module can be trained on data: its masks, then every file.
+    """Check that a module can be trained on data, its masks and every file; make the demo data.
 
-    Args:
-        module: The module.
-        data: The data. The demo data set is made if it is missing.
-        n_processes: Processes that share the data.
-        refuse_nan: Whether NaN and Inf in training files are an error.
-        testing: Whether only the test split is read.
-
-    Returns:
-        What was found.
-
-    Raises:
-        InputError: If masks or files cannot be used; names the file.
+    `refuse_nan` is about training files, `testing` reads the test split only. Raises an
+    `InputError` that names the file.
     """
     model = name_of(module)
     if model is not None and data.challenge == "multicoil" and not MODELS[model].multicoil:

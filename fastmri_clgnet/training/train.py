@@ -24,10 +24,8 @@ from fastmri_clgnet.training.checkpoints import (
     kept_checkpoint,
     last_checkpoint,
 )
-from fastmri_clgnet.training.config import config_of
 from fastmri_clgnet.training.distributed import say
-from fastmri_clgnet.training.fit import fit
-from fastmri_clgnet.training.folder import default_folder, sole_run
+from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.results import (
     beside_zero_filling,
@@ -37,7 +35,7 @@ from fastmri_clgnet.training.results import (
     write_submissions,
 )
 from fastmri_clgnet.training.samples import check_files, make_samples
-from fastmri_clgnet.training.stopping import SaveAndStop
+from fastmri_clgnet.training.stopping import SaveAndStop, fit
 from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
 
@@ -160,20 +158,15 @@ def train(
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
             if _is_trained(module):
-                used = [
-                    *callbacks,
-                    *checkpoint_callbacks(root, keep_best),
-                    NameModel(files.trained_on),
-                    OnNan(on_nan),
-                    SaveAndStop(root, seed, checkpoint_minutes),
-                ]
+                saver = SaveAndStop(root, seed, checkpoint_minutes)
+                used = [*callbacks, *checkpoint_callbacks(root, keep_best), OnNan(on_nan), saver]
+                fitter = make_trainer(root, settings, [*used, NameModel(files.trained_on)], logger)
                 given = {
                     **settings, "seed": seed, "init_weights": init_weights, "on_nan": on_nan,
                     "checkpoint_minutes": checkpoint_minutes, "logger": logger,
                 }  # fmt: skip
                 config = config_of(module, data, root, given) if flags is None else flags
-                fitter = make_trainer(root, settings, used, logger)
-                status = fit(fitter, module, samples, config, ckpt_path)
+                status = fit(fitter, saver, module, samples, config, ckpt_path)
                 if status or not keep_best:
                     return Run(root, status=status)
             best = kept_checkpoint(root)

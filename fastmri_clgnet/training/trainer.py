@@ -52,19 +52,9 @@ def make_trainer(
     callbacks: Sequence[Callback] | None = None,
     logger: bool = False,
 ) -> pl.Trainer:
-    """Make Lightning's trainer of a run's folder.
+    """Make Lightning's trainer; without callbacks it only validates and tests.
 
-    Args:
-        root: The folder.
-        settings: Arguments of Lightning's Trainer by name.
-        callbacks: Of a training. Without any, the trainer only validates and tests.
-        logger: Whether to log to TensorBoard.
-
-    Returns:
-        The trainer.
-
-    Raises:
-        InputError: If a setting cannot be used.
+    Raises an `InputError` if a setting, an argument of Lightning's Trainer, cannot be used.
     """
     own = _OWN & settings.keys()
     if own:
