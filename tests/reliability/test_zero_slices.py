@@ -21,13 +21,15 @@ from tests.reliability.networks import NETWORKS
 
 @pytest.fixture(scope="module")
 def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small data sets with all-zero slices: the first of each volume, two of a and of d."""
+    """One volume of 3 slices in each split, the first of them zero; in training the first two."""
     root = tmp_path_factory.mktemp("zeros")
     for challenge in TARGET_KEYS:
         make_small_dataset(root, challenge)
+        for name in ("train/b", "val/d"):
+            (root / f"{challenge}_{name}.h5").unlink()
     for path in root.rglob("*.h5"):
         with h5py.File(path, "r+") as file:
-            for i in (0, 1) if path.stem in "ad" else (0,):
+            for i in (0, 1) if path.stem == "a" else (0,):
                 for key in file.keys() & {"kspace", *TARGET_KEYS.values()}:
                     file[key][i] = 0
     return root
@@ -60,9 +62,8 @@ def test_zero_slices_train_validate_test_and_reconstruct(
     checkpoint = ["--checkpoint", str(root / "checkpoints" / "best.ckpt")]
     folders = ["--data_path", str(data_path / f"{challenge}_val"), "--output_path", str(tmp_path)]
     assert reconstruct.main([*checkpoint, *folders, *MASK]) == 0
-    for name in "cd":
-        with h5py.File(tmp_path / f"{name}.h5") as file:
-            assert np.isfinite(file["reconstruction"]).all()
+    with h5py.File(tmp_path / "c.h5") as file:
+        assert np.isfinite(file["reconstruction"]).all()
 
 
 def test_a_volume_of_zeros_is_named_and_the_others_are_evaluated(
