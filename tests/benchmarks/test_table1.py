@@ -18,7 +18,7 @@ TINY = "--alpha 0 --chans 4 --num_groups 1 --num_blocks 1"
 def _command(data: Path, out: Path, *flags: str) -> list[str]:
     return [
         "table1", "--data_path", str(data), "--output_path", str(out), "--accelerations", "4", "2",
-        "--methods", "unet", "cddn", "clgnet", "--batch_size", "2", *flags, *QUIET,
+        "--methods", "unet", "clgnet_dc", "clgnet", "--batch_size", "2", *flags, *QUIET,
     ]  # fmt: skip
 
 
@@ -29,16 +29,17 @@ def test_trains_all_and_goes_on_where_one_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
-    tiny = ["--steps", "2", "--method_flags", "clgnet", TINY]
+    tiny = ["--steps", "2", "--method_flags", "clgnet", TINY, "--method_flags", "clgnet_dc"]
+    tiny.append("--chans 4 --num_groups 1 --num_blocks 1")
     # the U-Net is given a flag that it has not got
     failing = _command(small_dataset, out, *tiny, "--method_flags", "unet", "--nonsense 3")
     assert main(failing) == 1
     assert "nonsense" in capsys.readouterr().err
     rows = json.loads((out / "table1.json").read_text())["4x"]["rows"]
     assert rows["unet"] == {"failed": "yes"}
-    assert rows["cddn"]["steps"] == rows["clgnet"]["steps"] == 2
+    assert rows["clgnet_dc"]["steps"] == rows["clgnet"]["steps"] == 2
     assert (out / "table1_4x.png").stat().st_size > 10_000
-    metrics = json.loads((out / "table1_2x" / "cddn" / "metrics.json").read_text())
+    metrics = json.loads((out / "table1_2x" / "clgnet_dc" / "metrics.json").read_text())
 
     trained: list[str] = []
     real = training.train
@@ -54,9 +55,9 @@ def test_trains_all_and_goes_on_where_one_fails(
     tables = json.loads((out / "table1.json").read_text())
     assert list(tables) == ["settings", "4x", "2x"]
     rows = tables["2x"]["rows"]
-    assert list(rows) == ["zero_filled", "unet", "cddn", "clgnet"]
+    assert list(rows) == ["zero_filled", "unet", "clgnet_dc", "clgnet"]
     # exactly what the host's aggregation gave train_clgnet
-    assert rows["cddn"]["SSIM"] == metrics["CDDN"]["ssim"]
+    assert rows["clgnet_dc"]["SSIM"] == metrics["CLGNet + DC"]["ssim"]
     assert rows["zero_filled"]["PSNR (dB)"] == metrics["zero-filled"]["psnr"]
     markdown = (out / "table1.md").read_text()
     assert "4x: validation volumes after 2 steps" in markdown
@@ -68,8 +69,9 @@ def test_a_budget_of_minutes(
 ) -> None:
     command = _command(small_dataset, tmp_path / "out", "--minutes", "0.05")
     command[command.index("--methods") + 1 : command.index("--batch_size")] = ["clgnet"]
+    command.remove("2")  # one acceleration
     assert main([*command, "--method_flags", "clgnet", TINY]) == 0
-    rows = json.loads((tmp_path / "out" / "table1.json").read_text())["2x"]["rows"]
+    rows = json.loads((tmp_path / "out" / "table1.json").read_text())["4x"]["rows"]
     assert rows["clgnet"]["steps"] > 2
     assert 0.03 < rows["clgnet"]["minutes"] < 1
     assert rows["clgnet"]["lr"] == 1e-4

@@ -23,7 +23,6 @@ from fastmri_clgnet.reconstruct import main as reconstruct
 from fastmri_clgnet.reporting.sources import find_sources
 from fastmri_clgnet.train_clgnet import main as train_clgnet
 from tests.helpers import MASK, QUIET, small_volume
-from tests.processes import Running, as_main
 
 HOSTILE = ("../x.h5", "../../../x.h5", "/tmp/x.h5", "a/b.h5", "..\\x.h5", "..", ".", "", "a\0.h5")
 
@@ -107,16 +106,17 @@ def test_a_full_disk_keeps_the_good_file(tmp_path: Path) -> None:
     assert _files(tmp_path) == ["a.h5"]
 
 
-def test_a_full_disk_while_reconstructing(small_dataset: Path, tmp_path: Path) -> None:
-    """In a process of its own, which ends well."""
+def test_a_full_disk_while_reconstructing(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, out = small_dataset / "singlecoil_val", tmp_path / "out"
     flags = ["--model", "zero_filled", "--data_path", str(data), "--output_path", str(out), *MASK]
     assert reconstruct(flags) == 0
     before = [(out / name).read_bytes() for name in ("c.h5", "d.h5")]
-    command = [*flags, "--overwrite"]
-    done = Running(as_main, "fastmri_clgnet.reconstruct", command, file_bytes=8000).wait()
-    assert done.returncode == 1, done.stderr
-    _assert_errors(done.stderr, str(out / "c.h5"))
+    capsys.readouterr()
+    with _small_disk(8000):
+        assert reconstruct([*flags, "--overwrite"]) == 1
+    _assert_errors(capsys.readouterr().err, str(out / "c.h5"))
     assert [(out / name).read_bytes() for name in ("c.h5", "d.h5")] == before
     assert _files(out) == ["c.h5", "d.h5"]
 
