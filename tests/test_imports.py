@@ -28,7 +28,10 @@ ROOMS = [
     ["banding"],
 ]
 MODULES_OF = {
-    "basics": ["errors", "files", "tables", "precision", "parallel", "figures"],
+    "basics": [
+        "errors", "files", "tables", "precision", "parallel", "figures", "run_folder", "flags",
+    ],
+    "cli": ["cli", "spelling"],
     "front": ["__init__", "registration", "former_names"],
     "shells": [
         "train_clgnet", "reconstruct", "evaluate", "check", "convert", "export", "report",
