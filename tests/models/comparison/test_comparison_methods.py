@@ -189,11 +189,8 @@ def test_gradients_reach_every_parameter(name: str, size: tuple[int, int]) -> No
     assert_gradients_reach_all(network)
 
 
-# of the slowest method the first steps do
-@pytest.mark.parametrize(
-    ("name", "n_steps"), [(name, 60 if name == "dudor" else 300) for name in COMPARISON_METHODS]
-)
-def test_overfits_one_slice(name: str, n_steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", COMPARISON_METHODS)
+def test_overfits_one_slice(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its own loss, through the module: far below the error of zero-filling."""
     network = small_network(name)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
@@ -210,14 +207,19 @@ def test_overfits_one_slice(name: str, n_steps: int, monkeypatch: pytest.MonkeyP
     def error(output: torch.Tensor) -> torch.Tensor:
         return (output - target).square().mean()
 
+    goal = 0.25 * error(torch.view_as_complex(to_image(mask * full)).abs())
+    reached = goal + 1
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    for _ in range(n_steps):
+    for step in range(300):
         optimizer.zero_grad()
         module.training_step(batch, 0).backward()
         optimizer.step()
-    with torch.no_grad():
-        output = module(batch.masked_kspace, mask)
-    assert error(output) < 0.25 * error(torch.view_as_complex(to_image(mask * full)).abs())
+        if step % 10 == 9:
+            with torch.no_grad():
+                reached = error(module(batch.masked_kspace, mask))
+        if reached < goal:
+            break
+    assert reached < goal
 
 
 @pytest.mark.parametrize("name", COMPARISON_METHODS)
