@@ -80,7 +80,7 @@ def ablation(
         raise InputError(f"{words(training_flags)}: flags of a training, which needs --data_path")
     unknown = set(variants) - set(NAMES)
     if unknown:
-        raise InputError(f"--variants {words(unknown)}: expected some of {words(NAMES)}")
+        raise InputError(f"variants {words(unknown)}: expected some of {words(NAMES)}")
     where = torch.device(device)
     costs = network_rows(size, where, rounds)
     tables = {"networks": Table(describe_measurement(size, where), costs, NAMES)}

@@ -64,7 +64,7 @@ def table1(
     for argument, given in (("method_flags", own), ("methods", methods)):
         unknown = set(given) - set(METHODS)
         if unknown:
-            raise InputError(f"--{argument} {words(unknown)}: expected one of {words(METHODS)}")
+            raise InputError(f"{argument} {words(unknown)}: expected one of {words(METHODS)}")
     labels = {name: model.label for name, model in MODELS.items()}
     ends = budget_flags(steps, minutes)
     budget = f"{minutes:g} minutes" if minutes is not None else f"{steps} steps"

@@ -58,7 +58,7 @@ def weights(
 
     given = {name: str(path) for name, path in shipped().items()} if weights is None else weights
     if not given or BASELINE in given:
-        raise InputError(f"--weights: expected one or more, none of them called {BASELINE}")
+        raise InputError(f"weights: expected one or more, none of them called {BASELINE}")
     files = {label: find_weights(each) for label, each in given.items()}
     challenge = challenge_of(data_path)
     tables: dict[str, Table] = {}

@@ -80,7 +80,7 @@ def test_networks_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_variant_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablation", "--variants", "clgnet", "wo_everything"]) == 1
-    assert "--variants wo_everything: expected some of clgnet wo_wavelet" in capsys.readouterr().err
+    assert "variants wo_everything: expected some of clgnet wo_wavelet" in capsys.readouterr().err
 
 
 def test_flags_of_a_training_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
