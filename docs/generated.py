@@ -72,7 +72,7 @@ def help_of(name: str, words: list[str]) -> str:
     finally:
         os.environ.pop("COLUMNS")
         os.environ |= {} if columns is None else {"COLUMNS": columns}
-    lines = printed.getvalue().strip().splitlines()
+    lines = [line.rstrip() for line in printed.getvalue().strip().splitlines()]
     text = "\n".join(textwrap.fill(line, 100) if line[:1].isalpha() else line for line in lines)
     if not text.startswith("usage"):
         raise RuntimeError(f"{name} {words}: no help")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import functools
 import inspect
+import operator
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -135,11 +137,16 @@ class _Names(dict[str, Any]):
         return object
 
 
+# from the one that takes fewest words; unions of `typing` are cached, and forget their order
+_PLAIN = (types.NoneType, bool, int, float, Path, str)
+
+
 def _in_words(hint: Any) -> Any:
     """The part of a type that words can say; None if there is none."""
     parts = typing.get_args(hint) if _is_union(hint) else [hint]
-    known = tuple(part for part in parts if _is_said(part))
-    return typing.Union[known] if set(known) - {types.NoneType} else None  # noqa: UP007
+    known = [part for part in parts if _is_said(part)]
+    known.sort(key=lambda part: _PLAIN.index(part) if part in _PLAIN else 0)
+    return functools.reduce(operator.or_, known) if {*known} - {types.NoneType} else None
 
 
 def _is_union(hint: Any) -> bool:
@@ -147,11 +154,10 @@ def _is_union(hint: Any) -> bool:
 
 
 def _is_said(hint: Any) -> bool:
-    origin, parts = typing.get_origin(hint), [*typing.get_args(hint)]
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin in (list, tuple, Sequence, Mapping) or _is_union(hint):
         return all(_is_said(part) for part in parts if part is not Ellipsis)
-    plain = (str, int, float, bool, Path, types.NoneType)
-    return origin is typing.Literal or hint in plain or dataclasses.is_dataclass(hint)
+    return origin is typing.Literal or hint in _PLAIN or dataclasses.is_dataclass(hint)
 
 
 def _dataclass(hint: Any) -> Any:

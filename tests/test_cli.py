@@ -10,7 +10,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import pytest
 import yaml
@@ -101,6 +101,17 @@ def test_flags_give_typed_values_however_they_are_spelled() -> None:
     assert (values["count"], values["zero_filled"], values["overwrite"]) == (3, False, True)
     assert values["image"] == Path("i j.png")
     assert measured("a", "--count", "2", "--count", "null")["count"] is None
+
+
+def limit(batches: Union[float, int, None] = None) -> object:  # noqa: UP007
+    """Limit."""
+    return repr(batches)
+
+
+def test_whole_numbers_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("1", "1.0", "null"):
+        assert cli.run(limit, ["--batches", word]) == 0
+    assert capsys.readouterr().out.split() == ["1", "1.0", "None"]
 
 
 @pytest.mark.parametrize(

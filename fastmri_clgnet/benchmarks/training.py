@@ -30,7 +30,7 @@ _NO_LIMIT = "99999:00:00:00"  # with it, too, Lightning keeps the training's tim
 def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
     """Flags of train_clgnet that end each training after as many steps or minutes."""
     if (steps is None) == (minutes is None):
-        raise InputError("expected steps or minutes: give one of --steps and --minutes")
+        raise InputError("expected steps or minutes: give one of them")
     flags = ["--max_epochs", "-1", "--check_val_every_n_epoch", "null", "--val_check_interval"]
     if steps is not None:
         return [*flags, str(steps), "--max_steps", str(steps), "--max_time", _NO_LIMIT]
@@ -81,7 +81,7 @@ def _train(name: str, flags: list[str], root: Path) -> bool:
     if recorded != flags:
         raise InputError(
             f"{root}: a run with other flags ({words(recorded)}); repeat them, or give another "
-            "--output_path"
+            "output_path"
         )
     if results.is_file():
         return True

@@ -117,4 +117,4 @@ def test_budgets() -> None:
 def test_flags_of_an_unknown_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = _command(tmp_path, tmp_path, "--steps", "1", "--method_flags", "resnet", "--chans 4")
     assert main(command) == 1
-    assert "--method_flags resnet: expected one of" in capsys.readouterr().err
+    assert "method_flags resnet: expected one of" in capsys.readouterr().err
