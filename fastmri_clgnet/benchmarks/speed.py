@@ -39,7 +39,9 @@ def speed(
 
     Forward pass and training step, without and with the contrastive loss, of the U-Net, of CLGNet
     as the paper writes it and of CLGNet as it is, in alternating order in one process; and the data
-    pipeline by itself, from HDF5 file to sample.
+    pipeline by itself, from HDF5 file to sample. Beside the time stand the operators that the pass
+    dispatches (without the optimizer's) and, on a CUDA device, the time of its kernels: a step that
+    takes longer than its kernels is bound by launching them.
 
     Args:
         size: Height and width, pixels.
@@ -95,7 +97,11 @@ def speed(
         f"threads, median of {rounds}"
     )
     tables = {
-        part: Table(f"{title}: {setting}", speed_rows(makers, names, batch, where, rounds), names)
+        part: Table(
+            f"{title}: {setting}",
+            speed_rows(makers, names, batch, where, rounds, steps=part != "forward"),
+            names,
+        )
         for part, (title, makers, names) in actions.items()
         if part in parts
     }
@@ -114,17 +120,28 @@ def speed_rows(
     batch: int,
     device: torch.device,
     rounds: int,
+    steps: bool = False,
 ) -> dict[str, Row]:
-    """Measure time and memory; ratios are to the first action."""
-    from fastmri_clgnet.benchmarks.measure import median_times, peak_mb
+    """Measure time, operators without the optimizer's, and memory; ratios are to the first."""
+    from fastmri_clgnet.benchmarks.measure import (
+        count_operators,
+        kernels_seconds,
+        median_times,
+        peak_mb,
+    )
 
+    on_gpu = device.type == "cuda"
+    without_update = {"update": False} if steps else {}
     first = next(iter(makers))
-    times = median_times({name: make() for name, make in makers.items()}, device, rounds)
+    actions = {name: make() for name, make in makers.items()}
+    times = median_times(actions, device, rounds)
     return {
         name: {
             "time (s)": times[name],
             f"ratio to {names[first]}": times[name] / times[first],
             "slices/s": batch / times[name],
+            "operators": count_operators(make(**without_update)),
+            **({"kernels' time (s)": kernels_seconds(actions[name])} if on_gpu else {}),
             "peak (MB)": peak_mb(make, device),
         }
         for name, make in makers.items()

@@ -11,9 +11,9 @@ bias c, the layer is
 and with the gradient o' of its output, the transposes of `real_fft` and the rules of torch for
 convolution, normalisation and ReLU,
 
-    s  = irfft2^T(o')       since V and the FFT commute: then V^T s is what V^T o' would give, and
-    V' = s a^T              summed over real and imaginary parts, needs no image
-    a' = V^T s
+    s  = irfft2^T(o')
+    V' = s a^T              summed over real and imaginary parts: V and the FFT commute, and no
+    a' = V^T s              image is needed
     y' = act'(y)^T a'
     W' = y' z^T,  b' = sum y'
     f' = K^T * o' + rfft2^T(W^T y')
@@ -81,11 +81,20 @@ def _evaluate(
     """Compute o, as a matrix with a row for each pixel, and z."""
     size = (features.shape[-2], features.shape[-1])
     half = rfft2(_chans_first(features.to(weight.dtype)))
-    values = torch.addmm(spectral_bias[:, None], weight, half.flatten(1))
+    values = _product(half.flatten(1), weight, spectral_bias, spectrum)
     activated = activate(_images(values, half), spectrum)
     image = irfft2(activated.view(half.shape), size)
     local = F.conv2d(features.to(dtype), kernel.to(dtype), bias.to(dtype), padding=1)
     return torch.addmm(_pixels(local), image.flatten(1).t().to(dtype), fuse.t().to(dtype)), half
+
+
+def _product(
+    half: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spectrum: Spectrum
+) -> torch.Tensor:
+    """W z + b of (2 * chans, positions), without the b that normalisation takes out again."""
+    if spectrum == "norm_relu":
+        return torch.mm(weight, half)
+    return torch.addmm(bias[:, None], weight, half)
 
 
 def _pixels(features: torch.Tensor) -> torch.Tensor:
@@ -138,13 +147,13 @@ class _LeanLayer(torch.autograd.Function):
             return *pull_back(gradient), None, None
         features, kernel, bias, weight, spectral_bias, fuse = inputs
         spectrum, dtype = ctx.settings
-        batch, chans, *size = features.shape
-        gradient = gradient.view(batch, *size, chans).permute(0, 3, 1, 2)
+        batch, chans, height, width = features.shape
+        gradient = gradient.view(batch, height, width, chans).permute(0, 3, 1, 2)
         parts = (2, chans, -1)  # real and imaginary parts, each a matrix
         # s = irfft2^T(o'), y and a
         outer = irfft2_transposed(_chans_first(gradient.to(weight.dtype))).view(parts)
         flat = half.flatten(1)
-        values = torch.addmm(spectral_bias[:, None], weight, flat)
+        values = _product(flat, weight, spectral_bias, spectrum)
         activated, transpose = activate_with_transpose(_images(values, half), spectrum)
         # V' = s a^T, a' = V^T s, y' = act'(y)^T a'
         fuse_gradient = torch.bmm(outer, activated.view(parts).transpose(1, 2)).sum(0)
@@ -152,7 +161,8 @@ class _LeanLayer(torch.autograd.Function):
         inner = transpose(inner).view(flat.shape)
         # W' = y' z^T and rfft2^T(W^T y')
         weight_gradient = torch.mm(inner, flat.t())
-        spectral = rfft2_transposed(torch.mm(weight.t(), inner).view(half.shape), (size[0], size[1]))
+        half_gradient = torch.mm(weight.t(), inner).view(half.shape)
+        spectral = rfft2_transposed(half_gradient, (height, width))
         # K^T * o', K' and c'
         local, kernel_gradient, bias_gradient = torch.ops.aten.convolution_backward(
             gradient, features.to(dtype), kernel.to(dtype), [chans],

@@ -27,7 +27,7 @@ def rfft2(features: torch.Tensor) -> torch.Tensor:
         (2 * chans, batch, height, width // 2 + 1), real parts of all channels first.
     """
     spectrum = torch.fft.rfft2(features, norm="ortho")
-    return torch.view_as_real(spectrum).movedim(-1, 0).flatten(0, 1)
+    return torch.view_as_real(spectrum).movedim(-1, 0).reshape(-1, *spectrum.shape[1:])
 
 
 def irfft2(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -125,8 +125,7 @@ def fuse_weights(layers: Sequence[SpatialFourierLayer]) -> list[FusedWeights]:
 
 
 _FUSED: ContextVar[Mapping[nn.Module, FusedWeights]] = ContextVar(
-    "fused weights",
-    default=MappingProxyType({}),  # noqa: B039 (it cannot be changed)
+    "fused weights", default=MappingProxyType({})
 )
 
 

@@ -38,7 +38,6 @@ def activate(values: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
     return F.relu(values, inplace=True)
 
 
-
 def activate_with_transpose(
     values: torch.Tensor, spectrum: Spectrum
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
