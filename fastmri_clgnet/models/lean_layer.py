@@ -91,8 +91,11 @@ def _evaluate(
 def _product(
     half: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spectrum: Spectrum
 ) -> torch.Tensor:
-    """W z + b of (2 * chans, positions), without the b that normalisation takes out again."""
-    if spectrum == "norm_relu":
+    """W z + b of (2 * chans, positions), without the b that normalisation takes out again.
+
+    Compiled, adding b costs nothing, and autograd then knows its gradient.
+    """
+    if spectrum == "norm_relu" and not torch.compiler.is_compiling():
         return torch.mm(weight, half)
     return torch.addmm(bias[:, None], weight, half)
 
