@@ -10,9 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import vgg19
 from tqdm import tqdm
 
@@ -20,9 +23,18 @@ from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VG
 from fastmri_clgnet.models.comparison import KspaceNetwork
 from fastmri_clgnet.precision import Precision, autocast
 
+# operators that only make a view or reserve memory
+NO_WORK = {
+    *("view", "view_as_real", "view_as_complex", "_unsafe_view", "_reshape_alias", "alias"),
+    *("as_strided", "slice", "select", "split", "split_with_sizes", "unbind", "real", "imag"),
+    *("transpose", "t", "permute", "expand", "squeeze", "unsqueeze", "detach", "lift_fresh"),
+    *("empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"),
+    "_local_scalar_dense",
+}
+
 MakeNetwork = Callable[[], nn.Module]
 Action = Callable[[], object]
-MakeAction = Callable[[], Action]
+MakeAction = Callable[..., Action]
 
 
 def example_inputs(
@@ -59,8 +71,12 @@ def training_step(
     device: torch.device,
     precision: Precision = "32-true",
     contrastive: bool = False,
+    update: bool = True,
 ) -> Action:
-    """Make a network on images and return its training step: forward, loss, backward, Adam."""
+    """Make a network on images and return its training step: forward, loss, backward, Adam.
+
+    Without update, Adam is left out.
+    """
     model = make().train().to(device)
     (image,) = example_inputs(model, (size, size), device, batch)
     target = torch.randn_like(image)
@@ -72,7 +88,8 @@ def training_step(
         with autocast(device, precision):
             value = loss(model(image), target, image)["loss"]
         value.backward()
-        optimizer.step()
+        if update:
+            optimizer.step()
 
     return action
 
@@ -105,6 +122,45 @@ def median_times(
             _synchronise(device)
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+class _OperatorCounter(TorchDispatchMode):
+    """Counts the operators that reach a backend and do work there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> object:
+        self.count += func.overloadpacket.__name__ not in NO_WORK
+        return func(*args, **(kwargs or {}))
+
+
+def count_operators(action: Action) -> int:
+    """Operators that an action dispatches, about what a GPU has to launch; views do not count.
+
+    Example:
+        >>> count_operators(lambda: torch.zeros(3).view(3, 1) + 1)  # zeros, add
+        2
+    """
+    with _OperatorCounter() as counter:
+        action()
+    return counter.count
+
+
+def kernels_seconds(action: Action) -> float:
+    """Seconds that a CUDA device spends in the kernels of an action, by torch's profiler.
+
+    Where an action takes much longer than its kernels, it is the launching that takes the time.
+    """
+    action()
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        action()
+        torch.cuda.synchronize()
+    return sum(event.self_device_time_total for event in profiler.key_averages()) / 1e6
 
 
 def _status_kb(key: str) -> int:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.precision import Precision
-from fastmri_clgnet.tables import Row, Table, write_tables
+from fastmri_clgnet.tables import Table, write_tables
 
-if TYPE_CHECKING:
-    import torch
-    from torch.utils.data import DataLoader
-
-    from fastmri_clgnet.benchmarks.measure import MakeAction
-
-NAMES = {"unet": "U-Net", "plain": "CLGNet, plain evaluation", "clgnet": "CLGNet"}
 Part = Literal["forward", "step", "contrastive_step", "data"]
 
 
@@ -38,7 +30,9 @@ def speed(
 
     Forward pass and training step, without and with the contrastive loss, of the U-Net, of CLGNet
     as the paper writes it and of CLGNet as it is, in alternating order in one process; and the data
-    pipeline by itself, from HDF5 file to sample.
+    pipeline by itself, from HDF5 file to sample. Beside the time stand the operators that the pass
+    dispatches (without the optimizer's) and, on a CUDA device, the time of its kernels: a step that
+    takes longer than its kernels is bound by launching them.
 
     Args:
         size: Height and width, pixels.
@@ -56,104 +50,10 @@ def speed(
         A table for each part.
     """
     settings = dict(locals())
-    import torch
+    from fastmri_clgnet.benchmarks.speed_rows import network_tables, pipeline_table
 
-    from fastmri_clgnet.benchmarks.costs import unet
-    from fastmri_clgnet.benchmarks.measure import forward_pass, training_step
-    from fastmri_clgnet.benchmarks.plain import plain_clgnet
-    from fastmri_clgnet.data import make_demo_dataset
-    from fastmri_clgnet.models import CLGNet
-
-    where = torch.device(device)
-    networks = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
-    forward = functools.partial(
-        forward_pass, size=size, batch=batch, device=where, precision=precision
-    )
-    step = functools.partial(training_step, **forward.keywords)
-    actions: dict[str, tuple[str, dict[str, MakeAction], dict[str, str]]] = {
-        "forward": (
-            "Forward pass",
-            {name: functools.partial(forward, make) for name, make in networks.items()},
-            NAMES,
-        ),
-        "step": (
-            "Training step, L1",
-            {name: functools.partial(step, make) for name, make in networks.items()},
-            NAMES,
-        ),
-        "contrastive_step": (
-            "CLGNet's training step with the contrastive loss (VGG19 with random weights)",
-            {
-                "l1": functools.partial(step, CLGNet),
-                "contrastive": functools.partial(step, CLGNet, contrastive=True),
-            },
-            {"l1": "L1", "contrastive": "L1 and contrastive loss"},
-        ),
-    }
-    setting = (
-        f"batch {batch}, {size} x {size}, {device}, {precision}, {torch.get_num_threads()} "
-        f"threads, median of {rounds}"
-    )
-    tables = {
-        part: Table(f"{title}: {setting}", speed_rows(makers, names, batch, where, rounds), names)
-        for part, (title, makers, names) in actions.items()
-        if part in parts
-    }
+    tables = network_tables(parts, size, batch, device, precision, rounds)
     if "data" in parts:
-        folder = (data_path or make_demo_dataset(challenge)) / f"{challenge}_train"
-        rows = pipeline_rows(folder, challenge, workers, rounds)
-        names = {str(n): f"{n} workers" for n in workers}
-        tables["data"] = Table(f"From file to sample, {folder}", rows, names)
+        tables["data"] = pipeline_table(data_path, challenge, workers, rounds)
     write_tables(output_path / "speed", tables, settings)
     return tables
-
-
-def speed_rows(
-    makers: Mapping[str, MakeAction],
-    names: Mapping[str, str],
-    batch: int,
-    device: torch.device,
-    rounds: int,
-) -> dict[str, Row]:
-    """Measure time and memory; ratios are to the first action."""
-    from fastmri_clgnet.benchmarks.measure import median_times, peak_mb
-
-    first = next(iter(makers))
-    times = median_times({name: make() for name, make in makers.items()}, device, rounds)
-    return {
-        name: {
-            "time (s)": times[name],
-            f"ratio to {names[first]}": times[name] / times[first],
-            "slices/s": batch / times[name],
-            "peak (MB)": peak_mb(make, device),
-        }
-        for name, make in makers.items()
-    }
-
-
-def pipeline_rows(
-    folder: Path, challenge: Challenge, workers: Sequence[int], rounds: int
-) -> dict[str, Row]:
-    """Slices a second from HDF5 file to training sample, by the number of loading processes."""
-    import torch
-    from fastmri.data import SliceDataset
-    from fastmri.data.subsample import RandomMaskFunc
-    from fastmri.data.transforms import UnetDataTransform
-    from torch.utils.data import DataLoader
-
-    from fastmri_clgnet.benchmarks.measure import median_times
-    from fastmri_clgnet.data.transforms import CheckedTransform
-
-    transform = CheckedTransform(UnetDataTransform(challenge, RandomMaskFunc([0.08], [4])))
-    dataset = SliceDataset(folder, challenge, transform)
-
-    def read(loader: DataLoader) -> None:
-        for _ in loader:
-            pass
-
-    actions = {
-        str(n): functools.partial(read, DataLoader(dataset, batch_size=1, num_workers=n))
-        for n in workers
-    }
-    times = median_times(actions, torch.device("cpu"), rounds)
-    return {name: {"slices/s": len(dataset) / seconds} for name, seconds in times.items()}

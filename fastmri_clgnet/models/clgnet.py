@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fastmri_clgnet.models.configuration import PAPER
-from fastmri_clgnet.models.spatial_fourier import SpatialFourierResidualGroup
+from fastmri_clgnet.models.spatial_fourier import SpatialFourierResidualGroup, fused_together
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.models.wavelet import (
     SUBBANDS,
@@ -132,7 +132,8 @@ class CLGNet(nn.Module):
         # both branches halve the image: make its sizes even
         padded = F.pad(image, (0, width % 2, 0, height % 2), mode="reflect")
         features = self.pre(padded.contiguous(memory_format=torch.channels_last))
-        wavelet = self.wavelet_branch(features)
-        spatial = features + self.spatial_branch(features)
+        with fused_together(self):
+            wavelet = self.wavelet_branch(features)
+            spatial = features + self.spatial_branch(features)
         output: torch.Tensor = self.out(torch.cat([wavelet, spatial], dim=1))
         return output[..., :height, :width].contiguous()

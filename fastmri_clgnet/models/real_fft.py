@@ -1,7 +1,8 @@
-r"""The real FFT over height and width as a linear map of real tensors, and its inverse.
+r"""The real FFT over height and width as a linear map of real tensors, its inverse, and transposes.
 
 The half spectrum of an image of width w has w // 2 + 1 columns. Its real parts stand in front of
-its imaginary parts, so that a convolution of the spectrum is one of real channels.
+its imaginary parts, so that a convolution of the spectrum is one of real channels. Channels stand
+in front of the batch, so that it is one matrix product whatever the batch.
 
 torch differentiates a real FFT by way of a complex one of the full size. Half the work is enough:
 with D = 1 for the columns that are their own mirror image (the first, and the last of an even
@@ -13,108 +14,64 @@ weighted by D, so that the transposed maps are
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 
 def rfft2(features: torch.Tensor) -> torch.Tensor:
-    """Orthonormal real FFT over the last two axes, differentiable any number of times.
+    """Orthonormal real FFT over the last two axes.
 
     Args:
-        features: (batch, chans, height, width), float32 or float64.
+        features: (chans, batch, height, width), float32 or float64.
 
     Returns:
-        (batch, 2 * chans, height, width // 2 + 1), real parts of all channels first.
+        (2 * chans, batch, height, width // 2 + 1), real parts of all channels first.
     """
-    if torch.compiler.is_compiling():  # the compiler takes no function with a jvp of its own
-        return _forward(features)
-    spectrum: torch.Tensor = _Rfft2.apply(features)
-    return spectrum
+    spectrum = torch.fft.rfft2(features, norm="ortho")
+    return torch.view_as_real(spectrum).movedim(-1, 0).reshape(-1, *spectrum.shape[1:])
 
 
-def irfft2(spectrum: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def irfft2(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Inverse of `rfft2`; imaginary parts that no real image has are ignored, as torch does.
 
     Args:
-        spectrum: (batch, 2 * chans, height, width // 2 + 1), real parts of all channels first.
+        half: (2 * chans, batch, height, width // 2 + 1), real parts of all channels first.
         size: Height and width of the image.
 
     Returns:
-        (batch, chans, height, width).
+        (chans, batch, height, width).
     """
-    if torch.compiler.is_compiling():
-        return _inverse(spectrum, size)
-    features: torch.Tensor = _Irfft2.apply(spectrum, size)
-    return features
+    real, imaginary = half.chunk(2)
+    return torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
+
+
+def rfft2_transposed(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Transpose of `rfft2`: gradients of a half spectrum, which it changes, to those of an image.
+
+    Args:
+        half: As `irfft2` takes it.
+        size: Height and width of the image.
+
+    Returns:
+        (chans, batch, height, width).
+    """
+    _inner_columns(half, size[1]).mul_(0.5)
+    return irfft2(half, size)
 
 
 def irfft2_transposed(features: torch.Tensor) -> torch.Tensor:
     """Transpose of `irfft2`: gradients of an image to gradients of the half spectrum.
 
     Args:
-        features: (batch, chans, height, width).
+        features: (chans, batch, height, width).
 
     Returns:
         As of `rfft2`.
     """
-    return rfft2(features) * _multiplicity(features.shape[-1], features)
+    half = rfft2(features)
+    _inner_columns(half, features.shape[-1]).mul_(2)
+    return half
 
 
-def _forward(features: torch.Tensor) -> torch.Tensor:
-    spectrum = torch.fft.rfft2(features, norm="ortho")
-    return torch.cat([spectrum.real, spectrum.imag], dim=1)
-
-
-def _inverse(spectrum: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    real, imaginary = spectrum.chunk(2, dim=1)
-    return torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
-
-
-def _multiplicity(width: int, like: torch.Tensor) -> torch.Tensor:
-    """D: how many columns of the full spectrum each column of the half spectrum stands for."""
-    columns = like.new_full((width // 2 + 1,), 2.0)
-    columns[0] = 1
-    if width % 2 == 0:
-        columns[-1] = 1
-    return columns
-
-
-class _Rfft2(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(features: torch.Tensor) -> torch.Tensor:
-        return _forward(features)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-        ctx.size = tuple(inputs[0].shape[-2:])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return irfft2(gradient / _multiplicity(ctx.size[1], gradient), ctx.size)
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor) -> torch.Tensor:
-        return rfft2(tangent)
-
-
-class _Irfft2(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(spectrum: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return _inverse(spectrum, size)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-        ctx.size = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return irfft2_transposed(gradient), None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
-        return irfft2(tangent, ctx.size)
+def _inner_columns(half: torch.Tensor, width: int) -> torch.Tensor:
+    """View the columns that stand for two of the full spectrum."""
+    return half[..., 1 : (width + 1) // 2]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from fastmri_clgnet.models.configuration import PAPER
-from fastmri_clgnet.models.spectral_unit import Spectrum, check_spectrum, spectral_unit
+from fastmri_clgnet.models.lean_layer import lean_layer
+from fastmri_clgnet.models.spectral_unit import Spectrum, check_spectrum
 
 
 class SpatialFourierLayer(nn.Module):
@@ -28,9 +32,9 @@ class SpatialFourierLayer(nn.Module):
     statistics of other images. spectrum="linear" is eq. 7 to the letter. The paper does not say
     which FFT; a real one over both axes meets its counts of parameters and operations.
 
-    It is evaluated without concatenating: the fusing convolution's two halves go into the 3x3
-    kernel and into `spectral_unit`. FFTs, normalisation and the product between them run in float32
-    or float64 whatever autocast says.
+    It is evaluated without concatenating: the fusing convolution's local half goes into the 3x3
+    kernel, and the rest is one function, `lean_layer`. FFTs, normalisation and the product between
+    them run in float32 or float64 whatever autocast says.
 
     Args:
         chans: Channels of input and output.
@@ -75,19 +79,83 @@ class SpatialFourierLayer(nn.Module):
         Returns:
             The same shape, channels-last; under autocast in its lower precision.
         """
+        dtype = _autocast_dtype(features)
         with _full_precision(features.device):
-            fuse_local, fuse_global = self.fuse.weight.flatten(1).chunk(2, dim=1)
-            kernel = torch.einsum("oc,cihw->oihw", fuse_local, self.local.weight)
-            bias = fuse_local @ _bias(self.local) + _bias(self.fuse)
-            global_part = spectral_unit(
-                features.to(kernel.dtype),
+            fused = _FUSED.get().get(self) if not torch.compiler.is_compiling() else None
+            kernel, bias, fuse = fused or fuse_weights([self])[0]
+            return lean_layer(
+                features,
+                kernel,
+                bias,
                 self.spectral.weight.flatten(1),
                 _bias(self.spectral),
-                fuse_global,
+                fuse,
                 self.spectrum,
+                dtype,
             )
-        output = F.conv2d(features, kernel, bias, padding=1)
-        return output.add_(global_part.to(output.dtype))
+
+
+class FusedWeights(NamedTuple):
+    """What the fusing convolution of one layer comes down to.
+
+    Attributes:
+        kernel: (chans, chans, 3, 3), its local half times the local convolution.
+        bias: (chans).
+        fuse: (chans, chans), its global half.
+    """
+
+    kernel: torch.Tensor
+    bias: torch.Tensor
+    fuse: torch.Tensor
+
+
+def fuse_weights(layers: Sequence[SpatialFourierLayer]) -> list[FusedWeights]:
+    """Fold the fusing convolutions of layers of the same width, all by one batched product."""
+    fuse = torch.stack([layer.fuse.weight.flatten(1) for layer in layers])
+    # (layers, chans, 9 * chans), the axes of a channels-last kernel in the order of its memory
+    local = torch.stack([layer.local.weight.permute(0, 2, 3, 1).flatten(1) for layer in layers])
+    fuse_local, fuse_global = fuse.chunk(2, dim=2)
+    kernels = torch.bmm(fuse_local, local).unflatten(2, (3, 3, -1)).permute(0, 1, 4, 2, 3)
+    biases = torch.baddbmm(
+        torch.stack([_bias(layer.fuse) for layer in layers])[..., None],
+        fuse_local,
+        torch.stack([_bias(layer.local) for layer in layers])[..., None],
+    )
+    parts = (kernels.unbind(), biases.squeeze(2).unbind(), fuse_global.unbind())
+    return [FusedWeights(*each) for each in zip(*parts, strict=True)]
+
+
+_FUSED: ContextVar[Mapping[nn.Module, FusedWeights]] = ContextVar(
+    "fused weights", default=MappingProxyType({})
+)
+
+
+@contextmanager
+def fused_together(network: nn.Module) -> Iterator[None]:
+    """Fold the fusing convolutions of all layers of a network at once, for one forward pass.
+
+    Inside, each layer takes its own from there. It is the same arithmetic by a fraction of the
+    operators. Under torch.compile each layer does it by itself.
+    """
+    layers = [module for module in network.modules() if isinstance(module, SpatialFourierLayer)]
+    if not layers or torch.compiler.is_compiling():
+        yield
+        return
+    with _full_precision(layers[0].fuse.weight.device):
+        token = _FUSED.set(dict(zip(layers, fuse_weights(layers), strict=True)))
+    try:
+        yield
+    finally:
+        _FUSED.reset(token)
+
+
+def _autocast_dtype(features: torch.Tensor) -> torch.dtype:
+    """The precision that autocast, if it is on, has a convolution of the features in."""
+    device = features.device.type
+    exempt = device == "meta" or features.dtype is torch.float64
+    if exempt or not torch.is_autocast_enabled(device):
+        return features.dtype
+    return torch.get_autocast_dtype(device)
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
@@ -120,14 +188,14 @@ class SpatialFourierResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             SpatialFourierLayer(chans, spectrum),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             SpatialFourierLayer(chans, spectrum),
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the block to (batch, chans, height, width); the shape stays."""
         output: torch.Tensor = self.layers(features)
-        return output.add_(features)
+        return features + output
 
 
 class SpatialFourierResidualGroup(nn.Module):

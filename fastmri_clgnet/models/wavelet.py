@@ -41,6 +41,11 @@ def _periodic(x: torch.Tensor, before: int, after: int, dim: int) -> torch.Tenso
     return x.index_select(dim, index)
 
 
+def _window(x: torch.Tensor, start: int, size: int, dim: int) -> torch.Tensor:
+    """A part of `x` along `dim`; the whole is taken as it is, which costs nothing backward."""
+    return x if size == x.shape[dim] else x.narrow(dim, start, size)
+
+
 def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
     """Sum of terms times weights; zero weights (the padding of short filters) cost nothing."""
     used = [(term, weight) for term, weight in zip(terms, weights, strict=True) if weight != 0.0]
@@ -61,7 +66,7 @@ def _analyse(
     x = _periodic(x, length // 2 - 1, max(0, length // 2 - 1), dim)
     even, odd = x.unflatten(dim, (-1, 2)).unbind(dim + 1)
     terms = [
-        (even if start % 2 == 0 else odd).narrow(dim, start // 2, half)
+        _window(even if start % 2 == 0 else odd, start // 2, half, dim)
         for start in range(length - 1, -1, -1)
     ]
     return _weighted_sum(terms, low), _weighted_sum(terms, high)
@@ -77,13 +82,15 @@ def _synthesise(
     """Undo `_analyse`: x[n] = sum_k low[n - 2k + L/2 - 1] a[k] + high[...] d[k]."""
     half, length = approximation.shape[dim], len(low)
     reach = length // 2
-    coefficients = [_periodic(c, reach, reach, dim) for c in (approximation, detail)]
+    # x[2m + phase] meets a[m - shift] through tap phase + 2 shift + L/2 - 1
+    taps = [range((phase + reach - 1) % 2, length, 2) for phase in (0, 1)]
+    shifts = [[(tap - phase - reach + 1) // 2 for tap in taps[phase]] for phase in (0, 1)]
+    before, after = max(map(max, shifts)), -min(map(min, shifts))
+    coefficients = [_periodic(c, before, after, dim) for c in (approximation, detail)]
     phases = []
-    for phase in (0, 1):  # x[2m + phase] meets a[m - i] through tap phase + 2i + L/2 - 1
-        taps = range((phase + reach - 1) % 2, length, 2)
-        shifts = [(tap - phase - reach + 1) // 2 for tap in taps]
-        terms = [c.narrow(dim, reach - i, half) for c in coefficients for i in shifts]
-        phases.append(_weighted_sum(terms, [f[tap] for f in (low, high) for tap in taps]))
+    for phase in (0, 1):
+        terms = [_window(c, before - i, half, dim) for c in coefficients for i in shifts[phase]]
+        phases.append(_weighted_sum(terms, [f[tap] for f in (low, high) for tap in taps[phase]]))
     return torch.stack(phases, dim + 1).flatten(dim, dim + 1)
 
 

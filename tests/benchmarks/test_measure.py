@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from fastmri_clgnet.benchmarks.measure import forward_pass, median_times, peak_mb
+from fastmri_clgnet.benchmarks.measure import (
+    count_operators,
+    forward_pass,
+    median_times,
+    peak_mb,
+    training_step,
+)
 
 CPU = torch.device("cpu")
 
@@ -35,3 +41,20 @@ def test_times_are_measured() -> None:
     times = median_times({"a": action, "b": action}, CPU, rounds=2)
     assert times.keys() == {"a", "b"}
     assert min(times.values()) > 0
+
+
+def test_operators_are_counted_without_views() -> None:
+    image = torch.zeros(2, 3, 4)
+    assert count_operators(lambda: image.transpose(0, 1)[0].view(2, 4)) == 0
+    assert count_operators(lambda: image.transpose(0, 1).contiguous() + 1) == 2
+
+
+def test_a_step_without_update_leaves_the_weights() -> None:
+    network = nn.Conv2d(1, 1, 3, padding=1)
+    before = network.weight.clone()
+    step = functools.partial(training_step, lambda: network, 8, 1, CPU)
+    counts = [count_operators(step(update=False))]
+    assert torch.equal(network.weight, before)
+    counts.append(count_operators(step()))
+    assert not torch.equal(network.weight, before)
+    assert counts[0] < counts[1]

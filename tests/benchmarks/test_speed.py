@@ -78,7 +78,10 @@ def test_tables(
         rows = tables[part]["rows"]
         assert rows.keys() == {"unet", "plain", "clgnet"}
         assert rows["unet"]["ratio to U-Net"] == 1
+        assert rows["unet"]["operators"] == rows["clgnet"]["operators"] > 0  # the same network
         assert rows["clgnet"]["slices/s"] == pytest.approx(2 / rows["clgnet"]["time (s)"])
+    operators = [tables[part]["rows"]["clgnet"]["operators"] for part in ("forward", "step")]
+    assert operators[0] < operators[1]
     assert tables["contrastive_step"]["rows"]["contrastive"]["ratio to L1"] > 1
     assert {row["slices/s"] > 0 for row in tables["data"]["rows"].values()} == {True}
     printed = capsys.readouterr().out

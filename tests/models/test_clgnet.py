@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fastmri_clgnet.benchmarks.macs import count_macs
+from fastmri_clgnet.benchmarks.measure import count_operators
 from fastmri_clgnet.benchmarks.plain import plain_clgnet
 from fastmri_clgnet.models import SPECTRA, CLGNet, Spectrum
 from tests.helpers import (
@@ -60,6 +61,18 @@ def test_whole_network_equals_plain_evaluation(spectrum: Spectrum) -> None:
     image = torch.randn(1, 1, 33, 40, dtype=torch.float64)
     output = model(image)
     torch.testing.assert_close(output, plain_clgnet(model)(image), rtol=1e-10, atol=1e-10)
+
+
+def test_operators_that_a_pass_dispatches() -> None:
+    """A GPU has to launch about as many: few of them is what keeps a training step short."""
+    model, image = CLGNet(), torch.randn(2, 1, 32, 32)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(image)
+
+    assert count_operators(forward) <= 600
+    assert count_operators(lambda: (model(image) - image).abs().mean().backward()) <= 1700
 
 
 def test_batch_equals_one_by_one() -> None:

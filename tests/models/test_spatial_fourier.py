@@ -14,6 +14,7 @@ from fastmri_clgnet.models import (
     SpatialFourierResidualGroup,
     Spectrum,
 )
+from fastmri_clgnet.models.spatial_fourier import fused_together
 from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all
 
 every_spectrum = pytest.mark.parametrize("spectrum", SPECTRA)
@@ -46,7 +47,10 @@ def test_equals_its_formula(
 
 @every_spectrum
 @of_torch
-def test_derivatives_of_any_kind(spectrum: Spectrum, generator: torch.Generator) -> None:
+@pytest.mark.parametrize("size", [(3, 4), (4, 5)])
+def test_derivatives_of_any_kind(
+    spectrum: Spectrum, size: tuple[int, int], generator: torch.Generator
+) -> None:
     layer = make_layer(2, spectrum)
     names = [name for name, _ in layer.named_parameters()]
 
@@ -55,11 +59,44 @@ def test_derivatives_of_any_kind(spectrum: Spectrum, generator: torch.Generator)
         output: torch.Tensor = torch.func.functional_call(layer, values, (features,))
         return output
 
-    shape = (2, 2, 3, 4)
+    shape = (2, 2, *size)
     features = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
     arguments = (features, *layer.parameters())
-    assert torch.autograd.gradcheck(function, arguments, check_forward_ad=True)
+    assert torch.autograd.gradcheck(
+        function, arguments, check_forward_ad=True, check_batched_grad=True
+    )
     assert torch.autograd.gradgradcheck(function, arguments, fast_mode=True)
+
+
+@every_spectrum
+def test_second_derivatives_equal_those_of_the_formula(
+    spectrum: Spectrum, generator: torch.Generator
+) -> None:
+    """Of a gradient penalty, as in adversarial training; float64, to 1e-10."""
+    layer, plain = make_layer(3, spectrum), PlainSpatialFourierLayer(3, spectrum).double()
+    plain.load_state_dict(layer.state_dict())
+    features = torch.randn(
+        (2, 3, 7, 10), dtype=torch.float64, generator=generator, requires_grad=True
+    )
+    results = []
+    for each in (layer, plain):
+        value = each(features).pow(3).sum()
+        (gradient,) = torch.autograd.grad(value, features, create_graph=True)
+        penalised = [p for name, p in each.named_parameters() if "bias" not in name]
+        results.append(torch.autograd.grad(gradient.square().sum(), penalised))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-10)
+
+
+def test_weights_fused_together_are_those_fused_one_by_one() -> None:
+    block = SpatialFourierResidualBlock(3).double()
+    features = torch.randn(1, 3, 8, 9, dtype=torch.float64)
+    expected = block(features)
+    gradients = torch.autograd.grad(expected.square().sum(), list(block.parameters()))
+    with fused_together(block):
+        output = block(features)
+    torch.testing.assert_close(output, expected)
+    together = torch.autograd.grad(output.square().sum(), list(block.parameters()))
+    torch.testing.assert_close(together, gradients)
 
 
 @every_spectrum
