@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.benchmark import main
+from fastmri_clgnet.benchmarks import speed_rows
 from fastmri_clgnet.benchmarks.measure import forward_pass, training_step
 from fastmri_clgnet.benchmarks.plain import PlainSpatialFourierLayer, plain_clgnet
 from fastmri_clgnet.models import CLGNet
@@ -64,10 +65,9 @@ def test_tables(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("fastmri_clgnet.benchmarks.costs.unet", small)
-    monkeypatch.setattr("fastmri_clgnet.benchmarks.plain.plain_clgnet", small)
-    monkeypatch.setattr("fastmri_clgnet.models.CLGNet", small)
-    monkeypatch.setattr("fastmri_clgnet.benchmarks.measure.peak_mb", lambda *args: 1.0)
+    for name in ("unet", "plain_clgnet", "CLGNet"):
+        monkeypatch.setattr(speed_rows, name, small)
+    monkeypatch.setattr(speed_rows, "peak_mb", lambda *args: 1.0)
     command = [
         "speed", "--size", "16", "--batch", "2", "--rounds", "1", "--data_path", str(small_dataset),
         "--workers", "0", "1", "--output_path", str(tmp_path),

@@ -17,7 +17,7 @@ from fastmri_clgnet.models.comparison import CDDN
 def test_table_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fastmri_clgnet.benchmarks.measure.peak_mb", lambda *args: 1.0)
+    monkeypatch.setattr("fastmri_clgnet.benchmarks.costs.peak_mb", lambda *args: 1.0)
     command = ["table2", "--size", "32", "--rounds", "1", "--output_path", str(tmp_path)]
     assert main(command) == 0
     printed = capsys.readouterr().out
