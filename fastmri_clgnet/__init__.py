@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # for type checkers and editors; the table below says the sam
     from fastmri_clgnet.inference.picture import show
     from fastmri_clgnet.models import CLGNet, CLGVarNet
     from fastmri_clgnet.pl_modules import CLGNetModule, CLGVarNetModule, Lightning2Mixin
-    from fastmri_clgnet.training import train
+    from fastmri_clgnet.training.train import train
 
 try:
     __version__ = version("fastmri_clgnet")

@@ -190,7 +190,9 @@ class _LeanLayer(torch.autograd.Function):
             for primal, tangent in zip(primals, tangents[:6], strict=True)
         )
         # the transpose of the backward pass, since torch does not nest forward mode
-        output, pull_back = torch.func.vjp(lambda *x: _evaluate(*x, *ctx.settings)[0], *primals)
+        output, pull_back = torch.func.vjp(
+            lambda *x: _evaluate(*x, *ctx.settings)[0], *primals
+        )[:2]
         push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))[1]
         (tangent,) = push_forward(moved)
         return tangent, None
