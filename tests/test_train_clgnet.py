@@ -281,7 +281,7 @@ def test_the_objective_and_what_happens_without_its_weights(
     assert main([*command, "--variant", "sa", "--default_root_dir", "sa"]) == 0
     assert main([*command, "--variant", "sa", "--default_root_dir", "sa", "--mode", "test"]) == 0
     assert main([*command, "--default_root_dir", "sa", "--mode", "test"]) == 1
-    assert "trained with --variant sa" in capsys.readouterr().err
+    assert "trained with variant sa" in capsys.readouterr().err
 
 
 # a tiny network of each model whose size the command line sets
@@ -392,17 +392,17 @@ def test_data_consistency_on_multicoil_data(
     if model != "clgnet_dc":
         capsys.readouterr()
         assert main(["--model", model, *flags, *root]) == 1
-        assert "trained with --challenge multicoil" in capsys.readouterr().err
+        assert "trained with challenge multicoil" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("run_dir")
 def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data_path", "data", *COMMAND, "--max_epochs", "1"]) == 0
     assert main(["--data_path", "data", *COMMAND, "--chans", "6"]) == 1
-    assert "trained with --chans 4. Give these flags" in capsys.readouterr().err
+    assert "trained with chans 4" in capsys.readouterr().err
     # the same shapes, another network
     assert main(["--data_path", "data", *COMMAND, "--mode", "test", "--wavelet", "db4"]) == 1
-    assert "trained with --wavelet haar. Give these flags" in capsys.readouterr().err
+    assert "trained with wavelet haar" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("run_dir")

@@ -234,7 +234,7 @@ ERRORS = {
     "root": (["--data_path", "data"], "there are the folders singlecoil_test, singlecoil_val"),
     "no mask": (["--data_path", "data/singlecoil_val"], "c.h5: no 'mask'"),
     "two masks": (MASK, "e.h5: is undersampled already"),
-    "half a mask": (["--accelerations", "4"], "give --mask_type and --center_fractions, too"),
+    "half a mask": (["--accelerations", "4"], "give mask_type and center_fractions, too"),
     "too dense": ([*MASK[:-1], "0.9"], "acceleration 4 with centre fraction 0.9"),
     "same folder": (["--output_path", "data/singlecoil_test"], "the data is there"),
     "device": (["--device", "abacus"], "device abacus: cannot be used here"),

@@ -92,12 +92,13 @@ def test_gradients_equal_those_of_the_joint_batch(runs: Runs) -> None:
     """Adam's first moment after one step is a tenth of the gradient."""
     states = [checkpoint(root)["optimizer_states"][0]["state"] for root in (runs.one, runs.two)]
     assert states[0].keys() == states[1].keys()
-    for key, state in states[0].items():
-        expected = state["exp_avg"]
+    moments = {key: state["exp_avg"] for key, state in states[0].items()}
+    # the normalisation cancels the spectral bias: its gradient is what float32 rounds off
+    rounding = 1e-7 * max(float(each.abs().max()) for each in moments.values())
+    for key, expected in moments.items():
         assert expected.abs().max() > 0
-        torch.testing.assert_close(
-            states[1][key]["exp_avg"], expected, rtol=0, atol=1e-4 * float(expected.abs().max())
-        )
+        tolerance = max(1e-4 * float(expected.abs().max()), rounding)
+        torch.testing.assert_close(states[1][key]["exp_avg"], expected, rtol=0, atol=tolerance)
 
 
 def test_validation_equals_that_of_one_process(runs: Runs) -> None:
