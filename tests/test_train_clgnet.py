@@ -116,8 +116,8 @@ def test_real_process_and_ctrl_c(
     logs = tmp_path / "clgnet" / "singlecoil" / "tensorboard"
     deadline = time.monotonic() + 300
     try:
-        # some dozens of steps have been logged
-        while sum(path.stat().st_size for path in logs.glob("events*")) < 20_000:
+        # some steps have been logged
+        while sum(path.stat().st_size for path in logs.glob("events*")) < 5_000:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert started.process.pid is not None
