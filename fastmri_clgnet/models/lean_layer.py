@@ -19,8 +19,8 @@ convolution, normalisation and ReLU,
     f' = K^T * o' + rfft2^T(W^T y')
 
 with y and a computed again from z. That costs one product and halves the memory of a training step:
-only f and z are kept. autograd itself would dispatch twice as many operators, differentiate the
-FFTs at twice the work, and keep y, a and the image.
+only f and z are kept, where autograd would keep y, a and the image, too, and differentiate each
+real FFT by a complex one of twice the work.
 """
 
 from __future__ import annotations
@@ -190,9 +190,8 @@ class _LeanLayer(torch.autograd.Function):
             for primal, tangent in zip(primals, tangents[:6], strict=True)
         )
         # the transpose of the backward pass, since torch does not nest forward mode
-        output, pull_back = torch.func.vjp(
-            lambda *x: _evaluate(*x, *ctx.settings)[0], *primals
-        )[:2]
+        evaluated = torch.func.vjp(lambda *x: _evaluate(*x, *ctx.settings)[0], *primals)
+        output, pull_back = evaluated[:2]
         push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))[1]
         (tangent,) = push_forward(moved)
         return tangent, None
