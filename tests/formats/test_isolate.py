@@ -37,7 +37,7 @@ def _kill(path: Path) -> None:
 
 
 def _grow(path: Path) -> None:
-    bytearray(2**28)
+    bytearray(2**30)
 
 
 def _interrupt(path: Path) -> str:
@@ -82,7 +82,7 @@ def test_results_and_errors_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(results) == [("a", 1), ("b", 1)]
     with pytest.raises(MemoryError):
         next(map_in_fork(_grow, paths))
-    bytearray(2**28)  # the limit is the fork's
+    bytearray(2**30)  # the limit is the fork's
     monkeypatch.chdir(tmp_path)
     Path("b.txt").write_text("here")
     assert list(map_in_fork(Path.read_text, [Path("b.txt")])) == ["here"]
