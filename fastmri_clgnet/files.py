@@ -82,6 +82,10 @@ def read_yaml(path: Path, expected: str) -> dict[str, Any]:
     """Read names with plain values; tags that would make Python objects are refused."""
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); expected {expected}"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not {expected} ({words(str(error).split())})") from error
     if not isinstance(contents, dict):

@@ -145,6 +145,8 @@ def _in_words(hint: Any) -> Any:
     """The part of a type that words can say; None if there is none."""
     parts = typing.get_args(hint) if _is_union(hint) else [hint]
     known = [part for part in parts if _is_said(part)]
+    if Path in known:  # in Python a path may be text; a word is always one
+        known = [part for part in known if part is not str]
     known.sort(key=lambda part: _PLAIN.index(part) if part in _PLAIN else 0)
     return functools.reduce(operator.or_, known) if {*known} - {types.NoneType} else None
 
