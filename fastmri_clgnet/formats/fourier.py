@@ -1,4 +1,4 @@
-"""The host's centred FFT of NumPy arrays, in float64: the one module here that imports torch."""
+"""The host's centred FFT of NumPy arrays, in float64, by torch."""
 
 from __future__ import annotations
 
