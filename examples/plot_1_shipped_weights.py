@@ -18,13 +18,13 @@ from fastmri_clgnet.data import Mask
 from fastmri_clgnet.weights import shipped
 
 name = next(iter(shipped()))
-module = load(name)
-print(name, module.trained_on)
+network = load(name)
+print(name, network.trained_on)
 
 # %%
 # The scan is fully sampled, so its image is the reference. The mask has the acceleration of the
 # training.
-acceleration = int(module.trained_on["accelerations"][0])
+acceleration = int(network.trained_on["accelerations"][0])
 scan = undersample(example_slice(), Mask("random", (acceleration,), (0.32 / acceleration,)))
 print(scan)
 
@@ -32,7 +32,7 @@ print(scan)
 # Data of another kind than in the training gives a warning. It is printed here.
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    image = reconstruct_scan(scan, module)
+    image = reconstruct_scan(scan, network)
 for each in caught:
     print(each.message)
 
