@@ -78,6 +78,6 @@ def _warnings(folder: Path, findings: list[Finding]) -> Iterator[str]:
     sizes = sorted({finding.image for finding in findings if finding.image})
     if len(sizes) > 1:
         shown = ", ".join(f"{size[0]} x {size[1]}" for size in sizes)
-        yield f"images of several sizes ({shown}): train with --batch_size 1"
+        yield f"images of several sizes ({shown}): train with batch_size 1"
     if len(findings) == 1 and folder.name.endswith("_val"):
         yield "one volume: fastmri.evaluate ends with an error where it has no spread"

@@ -107,7 +107,7 @@ def start_from(module: nn.Module, checkpoint: Path | str) -> StoredModel:
         InputError: If they are of another model or size; says with which arguments they were made.
     """
     stored = read_model(checkpoint, getattr(module, "model_name", None))
-    check_fit(stored.path, stored.state, stored.arguments, module, "another --init_weights")
+    check_fit(stored.path, stored.state, stored.arguments, module, "another init_weights")
     module.load_state_dict(stored.state)
     return stored
 

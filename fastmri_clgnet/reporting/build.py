@@ -40,7 +40,7 @@ class Report:
         lines.append(f"Report: {self.path} ({self.n_bytes / 1e6:.1f} MB)")
         if self.n_bytes > LIMIT_BYTES:
             limit = f"{LIMIT_BYTES / 1e6:g} MB"
-            lines.append(f"It is larger than {limit}: ask for fewer --slices or methods")
+            lines.append(f"It is larger than {limit}: ask for fewer slices or methods")
         return "\n".join(lines)
 
 

@@ -112,7 +112,7 @@ def test_mixed_sizes_and_other_remarks_are_warnings(
         file["ismrmrd_header"] = ismrmrd_header((ROWS, COLUMNS), (SIZE, 30))
     assert main([str(data), *ONE_PROCESS]) == 0
     table = capsys.readouterr().out
-    assert "warning: images of several sizes (30 x 28, 32 x 32): train with --batch_size 1" in table
+    assert "warning: images of several sizes (30 x 28, 32 x 32): train with batch_size 1" in table
     assert "warning: header: image of 32 x 30, but the target has 32 x 32" in table
     assert "warning: no attribute 'acquisition'" in table
     assert "warning: image of 20 x 32, wider than high: fastmri.eval" in table
