@@ -31,6 +31,8 @@ _STOPPED = (
 )
 # Lightning's remarks that would mislead
 _MISLEADING = (
+    # its "using 32 bits instead" is about sizes in a table
+    ".*is not supported by the model summary.*",
     # of its own code, on torch's newest pytree
     ".*treespec, LeafSpec.*",
     # fastMRI sums over processes itself
