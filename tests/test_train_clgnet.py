@@ -399,10 +399,10 @@ def test_data_consistency_on_multicoil_data(
 def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data_path", "data", *COMMAND, "--max_epochs", "1"]) == 0
     assert main(["--data_path", "data", *COMMAND, "--chans", "6"]) == 1
-    assert "trained with chans 4" in capsys.readouterr().err
+    assert "trained with chans 4. Give these" in capsys.readouterr().err
     # the same shapes, another network
     assert main(["--data_path", "data", *COMMAND, "--mode", "test", "--wavelet", "db4"]) == 1
-    assert "trained with wavelet haar" in capsys.readouterr().err
+    assert "trained with wavelet haar. Give these" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("run_dir")
