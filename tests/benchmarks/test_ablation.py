@@ -83,9 +83,7 @@ def test_an_unknown_variant_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_flags_of_a_training_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablation", "--chanz", "4"]) == 1
-    assert "error: --chanz 4: flags of a training, which needs data_path" in (
-        capsys.readouterr().err
-    )
+    assert "error: --chanz 4: flags of train_clgnet need data_path" in capsys.readouterr().err
     for name in ("table2", "speed"):
         with pytest.raises(SystemExit):
             main([name, "--chanz", "4"])

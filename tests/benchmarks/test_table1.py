@@ -110,7 +110,7 @@ def test_interrupting_stops_the_command(
 def test_budgets() -> None:
     assert budget_flags(7, None)[-4:-2] == ["--max_steps", "7"]
     assert budget_flags(None, 60 * 25 + 1.5)[-1] == "01:01:01:30"
-    with pytest.raises(ValueError, match="expected steps or minutes"):
+    with pytest.raises(ValueError, match="steps, minutes: expected exactly one"):
         budget_flags(None, None)
 
 

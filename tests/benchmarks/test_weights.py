@@ -55,7 +55,7 @@ def test_bad_weights_are_refused(
     command += ["--output_path", str(tmp_path / "out")]
     for words, message in (
         (["--weights", "Ours", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
-        (["--weights", BASELINE, "nowhere.ckpt"], "none of them called zero-filled"),
+        (["--weights", BASELINE, "nowhere.ckpt"], "none of them labelled zero-filled"),
     ):
         assert main([*command, *words]) == 1
         assert message in capsys.readouterr().err

@@ -179,7 +179,7 @@ def test_bad_predictions_are_named() -> None:
         "b.h5: no 'reconstruction' (the file holds: reconstruction_esc); expected a submission file"
     )
     assert "c.h5: reconstruction (2, 32, 32) does not fit the reference (3, 40, 32)" in shape
-    assert "d.h5: no such file; expected one of that name for every reference" in absent
+    assert "d.h5: no such file; expected one file per reference, of the same name" in absent
     # the other method is evaluated, and there is nothing to compare it with
     assert found.summaries.keys() == {"all", "AXT1", "AXT2"}
     assert found.summaries["all"].keys() == {"two"}
@@ -204,7 +204,7 @@ def test_the_wrong_challenge_is_no_empty_table() -> None:
         (["--target-path", "nowhere"], "nowhere: no such folder; expected one"),
         (["--predictions-path", "nowhere"], "no such folder; expected submission files"),
         (["--predictions-path", "predictions/one", "predictions/one"], "given twice"),
-        (["--acquisition", "T9"], "there are: AXT1, acceleration 4; AXT2"),
+        (["--acquisition", "T9"], "found: AXT1, acceleration 4; AXT2"),
         (["--labels", "a", "b"], "labels: expected a name"),
         (["--resamples", "0"], "resamples 0"),
         (["--confidence", "95"], "a level such as 0.95"),

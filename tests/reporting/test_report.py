@@ -76,7 +76,7 @@ def test_report_of_a_run_in_an_empty_folder(
     logged = json.loads((run / "metrics.json").read_text())
     for method in ("zero-filled", "CLGNet"):
         assert f"{logged[method]['ssim']:.4f} [" in page.text
-    assert "An interval over fewer than 5 volumes says hardly anything" in page.text
+    assert "Intervals over fewer than 5 volumes say little" in page.text
     # the second report makes nothing again
     made = run / "validation_reconstructions" / "c.h5"
     time = made.stat().st_mtime_ns
@@ -161,7 +161,7 @@ def test_names_are_text_and_not_markup(folders: Folders, tmp_path: Path) -> None
     assert "<img src=x" not in text
     assert "throw 1" in page.text
     assert f"{HOSTILE}.h5" in page.text
-    assert "do not say their mask" in page.text
+    assert "do not record their mask" in page.text
 
 
 def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_p
         assert not output.exists()
     report([run], output)
     page = Texts(output.read_text(encoding="utf-8"))
-    assert "is not where its settings say" in page.text
+    assert "is not at the path in its settings" in page.text
     assert "validation at the end of the training" in page.text
     logged = json.loads((run / "metrics.json").read_text())
     assert f"{logged['CLGNet']['psnr']:.4g}" in page.text
@@ -240,7 +240,7 @@ ERRORS = {
     "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "slices plain.h5:8: expected"),
     "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "zoom 30 0 9"),
     "figure": (["FOLDER", "TARGETS", "--figure", "f.gif"], "ending in .png or .pdf"),
-    "other data": (["TARGETS_ALONE", "TARGETS"], "nothing of"),
+    "other data": (["TARGETS_ALONE", "TARGETS"], "no volume could"),
 }
 
 
