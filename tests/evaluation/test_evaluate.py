@@ -205,7 +205,7 @@ def test_the_wrong_challenge_is_no_empty_table() -> None:
         (["--predictions-path", "nowhere"], "no such folder; expected submission files"),
         (["--predictions-path", "predictions/one", "predictions/one"], "given twice"),
         (["--acquisition", "T9"], "found: AXT1, acceleration 4; AXT2"),
-        (["--labels", "a", "b"], "labels: expected a name"),
+        (["--labels", "a", "b"], "labels: expected a different name"),
         (["--resamples", "0"], "resamples 0"),
         (["--confidence", "95"], "a level such as 0.95"),
     ],

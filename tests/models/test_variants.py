@@ -70,5 +70,5 @@ def test_self_attention_needs_no_memory_for_pairs_of_pixels() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match="expected one of clgnet, wo_wavelet"):
         make_variant("nonsense")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="must divide by the transformer's 4 heads"):
+    with pytest.raises(ValueError, match="expected a multiple of the transformer's 4 heads"):
         make_variant("tran", CLGNet(chans=6))
