@@ -47,7 +47,7 @@ def test_runs_on_little(
     assert demo.main([*flags, "--limit_train_batches", "1"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("\nkept: epoch") == 2
-    table = printed[printed.index("bands put in on purpose") :]
+    table = printed[printed.index("bands added on purpose") :]
     for name, folder in (
         ("before", "without_adversary"),
         ("without adversary", "without_adversary"),
