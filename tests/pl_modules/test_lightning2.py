@@ -170,7 +170,7 @@ def test_interrupted_writing_keeps_the_previous_reconstructions(
 
 
 def test_wrong_order_of_bases_is_refused() -> None:
-    with pytest.raises(TypeError, match="in front of the fastMRI module"):
+    with pytest.raises(TypeError, match="before the fastMRI module"):
         type("Wrong", (fastmri.pl_modules.UnetModule, Lightning2Mixin), {})
     with pytest.raises(TypeError, match="do not define test_epoch_end"):
         type("Wrong", (Lightning2Mixin, MriModule), {"test_epoch_end": lambda self, logs: None})
