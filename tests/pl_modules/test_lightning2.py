@@ -91,7 +91,7 @@ def test_trains_validates_and_tests(name: str, small_dataset: Path, tmp_path: Pa
 
 
 def test_metrics_equal_the_hosts_functions(small_dataset: Path, tmp_path: Path) -> None:
-    """What is logged equals fastmri.evaluate's NMSE, PSNR and SSIM on whole volumes."""
+    """Logged values equal fastmri.evaluate's NMSE, PSNR and SSIM on whole volumes."""
     data = data_module(small_dataset, "singlecoil")
     (logged,) = trainer(tmp_path).validate(ZeroFilledModule(), data, verbose=False)
     volumes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
