@@ -406,7 +406,9 @@ def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("run_dir")
-def test_slurms_checkpoint_is_continued_and_then_removed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_slurms_checkpoint_is_continued_and_then_removed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     command = ["--data_path", "data", *COMMAND]
     assert main([*command, "--max_epochs", "1"]) == 0
     root = Path("clgnet/singlecoil")
