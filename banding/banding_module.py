@@ -19,7 +19,7 @@ from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.pl_modules import Lightning2Mixin
 from fastmri_clgnet.pl_modules.registry import as_module
 
-L1_WEIGHT = 0.01  # beside SSIM, as in the paper
+L1_WEIGHT = 0.01  # in addition to SSIM, as in the paper
 
 
 class BandingModule(Lightning2Mixin, MriModule):

@@ -79,8 +79,8 @@ class CLGVarNet(nn.Module):
     y is the measured k-space, M the mask, S the sensitivity maps that the host's `SensitivityModel`
     estimates from the centre of k-space, eta_t a learned weight, R_t a `NormCLGNet`. Single-coil
     data has one coil with S = 1, and no sensitivity is estimated. The sensitivity model's U-Net
-    corrects the centre's coil images, which the host's replaces. So an untrained one gives their
-    own sensitivities instead of random maps.
+    corrects the centre's coil images, while the host's replaces them. So an untrained one gives
+    their own sensitivities instead of random maps.
 
     Consistency with the measurement: R_t starts at zero, so an untrained network, like one without
     cascades, gives the zero-filled image and keeps every measured sample exactly. After training

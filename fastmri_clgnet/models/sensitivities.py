@@ -66,8 +66,8 @@ class Sensitivities(SensitivityModel):
         chans: First width of its U-Net.
         num_pools: Poolings of its U-Net.
         mask_center: Whether sensitivities are estimated from the centre of k-space only.
-        residual: Whether the U-Net corrects the coil images of the centre, which the host's
-            replaces: an untrained network then gives these images' own sensitivities.
+        residual: Whether the U-Net corrects the coil images of the centre instead of replacing
+            them: an untrained network then gives these images' own sensitivities.
     """
 
     def __init__(

@@ -176,7 +176,7 @@ def test_bad_input_is_one_error(
         ("other.ckpt", [], "other.ckpt: holds no weights"),
         (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
-        (source, ["--limit_val_batches", "0"], "limit_val_batches 0: the validation says"),
+        (source, ["--limit_val_batches", "0"], "limit_val_batches 0: validation is needed"),
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")
