@@ -1,4 +1,4 @@
-"""Orientation-adversarial fine-tuning, which takes the bands out of Cartesian reconstructions.
+"""Orientation-adversarial fine-tuning, which removes bands from Cartesian reconstructions.
 
 References:
     Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,

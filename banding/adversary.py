@@ -1,4 +1,4 @@
-"""The adversary: small residual networks that guess from an image which way it was sampled."""
+"""The adversary: small residual networks that guess the sampled axis of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHANS_PER_GROUP = 32  # of the group norms
 
 
 class _ResidualBlock(nn.Module):
-    """x + conv(relu(norm(conv(relu(norm(x)))))), with a 1x1 convolution where the width grows."""
+    """x + conv(relu(norm(conv(relu(norm(x)))))), with a 1x1 convolution if the width grows."""
 
     def __init__(self, in_chans: int, out_chans: int) -> None:
         super().__init__()
@@ -33,20 +33,20 @@ class _ResidualBlock(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, in_chans, height, width) to (batch, out_chans, height, width)."""
+        """Map (batch, in_chans, height, width) to (batch, out_chans, height, width)."""
         return self.shortcut(features) + self.residual(features)
 
 
 class OrientationDiscriminator(nn.Module):
     """Guesses whether a magnitude image was undersampled along its rows (logit above 0).
 
-    The shallow ResNet of arXiv:2001.08699, with Kaiming's normal distribution to start from.
+    The shallow ResNet of arXiv:2001.08699, with Kaiming's normal initialisation.
     """
 
     def __init__(self, chans: int = 64) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            # images come with a standard deviation of 1: see `standardise`
+            # images have a standard deviation of 1: see `standardise`
             nn.InstanceNorm2d(1),
             nn.Conv2d(1, chans, _KERNEL, padding=_KERNEL // 2),
             _ResidualBlock(chans, chans),
@@ -62,7 +62,7 @@ class OrientationDiscriminator(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Standardised images (batch, height, width), from 16 x 16, to logits (batch, 1)."""
+        """Map standardised images (batch, height, width), 16 x 16 or more, to logits (batch, 1)."""
         features = self.features(image.unsqueeze(1))
         return self.logit(F.relu(features.mean(dim=(2, 3))))
 
@@ -71,7 +71,7 @@ class OrientationAdversary(nn.Module):
     """An ensemble of discriminators.
 
     Args:
-        num_adversaries: How many.
+        num_adversaries: Number of discriminators.
         chans: Width of each before its first pooling; it is twice that after it.
 
     Example:
@@ -80,7 +80,7 @@ class OrientationAdversary(nn.Module):
         torch.Size([3, 2])
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If a number is below 1.
 
     References:
         Defazio, Murrell, Recht. MRI Banding Removal via Adversarial Training. NeurIPS 2020,
@@ -98,22 +98,22 @@ class OrientationAdversary(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Let all guess: (batch, height, width) to logits (batch, num_adversaries)."""
+        """Map images (batch, height, width) to logits (batch, num_adversaries)."""
         return torch.cat([member(image) for member in self.members], dim=1)
 
 
 def standardise(image: torch.Tensor) -> torch.Tensor:
-    """Give images (batch, height, width) mean 0 and standard deviation 1; a constant becomes 0."""
-    # the gradient penalty says something about the adversary only in units of its own
+    """Scale images (batch, height, width) to mean 0 and standard deviation 1; a constant to 0."""
+    # the gradient penalty would depend on the units of the images
     centred = image - image.mean(dim=(1, 2), keepdim=True)
-    # the norm's gradient at 0 is 0, the square root's is not finite
+    # the gradient of the norm at 0 is 0, that of the square root is not finite
     scale = torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True)
     scale = scale / (image.shape[1] * image.shape[2]) ** 0.5
     return centred / scale.clamp_min(1e-30)
 
 
 def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
-    """Clip images (batch, height, width) at a part of their 99th percentile; 0 clips nothing."""
+    """Clip images (batch, height, width) at a fraction of their 99th percentile; 0 is no clip."""
     if window == 0:
         return image
     return torch.minimum(image, window * percentile_99(image.detach()))
@@ -122,7 +122,7 @@ def narrow(image: torch.Tensor, window: float) -> torch.Tensor:
 def gradient_penalty(
     adversary: nn.Module, image: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (batch, members), and R1 = mean sum_j ||d logit_j / d image||^2 (arXiv:1801.04406)."""
+    """Logits (batch, members) and R1 = mean sum_j ||d logit_j / d image||^2 (arXiv:1801.04406)."""
     image = image.detach().requires_grad_()
     logits = adversary(image)
     penalty = image.new_zeros(())

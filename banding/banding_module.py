@@ -19,36 +19,37 @@ from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.pl_modules import Lightning2Mixin
 from fastmri_clgnet.pl_modules.registry import as_module
 
-L1_WEIGHT = 0.01  # beside SSIM, as in the paper
+L1_WEIGHT = 0.01  # in addition to SSIM, as in the paper
 
 
 class BandingModule(Lightning2Mixin, MriModule):
-    """A reconstruction module and an adversary that guesses how its samples had been turned.
+    """A reconstruction module and an adversary that guesses how its samples were turned.
 
-    Trains on batches of `OrientedSample`, validates and tests on the reconstruction module's own.
-    Of each training batch the reconstructions are turned back as the anatomy lies. Then
+    It trains on batches of `OrientedSample`, and validates and tests on those of the reconstruction
+    module. The reconstructions of each training batch are turned back to the anatomy's orientation.
+    Then
 
-        1. the reconstructor steps down  reconstruction loss + adversary_weight * BCE(guess, label),
+        1. the reconstructor minimises  reconstruction loss + adversary_weight * BCE(guess, label),
            where the label is 0.5, or the wrong orientation;
-        2. the adversary steps down      BCE(guess, truth) + penalty_weight * R1,
+        2. the adversary minimises      BCE(guess, truth) + penalty_weight * R1,
 
-    the adversary's guess being made on magnitude images of mean 0 and standard deviation 1. Neither
-    step leaves a gradient in the other's network. In the first warmup_epochs the adversary learns
-    alone, and the reconstructor stays as it is.
+    where the adversary guesses from magnitude images of mean 0 and standard deviation 1. Neither
+    step leaves a gradient in the other network. In the first warmup_epochs only the adversary
+    learns, and the reconstructor is unchanged.
 
-    A module's way from sample to image is its `validation_step`, which gives output, target and
-    max_value in every `MriModule`, so that any of them can be fine-tuned.
+    A module's images come from its `validation_step`, which returns output, target and max_value in
+    every `MriModule`, so any of them can be fine-tuned.
 
-    Logs train_loss/reconstruction, train_loss/adversarial, train_loss/adversary, train_loss/penalty
-    and adversary_accuracy (the part of guesses that were right, 0.5 for none that it knows) in
-    training; banding_score, banding_energy, validation_loss and val_metrics/* in validation. The
-    first two are means of the volumes'; the energy is E_pe + E_ro relative to the target's: a score
-    near 0 with a high energy are bands in both directions, not none.
+    Training logs train_loss/reconstruction, train_loss/adversarial, train_loss/adversary,
+    train_loss/penalty and adversary_accuracy (the fraction of correct guesses, 0.5 by chance).
+    Validation logs banding_score, banding_energy, validation_loss and val_metrics/*. The first two
+    are means over volumes. The energy is E_pe + E_ro relative to the target's: a score near 0 with
+    a high energy means bands in both directions, not none.
 
     Example:
         >>> from fastmri_clgnet import load
         >>> module = BandingModule(load("brain-4x"), adversary_weight=0.5)
-        >>> module.hparams["warmup_epochs"]  # in which the adversary learns alone
+        >>> module.hparams["warmup_epochs"]  # only the adversary learns
         1
 
     References:
@@ -76,29 +77,28 @@ class BandingModule(Lightning2Mixin, MriModule):
         """Make the adversary.
 
         Args:
-            reconstructor: What to fine-tune: a Lightning module, or what `load` gives, whose
-                Lightning module is made then.
+            reconstructor: What to fine-tune: a Lightning module, or the result of `load`, for which
+                the Lightning module is made.
             loss: Reconstruction loss: ssim is 1 - SSIM + 0.01 L1 relative to the volume's maximum,
-                own is the reconstruction module's own training loss (its network runs twice then).
+                own is the reconstruction module's own training loss (then its network runs twice).
             lr: Adam's learning rate for the reconstructor.
             adversary_lr: Adam's learning rate for the adversary.
-            adversary_weight: Weight of the adversarial loss of the reconstructor; 0 fine-tunes
-                on both orientations without an adversary's influence, for comparison.
-            adversary_label: What the reconstructor wants the adversary to say: uncertain is 0.5,
-                flipped is the wrong orientation.
+            adversary_weight: Weight of the adversarial loss of the reconstructor; 0 fine-tunes on
+                both orientations without the adversary's influence, for comparison.
+            adversary_label: The adversary's answer that the reconstructor aims for: uncertain is
+                0.5, flipped is the wrong orientation.
             penalty_weight: Weight of the R1 gradient penalty on the adversary.
-            adam_betas: Of both networks' Adam; less momentum than its usual (0.9, 0.999), with
-                which the two networks overshoot each other.
-            low_signal_weight: Weight in the ssim loss, from 0 to 1, of pixels where the banding
-                score takes the target's signal for low, beside 1 elsewhere: how much there is left
-                to the adversary.
-            adversary_window: The adversary sees images in a narrow window, clipped at this part of
-                their 99th percentile, such as 0.15; 0 is the whole range, as in the paper.
-            warmup_epochs: First epochs, in which the adversary learns and the reconstructor stays
-                as it is.
+            adam_betas: Betas of both networks' Adam; the momentum is below the usual (0.9, 0.999),
+                with which the two networks overshoot each other.
+            low_signal_weight: Weight in the ssim loss, from 0 to 1, of pixels where the target's
+                signal is low in terms of the banding score; others have weight 1. A low weight
+                leaves these pixels to the adversary.
+            adversary_window: The adversary sees images clipped at this fraction of their 99th
+                percentile, such as 0.15; 0 is the whole range, as in the paper.
+            warmup_epochs: Number of first epochs in which only the adversary learns.
             num_adversaries: Discriminators in the ensemble.
-            adversary_chans: Width of a discriminator; it is twice that behind its first pooling.
-            num_log_images: Validation batches whose first image is logged.
+            adversary_chans: Width of a discriminator; it doubles after its first pooling.
+            num_log_images: Number of validation batches whose first image is logged.
 
         Raises:
             ValueError: If a value is out of its range.
@@ -129,11 +129,11 @@ class BandingModule(Lightning2Mixin, MriModule):
         self.num_volumes = DistributedMetricSum()
 
     def on_fit_start(self) -> None:
-        """Let what the reconstruction module logs be logged here."""
+        """Redirect the reconstruction module's logging to this module."""
         self.reconstructor.log = self.log
 
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
-        """Take one step with each network, in the warm-up with the adversary alone."""
+        """Take one step with each network; in the warm-up only with the adversary."""
         for_reconstructor, for_adversary = self.optimizers()
         if self.current_epoch < self.hparams["warmup_epochs"]:
             with torch.no_grad():
@@ -144,7 +144,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         self._step(for_adversary, self.adversary_loss, images, batch.rotated)
 
     def _step(self, optimizer: LightningOptimizer, compute: Any, *inputs: Any) -> torch.Tensor:
-        """Compute a loss, whose gradients reach one optimizer's parameters alone, and step."""
+        """Compute a loss, with gradients only for one optimizer's parameters, and step."""
         self.toggle_optimizer(optimizer)
         try:
             loss, images = compute(*inputs)
@@ -158,7 +158,7 @@ class BandingModule(Lightning2Mixin, MriModule):
     def reconstructor_loss(
         self, batch: OrientedSample, batch_idx: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The reconstructor's loss, and its images as they were sampled."""
+        """Compute the reconstructor's loss, and its images in the orientation of sampling."""
         result = self.reconstructor.validation_step(batch.sample, batch_idx)
         images = result["output"]
         if self.hparams["loss"] == "own":
@@ -178,7 +178,7 @@ class BandingModule(Lightning2Mixin, MriModule):
     def adversary_loss(
         self, images: torch.Tensor, rotated: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The adversary's loss with its penalty, and the images that it saw."""
+        """Compute the adversary's loss with its penalty, and its input images."""
         weight = self.hparams["penalty_weight"]
         with torch.autocast(images.device.type, enabled=False):
             images = standardise(narrow(images.detach().float(), self.hparams["adversary_window"]))
@@ -197,7 +197,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         return loss + weight * penalty, images
 
     def _guess(self, images: torch.Tensor) -> torch.Tensor:
-        """The adversary's logits, in full precision, for images in any units."""
+        """Compute the adversary's logits, in full precision, for images in any units."""
         with torch.autocast(images.device.type, enabled=False):
             seen = narrow(images.float(), self.hparams["adversary_window"])
             return self.adversary(standardise(seen))
@@ -205,7 +205,7 @@ class BandingModule(Lightning2Mixin, MriModule):
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
     ) -> torch.Tensor:
-        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum."""
+        """Compute 1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum."""
         output, target = output.float(), target.float()
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
@@ -214,7 +214,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         # SSIM's variances are differences of nearly equal numbers
         with torch.autocast(output.device.type, enabled=False):
             ssim = self.ssim_loss(output, target, torch.ones_like(scale[:, 0, 0]), reduced=False)
-        margin = self.ssim_loss.win_size // 2  # a window counts as the pixel in its centre
+        margin = self.ssim_loss.win_size // 2  # a window has the weight of its central pixel
         centres = weight[..., margin:-margin, margin:-margin]
         absolute = (output - target).abs()
         return weighted_mean(ssim, centres) + L1_WEIGHT * weighted_mean(absolute, weight)
@@ -225,7 +225,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         self._energies: dict[str, torch.Tensor] = {}
 
     def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Let the reconstruction module validate, and measure its bands where the target is low."""
+        """Run the reconstruction module's step, and measure its bands where the target is low."""
         result: dict[str, Any] = self.reconstructor.validation_step(batch, batch_idx)
         for name, output, target in zip(
             result["fname"], result["output"], result["target"], strict=True
@@ -236,7 +236,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         return result
 
     def on_validation_epoch_end(self) -> None:
-        """Log the banding score and energy beside the host's metrics."""
+        """Log the banding score and energy with the host's metrics."""
         super().on_validation_epoch_end()
         energies = list(self._energies.values())
 
@@ -250,11 +250,11 @@ class BandingModule(Lightning2Mixin, MriModule):
         log_mean("banding_energy", self.energy_sum, relative)
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Let the reconstruction module test."""
+        """Run the reconstruction module's step."""
         return self.reconstructor.test_step(batch, batch_idx)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for each network, the reconstructor's first."""
+        """Return Adam for each network, the reconstructor's first."""
 
         def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
             return torch.optim.Adam(network.parameters(), lr=lr, betas=self.hparams["adam_betas"])
@@ -266,11 +266,11 @@ class BandingModule(Lightning2Mixin, MriModule):
 
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Weighted mean of values of any shape; 0 where all weights are."""
+    """Return the weighted mean of values of any shape; 0 if all weights are 0."""
     return (weight * values).sum() / weight.sum().clamp_min(1e-30)
 
 
 def wanted_guess(rotated: torch.Tensor, label: Literal["uncertain", "flipped"]) -> torch.Tensor:
-    """What the reconstructor wants the adversary to say of (batch,) bool: (batch, 1) float32."""
+    """Return the adversary's answer to aim for, (batch, 1) float32; `rotated` is (batch,) bool."""
     truth = rotated.float()[:, None]
     return torch.full_like(truth, 0.5) if label == "uncertain" else 1 - truth

@@ -1,4 +1,4 @@
-"""What happens between the epochs of a fine-tuning: the best model is kept, a row is printed."""
+"""Callbacks of a fine-tuning: keep the best model, print a row per epoch, stop early."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pytorch_lightning.callbacks import Callback
 from banding.banding_module import BandingModule
 from fastmri_clgnet.formats.safe_loading import save_tensors
 
-PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
-SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
-COLUMNS = {  # of the printed table: what is logged, its heading
+PLAIN = "plain.ckpt"  # the best checkpoint, which train_clgnet reads
+SSIM_TOLERANCE = 0.005  # how much SSIM may fall in the best checkpoint
+COLUMNS = {  # of the printed table: name of the logged value, heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",
     "adversary_accuracy": "adversary's accuracy",
@@ -25,11 +25,11 @@ COLUMNS = {  # of the printed table: what is logged, its heading
 
 
 class KeepBest(Callback):
-    """Writes plain.ckpt, the reconstruction module alone, whenever a validation is the best so far.
+    """Writes plain.ckpt, only the reconstruction module, whenever a validation is the best so far.
 
     The best is the one with the banding score nearest to 0 among those whose SSIM is at most
-    SSIM_TOLERANCE below that before the fine-tuning; while there is none, that of highest SSIM.
-    Adversarial training circles around its goal, so that its last epoch is seldom its best one.
+    SSIM_TOLERANCE below that before the fine-tuning, or if there is none, that of highest SSIM.
+    Adversarial training oscillates around its goal, so the last epoch is seldom the best one.
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
@@ -37,28 +37,28 @@ class KeepBest(Callback):
         self.contents = contents
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
         self.best = (False, -float("inf"))
-        self.epoch = 0  # the one that is kept, counted from 1; 0 for none
+        self.epoch = 0  # that of the best checkpoint, counted from 1; 0 for none
         self.accuracy = float("nan")  # the adversary's in that epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """What a continued run has to know."""
+        """Return the state that a continued run needs."""
         return {"best": list(self.best), "epoch": self.epoch, "accuracy": self.accuracy}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there, unless the file has been removed."""
+        """Restore the state, unless the file has been removed."""
         if self.path.is_file():
             good, value = state_dict["best"]
             self.best = (good, value)
             self.epoch, self.accuracy = state_dict["epoch"], state_dict["accuracy"]
 
     def rank(self, metrics: Mapping[str, Any]) -> tuple[bool, float]:
-        """How good a validation was: whether SSIM is high enough, and what counts then."""
+        """Rank a validation: whether SSIM is high enough, then the banding score, or else SSIM."""
         ssim = float(metrics["val_metrics/ssim"])
         good = ssim >= self.lowest_ssim
         return good, -abs(float(metrics["banding_score"])) if good else ssim
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file, whole or not at all, if this is the best so far."""
+        """Write the file, whole or not at all, if this validation is the best so far."""
         if trainer.sanity_checking or not isinstance(pl_module, BandingModule):
             return
         rank = self.rank(trainer.callback_metrics)
@@ -70,24 +70,24 @@ class KeepBest(Callback):
             save_tensors(self.path, {**self.contents, "state_dict": state})
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the adversary's accuracy, which is known only now."""
+        """Store the adversary's accuracy, which is only available now."""
         accuracy = trainer.callback_metrics.get("adversary_accuracy")
         if self.epoch == trainer.current_epoch + 1 and accuracy is not None:
             self.accuracy = float(accuracy)
 
 
 class StopAfter(Callback):
-    """Stops after so many training batches; Lightning counts the steps of both optimizers."""
+    """Stops after a number of training batches; Lightning counts the steps of both optimizers."""
 
     def __init__(self, n_batches: int) -> None:
         self.n_batches = n_batches
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do nothing where they are done already."""
+        """Stop at once if the batches are done already."""
         self.on_train_batch_end(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop once they are done, those before a continuation included."""
+        """Stop once the batches are done, including those before a continuation."""
         if trainer.fit_loop.total_batch_idx + 1 >= self.n_batches:
             trainer.should_stop = True
 
@@ -96,7 +96,7 @@ class PrintRow(Callback):
     """Prints banding score, adversary's accuracy and SSIM side by side after every epoch."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print them, in the first process alone."""
+        """Print the row, in the first process only."""
         if trainer.is_global_zero:
             metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
             print_row(f"epoch {trainer.current_epoch + 1}", metrics)
@@ -108,6 +108,6 @@ def print_heading() -> None:
 
 
 def print_row(name: str, metrics: Mapping[str, float]) -> None:
-    """Print one row of the table; what was not measured stays empty."""
+    """Print one row of the table; missing values stay empty."""
     cells = (f"{metrics[key]:.4f}" if key in metrics else "" for key in COLUMNS)
     print(f"{name:18}" + "".join(f"  {cell:>20}" for cell in cells), flush=True)

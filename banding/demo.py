@@ -1,13 +1,13 @@
-"""The command `python -m banding.demo`: bands put in on purpose, and taken out again.
+"""The command `python -m banding.demo`: adds bands on purpose, and removes them again.
 
-Reconstructors as small as a demo's leave no bands strong enough to be measured on two volumes, so
-they are taught some: a small U-Net is trained on the demo data in one orientation, on targets to
-which faint bands along the readout were added where the signal is low. Then `train_banding`
-fine-tunes it on the demo data as it is, with the adversary and, for comparison, without it
-(weight 0), everything else equal.
+The small networks of a demo leave no bands strong enough to be measured on two volumes. So a
+small U-Net is taught some: it is trained on the demo data in one orientation, on targets with
+faint added bands along the readout where the signal is low. Then `train_banding` fine-tunes it on
+the unchanged demo data, with the adversary and, for comparison, without it (weight 0), everything
+else equal.
 
-A reconstruction loss that sees such bands takes them out by itself, since the targets have none.
-Here, as where bands come about by themselves, it hardly sees them: low-signal pixels weigh 1/50.
+A reconstruction loss that sees such bands removes them by itself, since the targets have none.
+Here it hardly sees them, as with bands of real networks: low-signal pixels weigh 1/50.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 from fastmri_clgnet.training import command
 from fastmri_clgnet.training.train import train
 
-AMPLITUDE = 0.03  # of the bands, as a part of the slice's 99th percentile
+AMPLITUDE = 0.03  # of the bands, as a fraction of the slice's 99th percentile
 PERIOD = 4  # columns
 LOW_SIGNAL_WEIGHT = 0.02
 NETWORK = ["--model", "unet", "--chans", "8", "--num_pool_layers", "3", "--batch_size", "4"]
-RUNS = {"without adversary": 0.0, "with adversary": 1.0}  # the weights of the fine-tunings
+RUNS = {"without adversary": 0.0, "with adversary": 1.0}  # adversary_weight of each fine-tuning
 
 
 class BandedTarget:
-    """Adds bands along the readout to low signal of the target, then calls a host's transform."""
+    """Adds bands along the readout where the target's signal is low, then calls a transform."""
 
     def __init__(self, transform: Callable[..., Any]) -> None:
         self.transform = transform
@@ -54,7 +54,7 @@ class BandedTarget:
     def __call__(
         self, kspace: np.ndarray, mask: np.ndarray | None, target: np.ndarray, *sample: Any
     ) -> Any:
-        """Band the target, (height, width), and transform the slice."""
+        """Add bands to the target, (height, width), and transform the slice."""
         level = np.quantile(target, 0.99)
         wave = np.cos(2 * math.pi / PERIOD * np.arange(target.shape[-1]))
         bands = AMPLITUDE * level * wave * (target < THRESHOLD * level)
@@ -80,7 +80,7 @@ class BandedData(Data):
 
 
 def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
-    """Train the U-Net that leaves bands, on one orientation; gives its last checkpoint."""
+    """Train the U-Net that leaves bands, in one orientation; return its last checkpoint."""
     settings = command.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
     pl.seed_everything(seed, workers=True)
     run = train(
@@ -108,20 +108,19 @@ def demo(
     default_root_dir: Path = Path("banding_demo"),
     progress_bar: bool = False,
 ) -> int:
-    """Put bands into a small U-Net's reconstructions of the simulated demo data, and out again.
+    """Add bands to a small U-Net's reconstructions of the simulated demo data, and remove them.
 
-    They are taken out without and with the adversary. It takes some minutes. The exit status is 1
-    if the adversary does not halve the score, or the fine-tuning without it does, too.
+    They are removed without and with the adversary. It takes some minutes. The exit status is 1
+    if the adversary does not halve the score, or if fine-tuning without it also does.
 
     Args:
-        seed: Seed of everything.
+        seed: Seed of all random numbers.
         pretrain_epochs: Epochs on banded targets.
-        max_epochs: Epochs of each fine-tuning, the warm-up's included. None is that of the demo.
-        limit_train_batches: Batches of an epoch. None is all.
-        demo_dir: Folder of the demo data set, made if it is missing. None is a cache folder of the
-            user.
-        default_root_dir: Folder of what is written, under seedN there.
-        progress_bar: Whether to show Lightning's bars.
+        max_epochs: Epochs of each fine-tuning, including the warm-up. None is the demo's default.
+        limit_train_batches: Batches per epoch. None is all.
+        demo_dir: Folder of the demo data set, created if missing. None is the user's cache folder.
+        default_root_dir: Folder of the output, in its subfolder seedN.
+        progress_bar: Whether to show Lightning's progress bars.
 
     Returns:
         The exit status.
@@ -153,7 +152,7 @@ def demo(
         models[name] = load_module(checkpoint_dir(folder) / PLAIN)
     picture = root / "bands.png"
     save_bands(picture, models, data.module(on_kspace=False))
-    print(f"\nSeed {seed}; simulated demo data, bands put in on purpose:\n")
+    print(f"\nSeed {seed}; simulated demo data, bands added on purpose:\n")
     print_heading()
     for name, row in rows.items():
         print_row(name, row)
@@ -162,7 +161,7 @@ def demo(
 
 
 def verdict(rows: dict[str, dict[str, float]]) -> int:
-    """Say what holds; gives the exit status, 0 if all of it does."""
+    """Print which claims hold; return the exit status, 0 if all do."""
     before, control, after = (rows[name] for name in ("before", *RUNS))
     goal = abs(before["banding_score"]) / 2
     ssim = before["val_metrics/ssim"] - SSIM_TOLERANCE
@@ -171,7 +170,7 @@ def verdict(rows: dict[str, dict[str, float]]) -> int:
             abs(after["banding_score"]) <= goal,
         f"with the adversary, SSIM is at most {SSIM_TOLERANCE} lower than before":
             after["val_metrics/ssim"] >= ssim,
-        "with the adversary, the energy is at most half: the bands were not merely crossed":
+        "with the adversary, the energy is at most half: there are no new bands across them":
             after["banding_energy"] <= before["banding_energy"] / 2,
         "without it, the score stays above half": abs(control["banding_score"]) > goal,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`fine_tune`: measure, fine-tune against an adversary, measure again with what is kept."""
+"""`fine_tune`: measure, fine-tune against an adversary, measure the best epoch again."""
 
 from __future__ import annotations
 
@@ -51,32 +51,32 @@ def fine_tune(
     flags: Mapping[str, Any] | None = None,
     objective: Callable[[], ReconstructionLoss] | None = None,
 ) -> Run:
-    """Measure, fine-tune, and measure again with the best validation, which plain.ckpt keeps.
+    """Measure, fine-tune, and measure again at the best validation, saved as plain.ckpt.
 
     Args:
-        module: `BandingModule(load(checkpoint))`, with settings of the fine-tuning.
+        module: `BandingModule(load(checkpoint))`, with the settings of the fine-tuning.
         data: Data to train and validate on.
-        checkpoint: What is fine-tuned: a file that `load` reads, or the name of shipped weights.
-            What it says of its model goes into plain.ckpt.
-        trainer: As for `train`; max_steps counts training batches, the warm-up's included.
-        default_root_dir: As for `train`; by default banding/MODEL/CHALLENGE[_demo] here.
+        checkpoint: What to fine-tune: a file that `load` reads, or the name of shipped weights.
+            Its description of the model goes into plain.ckpt.
+        trainer: As for `train`; max_steps counts training batches, including the warm-up.
+        default_root_dir: As for `train`; by default banding/MODEL/CHALLENGE[_demo].
         ckpt_path: As for `train`.
         seed: As for `train`.
         on_nan: As for `train`.
         checkpoint_minutes: As for `train`.
         logger: As for `train`.
         flags: As for `train`.
-        objective: As for `train`, of the model that is fine-tuned.
+        objective: As for `train`, for the fine-tuned model.
 
     Returns:
-        The run; its metrics are those "before" and "after", its best checkpoint is plain.ckpt.
+        The run: metrics "before" and "after", and plain.ckpt as best checkpoint.
 
     Example:
         >>> from banding import BandingModule
         >>> from fastmri_clgnet import example_slice, load
         >>> from fastmri_clgnet.data import Data, write_fastmri_file
         >>> scan = example_slice()
-        >>> # of low resolution, to be quick
+        >>> # low resolution, to be quick
         >>> scan = scan._replace(kspace=scan.kspace[..., 96:160, 96:160], recon_size=(64, 64))
         >>> for split in ("train", "val"):
         ...     Path(f"DATA/multicoil_{split}").mkdir(parents=True)
@@ -96,11 +96,11 @@ def fine_tune(
         'plain.ckpt'
 
     Raises:
-        InputError: If something cannot be used, or no validation could be kept.
+        InputError: If an input cannot be used, or no validation is good enough to keep.
     """
     settings = {"max_epochs": 10, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
-        raise InputError("limit_val_batches 0: the validation says which epoch is kept")
+        raise InputError("limit_val_batches 0: validation is needed to find the best epoch")
     source = read_model(find_weights(checkpoint))
     if data.challenge != "singlecoil" and not MODELS[source.model].multicoil:
         raise InputError(f"{checkpoint}: {source.model} takes single-coil data only")

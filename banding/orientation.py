@@ -1,4 +1,4 @@
-"""The random transpose of a sample before its mask is made, so that the sampled axis turns."""
+"""Random transpose of a sample before its mask is drawn, to change the sampled axis."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fastmri.data.subsample import MaskFunc
 from fastmri.data.transforms import center_crop, complex_center_crop, to_tensor
 
 Sample = TypeVar("Sample", bound=NamedTuple)
-# which axes are height and width in the fields of the host's samples
+# position of height and width in the fields of the host's samples
 _IMAGES = ("image", "target")
 _KSPACES = ("masked_kspace", "kspace", "mask")
 
 
 class OrientedSample(NamedTuple):
-    """A sample of one of fastMRI's transforms that knows how it lies; or a batch of them.
+    """A sample of one of fastMRI's transforms with its orientation, or a batch of them.
 
     Args:
         sample: The host's sample, such as `fastmri.data.transforms.UnetSample`.
-        rotated: Whether it is transposed; of a batch, (batch,) bool.
+        rotated: Whether it is transposed; for a batch, (batch,) bool.
 
     Example:
         >>> from fastmri.data.transforms import UnetSample
@@ -37,22 +37,22 @@ class OrientedSample(NamedTuple):
 
 
 class RandomTranspose:
-    """Transposes k-space and target at random, then lets one of the host's transforms do its work.
+    """Transposes k-space and target at random, then applies one of the host's transforms.
 
     The host's mask, which samples columns, is drawn after transposing: in half of the samples
-    it is the rows of the anatomy that are undersampled. Data that come undersampled with a mask of
-    their own, to a transform without a mask function, are transformed first and transposed after
-    that, so that their sampled axis turns with the image.
+    the rows of the anatomy are undersampled. Data that are already undersampled, with a transform
+    without a mask function, are transformed first and then transposed, so that their sampled axis
+    turns with the image.
 
-    fastMRI's readout (rows) is oversampled and its phase encoding is not. Undersampling has to meet
-    the same field of view either way, and both orientations have to have one shape in a batch: the
-    readout oversampling is cropped from every training sample, transposed or not, in image space.
-    Images that the host's `UnetDataTransform` makes are not changed by this; k-space loses rows.
+    fastMRI's readout (rows) is oversampled and its phase encoding is not. The field of view must be
+    the same for both orientations, and so must be the shapes in a batch. So the readout
+    oversampling is cropped from every training sample, transposed or not, in image space. This does
+    not change the images of the host's `UnetDataTransform`; k-space loses rows.
 
     Args:
-        transform: Such as `fastmri.data.transforms.UnetDataTransform`.
-        probability: How often to transpose.
-        generator: Where the choice comes from; by default torch's own generator, which
+        transform: The transform, such as `fastmri.data.transforms.UnetDataTransform`.
+        probability: Probability of transposing.
+        generator: Generator of the random choice; by default torch's own, which
             `fastmri_clgnet.data.CheckedDataModule` seeds for each slice and epoch.
 
     Example:
@@ -87,7 +87,7 @@ class RandomTranspose:
         fname: str,
         slice_num: int,
     ) -> OrientedSample:
-        """Transform one slice, as fastMRI's `SliceDataset` hands it over."""
+        """Transform one slice; the arguments are those that fastMRI's `SliceDataset` passes."""
         rotated = bool(torch.rand((), generator=self.generator) < self.probability)
         kspace, target, attrs = crop_readout(kspace, target, attrs)
         turns_before = rotated and self.mask_func is not None
@@ -103,10 +103,10 @@ Slice = tuple[np.ndarray, np.ndarray | None, dict[str, Any]]
 
 
 def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:
-    """Take the readout oversampling out of ([coils,] rows, columns), in image space."""
+    """Crop the readout oversampling of ([coils,] rows, columns), in image space."""
     size = attrs["recon_size"][:2] if target is None else target.shape
     columns = kspace.shape[-1]
-    # the host crops both axes to the columns where they are fewer than the image is wide
+    # the host crops both axes to the number of columns if that is below the image's width
     height = columns if columns < size[1] else size[0]
     if columns < size[1] and target is not None:
         target = center_crop(torch.from_numpy(target), (columns, columns)).numpy()
@@ -123,7 +123,7 @@ def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[s
     turned = {
         **attrs,
         "recon_size": (width, height, 1),
-        # where the host's masks have no samples: the former readout was acquired everywhere
+        # the host's masks have no samples in the padding: the former readout has none
         "padding_left": 0,
         "padding_right": kspace.shape[-2],
     }
@@ -135,7 +135,7 @@ def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[s
 
 
 def transpose_sample(sample: Sample) -> Sample:
-    """Transpose all that has height and width in a host's sample, or a batch; an involution."""
+    """Transpose all fields with height and width in a host's sample or batch; an involution."""
     changed: dict[str, Any] = {}
     for name, value in sample._asdict().items():
         if name in _IMAGES and value.ndim >= 2:
@@ -148,7 +148,7 @@ def transpose_sample(sample: Sample) -> Sample:
 
 
 def turn_back(image: torch.Tensor, rotated: torch.Tensor) -> torch.Tensor:
-    """Turn images (batch, height, width) back where rotated, (batch,) bool; square if mixed."""
+    """Turn images (batch, height, width) back if rotated, (batch,) bool; square ones if mixed."""
     if bool(rotated.all()):
         return image.transpose(-2, -1)
     if not bool(rotated.any()):

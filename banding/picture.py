@@ -1,4 +1,4 @@
-"""A picture of bands: reconstructions in a narrow window, where the background can be seen."""
+"""A picture of bands: reconstructions in a narrow window, which shows the background."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from banding.metrics import banding_score
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.training.results import middle_slice
 
-WINDOW_TOP = 0.15  # white, as a part of the target's 99th percentile
+WINDOW_TOP = 0.15  # white, as a fraction of the target's 99th percentile
 
 
 def save_bands(path: Path, modules: Mapping[str, MriModule], data: FastMriDataModule) -> None:
-    """Save the middle slice of the first validation volume by each module, in a narrow window."""
+    """Save each module's middle slice of the first validation volume, in a narrow window."""
     shown = middle_slice({name: (module, data) for name, module in modules.items()})
     images = {**shown.images, "target": shown.target}
     white = WINDOW_TOP * float(np.quantile(shown.target, 0.99))

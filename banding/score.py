@@ -21,32 +21,32 @@ KEYS = ("reconstruction", *TARGET_KEYS.values())
 
 
 def read_images(path: Path) -> torch.Tensor:
-    """The images of a submission or fastMRI file, (slices, height, width) float32."""
+    """Read the images of a submission or fastMRI file, (slices, height, width) float32."""
     with open_hdf5(path) as file:
         for key in KEYS:
             images = get_dataset(file, key, path)
             if images is not None:
                 return torch.from_numpy(images[()]).float()
-        raise InputError(f"{path}: expected one of {', '.join(KEYS)}, found {', '.join(file)}")
+        raise InputError(f"{path}: expected one of {', '.join(KEYS)}, got {', '.join(file)}")
 
 
 def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
     """Measure the banding score of every volume of a folder.
 
-    It is 0 for no bands, towards 1 for bands along the readout, towards -1 for bands along the
-    phase encoding.
+    It is 0 without bands. Bands along the readout move it towards 1, bands along the phase encoding
+    towards -1.
 
     Args:
         folder: Folder of submission files, such as reconstructions_val, or of fastMRI files with
             targets.
-        target_path: Folder of the fully sampled volumes of the same names, which say where the
-            signal is low. Default: the reconstructions say it themselves.
+        target_path: Folder of the fully sampled volumes of the same names, which define where the
+            signal is low. By default the reconstructions themselves define it.
 
     Returns:
         Scores by file name.
 
     Raises:
-        InputError: If there are no files, or one cannot be used; names it.
+        InputError: If there are no files, or one cannot be used.
     """
     paths = sorted(folder.glob("*.h5"))
     if not paths:
@@ -62,7 +62,7 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
 
 
 def print_scores(found: Mapping[str, float]) -> None:
-    """Print a row for each volume, and the mean."""
+    """Print one row per volume, and the mean."""
     rows = {**found, "mean": sum(found.values()) / len(found)}
     print(format_table([[name, f"{score:7.4f}"] for name, score in rows.items()]))
 

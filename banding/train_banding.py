@@ -24,7 +24,7 @@ from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_o
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import train
 
-# A small adversary that learns in a minute on the demo data; a flag still wins
+# A small adversary that learns in a minute on the demo data; flags override these
 DEMO: dict[str, Any] = {
     **defaults.DEMO,
     "batch_size": 4,
@@ -41,16 +41,16 @@ DEMO: dict[str, Any] = {
 def run(values: Mapping[str, Any], checkpoint: Path) -> int:
     """Fine-tune a checkpoint of train_clgnet to remove its bands.
 
-    It ends when an adversary cannot tell from the reconstructions which way the samples were
-    transposed: the bands that Cartesian undersampling leaves are gone. plain.ckpt keeps the
-    validation whose banding score was nearest to 0 with an SSIM at most 0.005 below that before.
-    --max_steps counts training batches, the warm-up's included. Without --data_path it uses the
-    simulated demo data. The same command continues from its last checkpoint.
+    The goal is that an adversary cannot tell from the reconstructions which samples were
+    transposed: then the bands of Cartesian undersampling are gone. plain.ckpt is the validation
+    whose banding score was nearest to 0 with an SSIM at most 0.005 below that before. --max_steps
+    counts training batches, including the warm-up. Without --data_path it uses the simulated demo
+    data. The same command continues from its last checkpoint.
 
     Args:
-        values: Of all flags.
+        values: Values of all flags.
         checkpoint: What to fine-tune: a checkpoint of train_clgnet, a file of export, or the name
-            of weights of the package; it says which model it is, and its size.
+            of weights of the package; it determines the model and its size.
 
     Returns:
         The exit status.
@@ -78,7 +78,7 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
 
 
 def groups() -> dict[str, Flags]:
-    """The flags, by title."""
+    """Return the flags, by title."""
     return {
         "": flags_of(run, {"values"}) | flags_of(train, {*OWN, "init_weights"}),
         "banding": flags_of(BandingModule, {"reconstructor"}),
@@ -89,13 +89,13 @@ def groups() -> dict[str, Flags]:
 
 
 def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
-    """Parse the command line; gives the values of the flags, with the data found."""
+    """Parse the command line; return the values of the flags, with the data found."""
     prog = "python -m banding.train_banding"
     return parse(with_config(argv), prog, summary(run), groups(), DEMO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status, as `train_clgnet`."""
+    """Run the command; return the exit status, as `train_clgnet` does."""
     given = list(sys.argv[1:] if argv is None else argv)
 
     def command() -> int:

@@ -1,8 +1,8 @@
 """CLGNet for fastMRI.
 
 Importing this package registers CLGNet and CLGVarNet in `fastmri.models`, and CLGNetModule and
-CLGVarNetModule in `fastmri.pl_modules`; nothing that fastMRI has itself is changed or shadowed.
-Neither fastMRI nor torch is imported before something is used that needs it.
+CLGVarNetModule in `fastmri.pl_modules`. Nothing of fastMRI's own is changed or shadowed.
+fastMRI and torch are imported only when something that needs them is used.
 """
 
 from importlib import import_module
@@ -66,7 +66,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is offered here when it is asked for (PEP 562)."""
+    """Import a public name on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

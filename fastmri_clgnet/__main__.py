@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet`: the list of commands, and any of them by name."""
+"""The command `python -m fastmri_clgnet`: lists the commands, or runs one by name."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ COMMANDS = {
     "report": "one HTML page about runs and reconstructions",
     "check": "check a data set in fastMRI's format, file by file",
     "convert": "convert other data into fastMRI's format",
-    "export": "a checkpoint's weights, to share",
-    "weights": "the trained weights that ship with the package",
+    "export": "export a checkpoint's weights for sharing",
+    "weights": "list the trained weights that ship with the package",
     "benchmark": "time, memory, operations and quality of the models",
 }
 
 BANDING = {
-    "train_banding": "fine-tune a trained model until its bands are gone",
+    "train_banding": "fine-tune a trained model to remove its bands",
     "score": "the banding score of reconstructions",
-    "demo": "a network with bands, and the same without, on simulated data",
+    "demo": "put bands into a network and remove them again, on simulated data",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that is named first, else print what there is; returns the exit status."""
+    """Run the command named first, or list the commands; return the exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in COMMANDS:
         home = "weights.__main__" if given[0] == "weights" else given[0]

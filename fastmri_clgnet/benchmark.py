@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet.benchmark`: its first word says which benchmark."""
+"""The command `python -m fastmri_clgnet.benchmark NAME`: runs one benchmark."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ PROG = "python -m fastmri_clgnet.benchmark"
 
 
 def show(tables: Mapping[str, Table]) -> int:
-    """Print tables; the exit status is 1 if a training in them failed."""
+    """Print tables; return exit status 1 if one of their trainings failed."""
     for table in tables.values():
         print(f"\n{table}")
     return int(any("failed" in row for table in tables.values() for row in table.rows.values()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
     texts = [f"{name}: {summary(each)}" for name, each in BENCHMARKS.items()]
-    text = " ".join([*texts, "Each has flags: BENCHMARK --help."])
+    text = " ".join([*texts, "BENCHMARK --help shows the flags of one."])
     first = {"": {"benchmark": Flag(Literal[tuple(BENCHMARKS)], text=text)}}
     values, _ = cli.parse(given[:1], PROG, "Measure CLGNet.", first, ["benchmark"], rest=True)
     function = BENCHMARKS[values["benchmark"]]

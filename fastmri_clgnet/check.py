@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet.check`: what is wrong in a data set, file by file."""
+"""The command `python -m fastmri_clgnet.check`: finds problems in a data set, file by file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Finding", "Findings", "Split", "check"]
 
 
 def save(findings: Findings, json: Path | None = None) -> int:
-    """Print what was found, and write it where that is asked for; returns the exit status.
+    """Print the findings, write them if a file is given, and return the exit status.
 
     Args:
-        findings: Of `check`.
-        json: JSON file to write the result to, too; - prints it in place of the table.
+        findings: The result of `check`.
+        json: Also write the result to this JSON file; - prints JSON instead of the table.
     """
     if json == Path("-"):
         print(dumps(findings.as_dict(), indent=2))

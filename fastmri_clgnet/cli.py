@@ -1,4 +1,4 @@
-"""Commands from typed functions, by tyro: parameters are the flags, the docstring is the help."""
+"""Turn typed functions into commands: parameters become flags, the docstring the help (tyro)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def run(
     argv: Sequence[str] | None = None,
     positional: Collection[str] = (),
     *,
-    prog: str = "",  # by default `python -m fastmri_clgnet.` and the function's name
-    # a parameter that takes one of several dataclasses, the flag that picks one, and them
+    prog: str = "",  # default: `python -m fastmri_clgnet.` and the function's name
+    # a parameter that takes one of several dataclasses, the flag that picks one, the dataclasses
     choice: tuple[str, str, Mapping[str, type]] = ("", "", {}),
-    rest: str = "",  # a parameter that takes the words of another command's flags, also --config
-    then: Callable[..., int | None] | None = None,  # takes the result, and flags of its own
+    rest: str = "",  # a parameter that takes another command's flags, including --config
+    then: Callable[..., int | None] | None = None,  # takes the result and its own flags
 ) -> int:
-    """Run a function as a command; returns the exit status."""
+    """Run a function as a command; return the exit status."""
     given, finish = list(sys.argv[1:] if argv is None else argv), then or show
     parameter, picker, classes = choice
 
@@ -56,7 +56,7 @@ def run(
 
 
 def show(result: object) -> int:
-    """Print a result and its `failures`, if any; status 1 if it has some, or is not `good`."""
+    """Print a result and its `failures`, if any; return 1 if it has some or is not `good`."""
     if result is not None:
         print(result)
     failures = getattr(result, "failures", ())
@@ -71,10 +71,10 @@ def parse(
     description: str,
     groups: Mapping[str, Flags],  # by title
     positional: Collection[str] = (),
-    others: tuple[str, Mapping[str, Flags]] = ("", {}),  # a flag, and the flags of its choices
-    rest: bool = False,  # whether flags that are not listed are another command's
+    others: tuple[str, Mapping[str, Flags]] = ("", {}),  # a flag, and its choices' flags
+    rest: bool = False,  # whether unknown flags belong to another command
 ) -> tuple[dict[str, Any], list[str]]:
-    """Parse words; gives values by name, and the words that are another command's flags."""
+    """Parse a command line; return the values by name, and the words for another command."""
     groups = {**groups, "": {**groups[""], **({"debug": COMMON["debug"]} if rest else COMMON)}}
     known = {name: flag for flags in groups.values() for name, flag in flags.items()}
     for name in sorted({flag_name(word) for word in line} - known.keys()):
@@ -103,17 +103,17 @@ def parse(
 
 
 def _field(name: str, flag: Flag, positional: bool) -> tuple[str, Any, Any]:
-    """A flag as a field of a dataclass."""
+    """Return a flag as a dataclass field."""
     hint, default, marks = flag.hint, flag.default, [tyro.conf.Positional] if positional else []
     if takes(flag, Mapping):
         hint, default, marks = Mapping[str, str], {}, [tyro.conf.UseAppendAction]
     how = tyro.conf.arg(name=name, help=flag.text, prefix_name=False)
     made: Any = {} if default is REQUIRED else {"default_factory": lambda: default}
-    name = f"{name}_" if keyword.iskeyword(name) else name  # `from` is no field's name
+    name = f"{name}_" if keyword.iskeyword(name) else name  # a field cannot be named `from`
     return name, Annotated[(hint, how, *marks)], field(kw_only=True, **made)
 
 
 def _refuse(message: str) -> NoReturn:
-    """Say what is wrong with the words of a command line."""
+    """Print an error in the command line, and exit."""
     print(f"error: {message}; see --help", file=sys.stderr)
     raise SystemExit(2)

@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet.convert`: `--from` picks the reader."""
+"""The command `python -m fastmri_clgnet.convert`: `--from` selects the reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one exception for what a user can fix: bad input, said in one line; its exit status."""
+"""The exception for bad input, with a message of one line, and its exit status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message names it, says what was expected and what to do.
+    """Unusable input: the message names it, and says what was expected and what to do.
 
     Example:
         >>> from fastmri_clgnet import Mask
@@ -23,10 +23,10 @@ class InputError(ValueError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say which file or folder could not be written, such as on a full disk."""
+    """Name the file or folder in errors of writing, such as on a full disk."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # h5py and torch raise the latter, too
+    except (OSError, RuntimeError) as error:  # h5py and torch also raise RuntimeError
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(
             f"{path}: cannot be written ({reason}); an existing file is unchanged. Free space on "
@@ -35,18 +35,18 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def words(values: Iterable[object]) -> str:
-    """Values with spaces between, as on a command line."""
+    """Join values with spaces, as on a command line."""
     return " ".join(map(str, values))
 
 
 def exit_status(command: Callable[[], int], debug: bool = False) -> int:
-    """Run a command; an `InputError` or `OSError` is one line on stderr, or raised to debug."""
+    """Run a command; print an `InputError` or `OSError` as one line, or raise it with `debug`."""
     try:
         return command()
     except (InputError, OSError) as error:
         if debug:
             raise
-        # an error in a loader's worker comes with the worker's traceback in front
+        # an error from a loader's worker starts with the worker's traceback
         print(f"error: {str(error).rsplit('InputError: ', 1)[-1].strip()}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

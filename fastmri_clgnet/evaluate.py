@@ -13,12 +13,12 @@ from fastmri_clgnet.evaluation.evaluate import Evaluation, evaluate
 def _print_and_save(
     evaluation: Evaluation, json: Path | None = None, csv: Path | None = None
 ) -> int:
-    """Print the tables and write the files that are asked for.
+    """Print the tables and write the requested files.
 
     Args:
         evaluation: What was measured.
         json: Write everything to this file.
-        csv: Write a line for each volume to this file.
+        csv: Write one line per volume to this file.
     """
     status = show(evaluation)
     if json is not None:

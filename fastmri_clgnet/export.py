@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet.export`: a checkpoint's weights only, to share."""
+"""The command `python -m fastmri_clgnet.export`: writes a checkpoint's weights, for sharing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of reconstructions beside their reference, with error maps on one scale."""
+"""Pictures of reconstructions and their reference, with error maps on one scale."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class Box(NamedTuple):
 
 
 def largest_errors(errors: Mapping[str, npt.NDArray[np.float32]], size: int) -> Box:
-    """The square in which the methods' errors, (height, width), are largest together."""
+    """Return the square with the largest sum of the methods' errors, (height, width)."""
     total = np.sum(list(errors.values()), axis=0, dtype=np.float64)
     size = min(size, *total.shape)
     start, (height, width) = size // 2, total.shape
     means = uniform_filter(total, size, mode="constant")
-    # where the window lies within the image
+    # windows that lie within the image
     means = means[start : height - size + start + 1, start : width - size + start + 1]
     row, column = np.unravel_index(int(np.argmax(means)), means.shape)
     return Box(int(row), int(column), size)
 
 
 def _show(axis: Axes, image: npt.NDArray[np.float32], zoom: Box | None, **options: Any) -> Any:
-    """Show an image without ticks, a part of it enlarged in the lower right corner."""
+    """Show an image without ticks; enlarge a part of it in the lower right corner."""
     axis.set(xticks=[], yticks=[])
     shown = axis.imshow(image, **options)
     if zoom is not None:
@@ -64,9 +64,8 @@ def comparison(
     zoom: Box | None = None,
     aspect: float = 1.0,
 ) -> Figure:
-    """Draw one slice: every reconstruction and the target above, absolute errors below."""
+    """Draw one slice: all reconstructions and the target above, absolute errors below."""
     errors = {name: np.abs(target - image) for name, image in reconstructions.items()}
-    # one grey scale for all images and one colour scale for all errors
     white = float(np.percentile(target, 99.5))
     scale = max(float(np.percentile(error, 99.5)) for error in errors.values()) or 1.0
     n_columns = len(reconstructions) + 1
@@ -95,7 +94,7 @@ def comparison(
 def images_row(
     images: Mapping[str, npt.NDArray[np.float32]], title: str = "", aspect: float = 1.0
 ) -> Figure:
-    """Draw images beside each other on one grey scale, up to the first one's 99.5th percentile."""
+    """Draw images side by side on one grey scale, up to the first one's 99.5th percentile."""
     white = float(np.percentile(next(iter(images.values())), 99.5)) or 1.0
     figure = Figure(figsize=(3.2 * len(images) + 0.2, 3.8), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images), squeeze=False)[0]
@@ -107,7 +106,7 @@ def images_row(
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure, whole or not at all; the suffix is the format, such as .png or .pdf."""
+    """Write a figure, whole or not at all; the suffix gives the format, such as .png or .pdf."""
     kind = path.suffix.lstrip(".").lower()
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
@@ -124,5 +123,5 @@ def save_comparison(
     title: str = "",
     zoom: Box | None = None,
 ) -> None:
-    """Save the `comparison` of one slice."""
+    """Save a `comparison` of one slice."""
     save_figure(path, comparison(reconstructions, target, max_value, title, zoom))

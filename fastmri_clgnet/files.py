@@ -13,14 +13,14 @@ import yaml
 
 from fastmri_clgnet.errors import InputError, words, writing
 
-_METADATA_BYTES = 2**16  # more than an HDF5 file needs beside its arrays
+_METADATA_BYTES = 2**16  # more than an HDF5 file needs besides its arrays
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it on success, remove it on failure.
+    """Yield a temporary path beside `path`; rename it on success, remove it on failure.
 
-    The folder is made if it is missing.
+    The folder is created if needed.
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -28,18 +28,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with writing(path):
             yield temporary
             with temporary.open("rb") as file:
-                os.fsync(file.fileno())  # or a power cut could leave the new name without contents
+                os.fsync(file.fileno())  # a power cut could otherwise leave an empty file
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, unless it is there; refuse where a file is in the way."""
+    """Create a folder and its parents if needed; raise an InputError if a file is in the way."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        with suppress(OSError):  # of names that are too long, and folders of other users
+        with suppress(OSError):  # names that are too long, folders of other users
             for place in (path, *path.parents):
                 if place.is_file():
                     raise InputError(
@@ -51,16 +51,16 @@ def make_folder(path: Path) -> None:
 
 
 def write_json(path: Path, contents: Any) -> None:
-    """Write plain values and paths as JSON, indented, whole or not at all."""
+    """Write plain values and paths as indented JSON, whole or not at all."""
     text = json.dumps(contents, indent=2, default=os.fspath) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def check_space(sizes: Mapping[Path, int]) -> None:
-    """Refuse to begin where new files, of so many bytes of arrays each, do not fit on the disk."""
-    # one that cannot be written to its end makes the HDF5 library crash when the process ends,
-    # whatever was made of the error: the space is taken once, and given back, before
+    """Raise an error if new files do not fit on the disk, given the bytes of their arrays."""
+    # The HDF5 library crashes at the end of the process if a file could not be written in full,
+    # even if the error was caught. So the space is allocated and freed once beforehand.
     try:
         for path, n_bytes in sizes.items():
             with path.open("wb") as file:
@@ -72,14 +72,14 @@ def check_space(sizes: Mapping[Path, int]) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Give a file's name, and refuse one that leads out of the folder it is to be written to."""
+    """Return a file's name; raise an InputError if it leads out of the folder it is written to."""
     if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
         raise InputError(f"{name!r}: expected the name of a file only, without folders")
     return name
 
 
 def read_yaml(path: Path, expected: str) -> dict[str, Any]:
-    """Read names with plain values; tags that would make Python objects are refused."""
+    """Read a YAML mapping of plain values; tags that would make Python objects are an error."""
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""A typed function as flags, and the values of flags as its arguments.
+"""The flags of a typed function, and calling it with their values.
 
-The fields of a dataclass are flags of their own: a parameter `mask` gives --mask_type, `val_mask`
-gives --val_mask_type.
+Each field of a dataclass is a flag: a parameter `mask` gives --mask_type, `val_mask` gives
+--val_mask_type.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REQUIRED = inspect.Parameter.empty
 
 
 class Flag(NamedTuple):
-    """What a flag takes, what it is by default, and what its help says."""
+    """A flag's type, default and help text."""
 
     hint: Any
     default: Any = REQUIRED
@@ -36,10 +36,10 @@ Flags = Mapping[str, Flag]
 
 
 def flags_of(source: Callable[..., Any], skip: Collection[str] = ()) -> dict[str, Flag]:
-    """The flags of a function, or of a class's constructor, by name.
+    """Return the flags of a function, or of a class's constructor, by name.
 
-    Of a type such as `Path | Tensor` a flag has what words can say. A parameter of which they can
-    say nothing is no flag.
+    Of a type such as `Path | Tensor` a flag takes only the part that text can express. A parameter
+    without such a part has no flag.
     """
     flags = {}
     for name, flag in _parameters(source).items():
@@ -56,12 +56,12 @@ def flags_of(source: Callable[..., Any], skip: Collection[str] = ()) -> dict[str
 
 
 def with_defaults(flags: Flags, defaults: Mapping[str, Any]) -> dict[str, Flag]:
-    """The flags with other defaults, where they are named."""
+    """Return the flags with the named defaults replaced."""
     return {n: flag._replace(default=defaults.get(n, flag.default)) for n, flag in flags.items()}
 
 
 def call(source: Callable[..., Any], values: Mapping[str, Any], **given: Any) -> Any:
-    """Call a function, or make an object, with the values of its flags and what is no flag."""
+    """Call a function or constructor with the values of its flags and the `given` arguments."""
     arguments = dict(given)
     for name, flag in _parameters(source).items():
         inner = _dataclass(flag.hint)
@@ -74,7 +74,7 @@ def call(source: Callable[..., Any], values: Mapping[str, Any], **given: Any) ->
         missing = [_prefix(name) + field for field, value in own.items() if value is None]
         if flag.hint is not inner and 0 < len(missing) < len(own):
             together = words(_prefix(name) + field for field in own)
-            raise InputError(f"{together} belong together: give {' and '.join(missing)}, too")
+            raise InputError(f"{together} belong together: give {' and '.join(missing)} too")
         arguments[name] = None if flag.hint is not inner and missing else call(inner, own)
     return source(**arguments)
 
@@ -86,14 +86,14 @@ def takes(flag: Flag | None, *kinds: Any) -> bool:
 
 
 def summary(source: Callable[..., Any]) -> str:
-    """What a docstring says before its sections, as one paragraph."""
+    """Return the text of a docstring before its sections, as one paragraph."""
     parsed = docstring_parser.parse(inspect.getdoc(source) or "")
     text = f"{parsed.short_description or ''} {parsed.long_description or ''}"
     return words(text.split()).replace("`", "")
 
 
 def _parameters(source: Callable[..., Any]) -> dict[str, Flag]:
-    """All parameters, also those of the bases that a constructor's **kwargs go to."""
+    """Return all parameters, including those of the bases that a constructor's **kwargs go to."""
     found: dict[str, Flag] = {}
     for function, documented in _signatures(source):
         texts = {
@@ -101,7 +101,7 @@ def _parameters(source: Callable[..., Any]) -> dict[str, Flag]:
             for each in documented
             for parameter in docstring_parser.parse(inspect.getdoc(each) or "").params
         }
-        known = getattr(inspect.unwrap(function), "__globals__", None)  # a class's are found
+        known = getattr(inspect.unwrap(function), "__globals__", None)  # not needed for a class
         names = None if known is None else _Names(vars(builtins) | known)
         hints = typing.get_type_hints(function, localns=names)
         parameters = inspect.signature(function).parameters
@@ -116,7 +116,7 @@ def _parameters(source: Callable[..., Any]) -> dict[str, Flag]:
 
 
 def _signatures(source: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], list[Any]]]:
-    """What has the parameters of a function or class, each with what documents them."""
+    """Yield the functions with the parameters of `source`, and the objects that document them."""
     if not inspect.isclass(source):
         yield source, [source]
     elif dataclasses.is_dataclass(source):
@@ -131,21 +131,21 @@ _SINKS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class _Names(dict[str, Any]):
-    """What a function's module knows; a name that it imports for type checking is any class."""
+    """The names in a function's module; one imported only for type checking is any class."""
 
     def __missing__(self, name: str) -> type:
         return object
 
 
-# from the one that takes fewest words; unions of `typing` are cached, and forget their order
+# the narrowest first; cached unions of `typing` lose their order
 _PLAIN = (types.NoneType, bool, int, float, Path, str)
 
 
 def _in_words(hint: Any) -> Any:
-    """The part of a type that words can say; None if there is none."""
+    """Return the part of a type that text can express; None if there is none."""
     parts = typing.get_args(hint) if _is_union(hint) else [hint]
     known = [part for part in parts if _is_said(part)]
-    if Path in known:  # in Python a path may be text; a word is always one
+    if Path in known:  # on the command line, text stands for a path
         known = [part for part in known if part is not str]
     known.sort(key=lambda part: _PLAIN.index(part) if part in _PLAIN else 0)
     return functools.reduce(operator.or_, known) if {*known} - {types.NoneType} else None
@@ -163,11 +163,11 @@ def _is_said(hint: Any) -> bool:
 
 
 def _dataclass(hint: Any) -> Any:
-    """The dataclass of a type that is one, or one or None."""
+    """Return the dataclass in a type that is one, or one or None."""
     parts = (hint, *typing.get_args(hint))
     return next((part for part in parts if dataclasses.is_dataclass(part)), None)
 
 
 def _prefix(name: str) -> str:
-    """What the flags of a dataclass in this parameter begin with."""
+    """Return the prefix of the flags of a dataclass in this parameter."""
     return name.removesuffix("mask") if name.endswith("mask") else ""

@@ -1,7 +1,7 @@
-"""Import paths of version 0.1.0 that the documentation named and that have moved since.
+"""Documented import paths of version 0.1.0 that have moved since.
 
-They go on working for one version, with a DeprecationWarning that says the new path. This file is
-the only place that knows them; the next version removes it.
+They keep working for one version, with a DeprecationWarning that gives the new path. They are
+listed only in this file; the next version removes it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ FORMER: dict[str, dict[str, str]] = {
         "ReconstructionModule": "fastmri_clgnet.pl_modules:ComparisonModule",
     },
 }
-_GONE = ("fastmri_clgnet.scan", "fastmri_clgnet.loading")  # modules that are there no more
+_GONE = ("fastmri_clgnet.scan", "fastmri_clgnet.loading")  # removed modules
 
 
 def keep() -> None:
-    """Let the former paths find what has moved."""
+    """Make the former paths work."""
     for path in _GONE:
         module = ModuleType(path, f"Names that have moved; see {__name__}.")
         sys.modules[path] = module
@@ -55,7 +55,7 @@ def keep() -> None:
 
 
 def _find(home: str, name: str) -> Any:
-    """Import what has moved, and say where it is now."""
+    """Import a moved name, and warn with its new path."""
     module, _, renamed = home.partition(":")
     found = getattr(import_module(module), renamed or name)
     text = f"{name} has moved: from {module} import {renamed or name}"

@@ -1,4 +1,4 @@
-"""The precisions that networks are measured and used in, by Lightning's names."""
+"""The precisions for measuring and applying networks, with Lightning's names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Torch's autocast to a precision on a device; switched off for 32-true."""
+    """Return torch's autocast to a precision on a device; disabled for 32-true."""
     import torch
 
     dtypes = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

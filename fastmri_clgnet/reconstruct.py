@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet.reconstruct`: a scan, or a folder, to images."""
+"""The command `python -m fastmri_clgnet.reconstruct`: reconstructs a scan or a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Reconstructed", "reconstruct", "reconstruct_file"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command, on a folder or on one file; returns the exit status."""
+    """Run the command on a folder or on one file; return the exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
     if cli.chosen(given, "output") is not None or (given and not given[0].startswith("-")):
         prog = "python -m fastmri_clgnet.reconstruct"

@@ -1,8 +1,8 @@
-"""Makes this package's models known to fastMRI, without importing either.
+"""Registers this package's models in fastMRI, without importing either.
 
-When a package of fastMRI's is imported, before this one or after it, it gets a `__getattr__` (PEP
-562), which imports our class when its name is asked for. A name that fastMRI has itself is found
-first, so nothing of its own is changed or shadowed.
+When a package of fastMRI is imported, before this one or after it, it gets a `__getattr__` (PEP
+562) that imports our class on first use. Names of fastMRI's own are found first, so none of them
+is changed or shadowed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def _find(home: str, name: str) -> Any:
 
 
 def offer(package: str, homes: Mapping[str, str], find: Callable[[str, str], Any]) -> None:
-    """Let a package, whenever it is imported, offer names that it does not have itself.
+    """Add names to a package, whenever it is imported; its own names take precedence.
 
     Args:
         package: Its full name.
-        homes: Where the names are.
-        find: Takes an entry of `homes` and its name; gives what is called so.
+        homes: Where each name is defined.
+        find: Takes an entry of `homes` and its name; returns the object.
     """
 
     def extend(module: ModuleType) -> None:

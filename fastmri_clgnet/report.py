@@ -1,4 +1,4 @@
-"""The command `python -m fastmri_clgnet.report`: one HTML file about runs and reconstructions."""
+"""The command `python -m fastmri_clgnet.report`: one HTML page about runs and reconstructions."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""What stands where in the folder of a run of train_clgnet."""
+"""The layout of the folder of a train_clgnet run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-BEST, LAST = "best", "last"  # names of its checkpoints, without .ckpt
+BEST, LAST = "best", "last"  # names of the checkpoints, without .ckpt
 CONFIG = "config.yaml"
 TENSORBOARD = "tensorboard"  # folder of the logs
 
 
 def checkpoint_dir(root: Path) -> Path:
-    """Where a run keeps its checkpoints."""
+    """Return the folder of a run's checkpoints."""
     return root / "checkpoints"

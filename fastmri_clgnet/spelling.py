@@ -1,7 +1,7 @@
-"""The words of a command line: what files of flags add, and how tyro spells them.
+"""The words of a command line: flags from files are added, and all are spelled as tyro expects.
 
-Lists and tuples take several words, a mapping takes a name and a value and may be given several
-times. A switch is --NAME, --no_NAME, or --NAME true|false. Hyphens are as good as underscores.
+Lists and tuples take several words. A mapping takes a name and a value, and can be repeated. A
+switch is --NAME, --no_NAME, or --NAME true|false. Hyphens and underscores are equivalent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PYTHON = {"true": "True", "false": "False", "null": "None"}
 
 
 def with_config(line: Sequence[str]) -> list[str]:
-    """Put what the file of --config says in front, as words."""
+    """Put the flags from the --config file in front, as words."""
     path = chosen(line, "config")
     settings = {} if path is None else read_yaml(Path(path), "a YAML file of flags")
     texts = [
@@ -34,13 +34,13 @@ def with_config(line: Sequence[str]) -> list[str]:
 
 
 def as_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file of --config says: plain values, without those that are None."""
+    """Return the contents of a --config file: plain values, without those that are None."""
     plain = json.loads(json.dumps({**values}, default=str))
     return {n: value for n, value in plain.items() if value is not None and n not in COMMON}
 
 
 def chosen(line: Sequence[str], flag: str) -> str | None:
-    """The value of a flag that others depend on; the last one counts."""
+    """Return the value of a flag that determines which others exist; the last one counts."""
     found = None
     for word, after in zip(line, [*line[1:], None], strict=False):
         if flag_name(word) == flag:
@@ -49,7 +49,7 @@ def chosen(line: Sequence[str], flag: str) -> str | None:
 
 
 def flag_name(word: str) -> str:
-    """The name of a flag, as Python spells it; empty for other words."""
+    """Return the name of a flag, with underscores; empty for other words."""
     return word[2:].partition("=")[0].replace("-", "_") if word.startswith("--") else ""
 
 
@@ -58,8 +58,8 @@ def spelled(line: Sequence[str], known: Flags, rest: bool = False) -> list[str]:
 
     Args:
         line: The words.
-        known: The flags; others are left as they are with `rest`.
-        rest: Whether the others are another command's.
+        known: The flags.
+        rest: Whether unknown flags belong to another command; they are then left unchanged.
 
     Returns:
         The words for tyro.
@@ -69,7 +69,7 @@ def spelled(line: Sequence[str], known: Flags, rest: bool = False) -> list[str]:
     while left:
         word = left.pop(0)
         name, (_, equals, value) = flag_name(word), word.partition("=")
-        flag = known.get(name) if name else flag  # whose value the word is
+        flag = known.get(name) if name else flag  # the flag that the word belongs to
         if name and flag is not None and takes(flag, bool):
             choices = [text for part in get_args(flag.hint) for text in get_args(part)]
             if not equals:
@@ -84,7 +84,7 @@ def spelled(line: Sequence[str], known: Flags, rest: bool = False) -> list[str]:
         elif word.startswith("-") and " " in word and name not in known:
             word = f" {word}"  # a value, such as other flags
         elif equals and name and name not in known and not rest:
-            result.append(f"--{name}")  # tyro compares the name only with those of the flags
+            result.append(f"--{name}")  # tyro then compares only the name with those of the flags
             word = value
         elif flag is not None:
             word = re.sub(r"(\A|=)null\Z", r"\1None", word)

@@ -1,4 +1,4 @@
-"""Tables of results, as text and as Markdown, with as many decimals as fastMRI's leaderboard."""
+"""Tables of results as text and Markdown, with the decimals of fastMRI's leaderboard."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ LABELS = {
     "dudor": "DuDoRNet",
     "octconv": "Dual-OctConv",
     ZERO_FILLED: "zero-filled",
-}  # what tables call the choices of --model
+}  # names of the choices of --model in tables
 Value = float | int | str | None
 Row = Mapping[str, Value]
 Cells = Sequence[Sequence[str]]
 
 
 def format_value(column: str, value: Value, sign: str = "") -> str:
-    """Text of one value, "-" for None; `sign` "+" writes the sign of positive numbers, too."""
+    """Format one value, "-" for None; `sign` "+" also writes the sign of positive numbers."""
     if isinstance(value, float):
         decimals = DECIMALS.get(column)
         return f"{value:{sign}.4g}" if decimals is None else f"{value:{sign}.{decimals}f}"
@@ -48,13 +48,13 @@ def format_value(column: str, value: Value, sign: str = "") -> str:
 
 
 def quality(values: Mapping[str, float]) -> dict[str, float]:
-    """NMSE, PSNR and SSIM by their columns; their names in `values` may have either case."""
+    """Return NMSE, PSNR and SSIM by column; their names in `values` may be in either case."""
     given = {name.lower(): float(value) for name, value in values.items()}
     return {column: given[name] for name, column in QUALITY.items()}
 
 
 def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) -> list[list[str]]:
-    """The head, then the rows, each with its name in front; columns may differ between rows."""
+    """Return the header, then the rows, each starting with its name; columns may differ by row."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = [["", *columns]]
     for key, row in rows.items():
@@ -64,7 +64,7 @@ def make_cells(rows: Mapping[str, Row], names: Mapping[str, str] | None = None) 
 
 
 def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
-    """Lay lines of texts out in columns, the first n_left aligned to the left, in Markdown all."""
+    """Align cells in columns, the first n_left to the left, in Markdown all of them."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     if markdown:
         lines = [*cells[:1], ["-" * width for width in widths], *cells[1:]]
@@ -80,23 +80,23 @@ def format_table(cells: Cells, n_left: int = 1, markdown: bool = False) -> str:
 
 
 class Table(NamedTuple):
-    """A table and what it says of itself; `str()` is for a terminal."""
+    """A table with a title; `str()` formats it for a terminal."""
 
     title: str  # what was measured, how, on what
     rows: Mapping[str, Row]
-    names: Mapping[str, str]  # what to call the rows; the others keep their key
+    names: Mapping[str, str]  # names of rows; the others are named by their keys
 
     def __str__(self) -> str:
         return f"{self.title}\n\n{format_table(make_cells(self.rows, self.names))}"
 
     def markdown(self) -> str:
-        """Title and table in Markdown."""
+        """Return title and table in Markdown."""
         cells = make_cells(self.rows, self.names)
         return f"{self.title}\n\n{format_table(cells, markdown=True)}"
 
 
 def write_tables(path: Path, tables: Mapping[str, Table], settings: Mapping[str, object]) -> None:
-    """Write tables and settings as PATH.md and PATH.json, each whole or not at all; say so."""
+    """Write tables and settings to PATH.md and PATH.json, each whole or not at all."""
     rows = {key: {"title": table.title, "rows": table.rows} for key, table in tables.items()}
     write_json(path.with_name(f"{path.name}.json"), {"settings": settings, **rows})
     with atomic_path(path.with_name(f"{path.name}.md")) as temporary:

@@ -1,6 +1,6 @@
 """The command `python -m fastmri_clgnet.train_clgnet`: a shell around `training.train`.
 
-It trains CLGNet with `paper_objective()`, where `CLGNetModule()` in Python has L1 only by default.
+It trains CLGNet with `paper_objective()`; `CLGNetModule()` in Python has only L1 by default.
 """
 
 from __future__ import annotations

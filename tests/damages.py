@@ -1,6 +1,6 @@
-"""The one table of what may be wrong with a file, and copies of a file damaged by chance.
+"""A table of the possible faults of a file, and randomly damaged copies of a file.
 
-The table's edits are made to the volumes of the small data set (`tests.helpers`).
+The table's edits are applied to volumes of the small data set (`tests.helpers`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Edit = Callable[[h5py.File], None]
 
 
 class Damage(NamedTuple):
-    """Something that is wrong.
+    """A fault of a file.
 
     Args:
-        edit: Makes it so.
-        message: Part of the error that check finds.
-        training: Part of the training command's error, where that is another one.
-        found_by: Who refuses the file: check reads all values, training looks for NaN, and a
-            reconstruction needs no reference and looks for NaN as it loads each slice.
+        edit: Causes the fault.
+        message: Part of the error that check reports.
+        training: Part of the training command's error, if different.
+        found_by: The commands that refuse the file: check reads all values, training looks for NaN,
+            and a reconstruction needs no reference and looks for NaN as it loads each slice.
         place: Split and name of the file.
     """
 
@@ -105,7 +105,7 @@ def _as_group(file: h5py.File) -> None:
 
 
 def _bomb(file: h5py.File) -> None:
-    """2 GB of zeros in 2 MB; the file is as large as the zeros are compressed."""
+    """2 GB of zeros, compressed to a file of 2 MB."""
     shape = (250, 1024, 1024)
     del file[KSPACE], file[TARGET]
     file.create_dataset(TARGET, (shape[0], SIZE, SIZE), np.float32)
@@ -296,7 +296,7 @@ def write_forms(original: Path, folder: Path) -> dict[str, Path]:
 
 
 def truncate(original: Path, folder: Path, n_files: int) -> Iterator[Path]:
-    """Files that end early, at places spread evenly."""
+    """Files truncated at evenly spread positions."""
     contents = original.read_bytes()
     for length in np.linspace(0, len(contents) - 1, n_files).astype(int):
         path = folder / f"truncated_{original.stem}_{length}.h5"
@@ -305,7 +305,7 @@ def truncate(original: Path, folder: Path, n_files: int) -> Iterator[Path]:
 
 
 def flip(original: Path, folder: Path, n_files: int, seed: int) -> Iterator[Path]:
-    """Files with one to three other bytes, most of them in what is neither pixel nor XML."""
+    """Files with one to three changed bytes, most of them outside pixels and XML."""
     contents = original.read_bytes()
     metadata = _metadata(original)
     rng = np.random.default_rng(seed)
@@ -322,7 +322,7 @@ def flip(original: Path, folder: Path, n_files: int, seed: int) -> Iterator[Path
 
 
 def _metadata(path: Path) -> npt.NDArray[np.int64]:
-    """Places of a file near bytes other than zero that are no part of images or XML."""
+    """Positions near nonzero bytes that do not belong to images or XML."""
     contents = path.read_bytes()
     keep = np.convolve(np.frombuffer(contents, np.uint8) > 0, np.ones(17), "same") > 0
     with h5py.File(path) as file:

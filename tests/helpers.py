@@ -1,4 +1,4 @@
-"""What several tests share: plain evaluations, property checks, small data sets."""
+"""Helpers of several tests: plain evaluations, property checks, small data sets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def assert_gradients_reach_all(module: nn.Module) -> None:
 def assert_batch_equals_single(
     function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
 ) -> None:
-    """A batch gives what its members give one by one."""
+    """The output of a batch equals that of its members one by one."""
     single = torch.cat([function(one[None]) for one in batch])
     torch.testing.assert_close(function(batch), single, rtol=1e-4, atol=1e-5)
 
@@ -42,12 +42,12 @@ def assert_batch_equals_single(
 def host_evaluates(
     targets: Path, predictions: Path, challenge: str, *more: str
 ) -> dict[str, float]:
-    """What fastMRI's own command, python -m fastmri.evaluate, prints, with its four digits."""
+    """Return the output of fastMRI's own command, python -m fastmri.evaluate, with four digits."""
     argv = ["evaluate", "--target-path", str(targets), "--predictions-path", str(predictions)]
     modules = {key: value for key, value in sys.modules.items() if key != "fastmri.evaluate"}
     with (
         mock.patch.object(sys, "argv", [*argv, "--challenge", challenge, *more]),
-        mock.patch.dict(sys.modules, modules, clear=True),  # else runpy warns
+        mock.patch.dict(sys.modules, modules, clear=True),  # otherwise runpy warns
         contextlib.redirect_stdout(io.StringIO()) as printed,
         warnings.catch_warnings(),
     ):

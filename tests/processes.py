@@ -1,4 +1,4 @@
-"""Processes for tests: forked from one that has imported everything, which takes seconds."""
+"""Processes for tests, forked from one that has done all imports, which take seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 
 SERVER = multiprocessing.get_context("forkserver")
-# with what a training imports only when it starts
+# including imports that a training does only at its start
 SERVER.set_forkserver_preload([__name__, "fastmri_clgnet.training", "torch.utils.tensorboard"])
 
 
@@ -33,10 +33,10 @@ class Running:
     """A process that calls a function in the working folder of this one.
 
     Args:
-        target: What it calls, found by its name as pickle finds it.
-        *args: With what.
-        environment: More variables.
-        file_bytes: The largest file that it may write; more is an error, as on a full disk.
+        target: The function, which must be importable, as for pickle.
+        *args: Its arguments.
+        environment: Further environment variables.
+        file_bytes: The size limit of files that it writes; more is an error, as on a full disk.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Running:
             self.printed[number] = file.read()
 
     def wait(self, timeout: float = 600) -> Done:
-        """Wait for its end; a process that takes longer is killed."""
+        """Wait until it ends; kill it after the time limit."""
         self.process.join(timeout)
-        self.process.kill()  # which does nothing to one that has ended
+        self.process.kill()  # no effect if it has ended
         self.process.join()
         for thread in self.threads:
             thread.join()
@@ -77,9 +77,9 @@ class Running:
 
 
 def as_main(module: str, argv: list[str]) -> None:
-    """What `python -m module argv` does."""
+    """Do the same as `python -m module argv`."""
     sys.argv = [module, *argv]
-    sys.modules.pop(module, None)  # else runpy warns
+    sys.modules.pop(module, None)  # otherwise runpy warns
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
@@ -98,9 +98,9 @@ def _begin(
     os.environ.clear()  # of the server, which started earlier
     os.environ.update(environment)
     torch.set_num_threads(1)
-    # what starts the tests in the background ignores Ctrl-C, and so would this process
+    # tests started in the background ignore Ctrl-C, and so would this process
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if file_bytes is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, instead
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails instead
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     target(*args)

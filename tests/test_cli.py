@@ -1,4 +1,4 @@
-"""Commands that are made from functions."""
+"""Commands made from functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """What the function was called with, and what went wrong."""
+    """The arguments of the call, and its failures."""
 
     values: dict[str, Any]
     failures: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ MEASURE = partial(cli.run, measure, positional=["paths"])
 
 
 def measured(*argv: str) -> dict[str, Any]:
-    """What the function gets for a command line."""
+    """Return the function's arguments for a command line."""
     kept: list[Outcome] = []
     assert MEASURE(argv, then=lambda result: kept.append(result)) == 0
     return kept[0].values
@@ -117,7 +117,7 @@ def test_whole_numbers_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "value"),
     [
-        (["--overwrite", "a"], True),  # a switch in front of a word that is none of its values
+        (["--overwrite", "a"], True),  # a switch before a word that is not one of its values
         (["--overwrite", "false", "a"], False),
         (["--overwrite=True", "a"], True),
         (["a", "--overwrite", "different"], "different"),
@@ -140,7 +140,7 @@ def test_a_file_gives_flags_and_the_command_line_wins(
     assert (values["count"], values["zero_filled"]) == (5, False)
     assert values["labels"] == ["a b", "c"]
     assert values["val_mask"] is None
-    # what is printed is read again
+    # the printed text can be read again
     with pytest.raises(SystemExit) as raised:
         MEASURE(["a", "--config", str(path), "--print_config"])
     assert raised.value.code == 0
@@ -161,7 +161,7 @@ def hand_on(
     return steps, list(sizes), own, flags
 
 
-def test_flags_that_are_not_listed_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unlisted_flags_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
     kept: list[tuple[Any, ...]] = []
 
     def given(*argv: str) -> tuple[Any, ...]:
@@ -298,13 +298,13 @@ def test_wrong_usage_names_what_would_be_right(
     assert message in capsys.readouterr().err
 
 
-# of commands whose help needs no network: what importing torch and its kind would cost
+# commands whose help needs no network: imports of torch and the like would cost time
 LIGHT = [*(COMMANDS.keys() - {"train_clgnet"}), "convert --from numpy", "benchmark table1"]
 
 
 @pytest.mark.parametrize("command", sorted(LIGHT))
 def test_help_is_quick(command: str) -> None:
-    """It imports neither torch nor fastMRI nor Lightning nor SciPy, and few modules in all."""
+    """It does not import torch, fastMRI, Lightning or SciPy, and few modules in total."""
     name, *words = command.split()
     module = f"fastmri_clgnet.{name}"
     line = [sys.executable, "-W", "error", "-X", "importtime", "-m", module, *words, "--help"]

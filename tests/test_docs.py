@@ -74,7 +74,7 @@ def test_python_blocks_compile() -> None:
 
 
 def test_other_commands_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of banding, of fastMRI and of the console script; the rest is in test_readme."""
+    """Commands of banding, fastMRI and the console script; the rest is in test_readme."""
     monkeypatch.setattr(cli, "call", lambda *_, **__: None)
     lines = [line for language, text in BLOCKS if language == "bash" for line in text.splitlines()]
     found = set()
@@ -117,8 +117,8 @@ def test_readme_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/how-to/own-data.md"])
-def test_no_picture_is_in_the_way_of_another(name: str) -> None:
-    """The command refuses to replace what another line of the page wrote in the same folder."""
+def test_no_picture_overwrites_another(name: str) -> None:
+    """The command refuses to overwrite a picture that another line of the page wrote."""
     text = (ROOT / name).read_text(encoding="utf-8")
     written = re.findall(r"(?:--output |^show\(.*)\b(\w+\.png)", text, re.M)
     assert len(written) >= 2
@@ -126,7 +126,7 @@ def test_no_picture_is_in_the_way_of_another(name: str) -> None:
 
 
 def test_the_house_is_as_the_page_says() -> None:
-    """Its tree, its rooms from the top, and every path where something is to be added."""
+    """The tree, the rooms from the top, and every path in the instructions."""
     house = load("house")
     page = house.PAGE.read_text(encoding="utf-8")
     assert house.BLOCK.search(page)[0].endswith(f"```text\n{house.tree()}```"), "run docs/house.py"
@@ -158,7 +158,7 @@ PACKAGES = ["banding", "fastmri_clgnet"] + [
 
 
 def exported() -> dict[str, Any]:
-    """The classes and functions that packages export, by the first path to each."""
+    """The exported classes and functions of packages, each by its first path."""
     found: dict[str, Any] = {}
     for package in PACKAGES:
         module = importlib.import_module(package)
@@ -185,7 +185,7 @@ def test_exported_names_have_an_example_that_runs(
             assert doctest.DocTestRunner().run(test).failed == 0
 
 
-def test_network_of_ones_own_trains(
+def test_custom_network_trains(
     small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -230,7 +230,7 @@ def load(name: str) -> ModuleType:
 
 
 def test_pages_of_commands_and_cards_are_made(tmp_path: Path) -> None:
-    """Every command's flags and every shipped card are in them."""
+    """They contain every command's flags and every shipped card."""
     (tmp_path / "reference").mkdir()
     load("generated").write_pages(tmp_path)
     folder = tmp_path / "reference" / "commands"
@@ -263,7 +263,7 @@ def test_examples_end_in_a_picture_and_an_assertion() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(path: Path, tmp_path: Path) -> None:
-    """As a user runs it, in a process of its own."""
+    """As a user runs it, in a separate process."""
     if "shipped_weights" in path.name and not shipped():
         pytest.skip("no weights ship with this version")
     run = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True)

@@ -15,7 +15,7 @@ def test_every_step_of_a_study_from_python(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_small_dataset(Path("DATA"), "singlecoil")
-    # such a process would run the script that the block is pasted into, which has no guard, again
+    # such a process would run the script around the block again, since it has no guard
     for name in ("SpawnProcess", "ForkServerProcess"):
         monkeypatch.setattr(f"multiprocessing.context.{name}._Popen", None)
     names: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""What imports import: little at first, Lightning only to train; and our names in fastMRI's."""
+"""Imports: few at first, Lightning only for training; and our names in fastMRI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOW = {"torch", "fastmri", "pytorch_lightning", "lightning_fabric", "matplotlib
 
 
 def imported_by(program: str, *flags: str) -> set[str]:
-    """The modules after a program has run in a process of its own."""
+    """The modules after a program has run in a separate process."""
     program += "\nimport sys; print('modules:', *sys.modules)"
     run = subprocess.run(
         [sys.executable, "-W", "error", *flags, "-c", program], capture_output=True, text=True
@@ -77,8 +77,8 @@ for each in (CLGNet, CLGVarNet, CLGNetModule, CLGVarNetModule):
     assert each.__module__.startswith("fastmri_clgnet."), each
 for host in (fastmri.models, fastmri.pl_modules):
     assert not hasattr(host, "Nothing")
-    assert "CLGNet" not in vars(host)  # asked for each time, so that nothing of fastMRI's changes
-fastmri.models.CLGNet = dict  # as a later fastMRI might have it
+    assert "CLGNet" not in vars(host)  # looked up each time, so that fastMRI does not change
+fastmri.models.CLGNet = dict  # as in a possible later fastMRI
 from fastmri.models import CLGNet
 assert CLGNet is dict
 """
@@ -111,7 +111,7 @@ def test_mismatched_torchvision_is_explained() -> None:
 
 
 def test_the_root_offers_no_name_of_a_command() -> None:
-    """Whichever was imported last would win."""
+    """The last import would win."""
     for name in fastmri_clgnet.__all__:
         assert getattr(fastmri_clgnet, name).__name__ == name
     assert not {"check", "convert", "evaluate", "export", "report", "reconstruct", "weights"} & {

@@ -1,4 +1,4 @@
-"""Which room may import which, read from the source of both packages."""
+"""Which rooms may import which, checked in the source of both packages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 
 # From the bottom up: a room imports from the rows above its own in this list, and from itself.
-# Rooms of one row do not know each other. A room is a folder, or a few modules of the top level.
+# Rooms of one row do not import each other. A room is a folder, or a few modules of the top level.
 ROOMS = [
     ["basics"],
     ["cli"],
@@ -49,7 +49,7 @@ class Import(NamedTuple):
 
 
 def find_modules() -> dict[str, Path]:
-    """Every module of the two packages by its dotted name; a package by the name of its folder."""
+    """Every module of the two packages by its dotted name; a package has its folder's name."""
     found = {}
     for package in ("fastmri_clgnet", "banding"):
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -65,7 +65,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 def nodes(
     tree: ast.AST, inside: bool = False, checked_only: bool = False
 ) -> Iterator[tuple[ast.AST, bool, bool]]:
-    """Every node, whether it is inside a function, and whether only a type checker reads it."""
+    """Every node, whether it is in a function, and whether only a type checker reads it."""
     for child in ast.iter_child_nodes(tree):
         yield child, inside, checked_only
         function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
@@ -74,7 +74,7 @@ def nodes(
 
 
 def targets(node: ast.AST) -> list[str]:
-    """The modules that an import statement names, of these packages or others."""
+    """The modules in an import statement, of these packages or others."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -122,7 +122,7 @@ def test_every_module_has_a_room() -> None:
 
 
 def test_imports_point_down() -> None:
-    """Those inside of functions, too. banding imports the package, which never imports banding."""
+    """Including those in functions. banding imports the package, which never imports banding."""
     known = [each for each in IMPORTS if {room(each.source), room(each.target)} <= ROW.keys()]
     up = [
         f"{each.line}   ({room(each.source)} -> {room(each.target)})"
@@ -135,14 +135,14 @@ def test_imports_point_down() -> None:
 
 
 def test_modules_form_no_circle() -> None:
-    """Modules that import nothing of those left are taken away, until only circles are left."""
+    """Modules without imports of remaining ones are removed, until only circles remain."""
     left = {module: set[str]() for module in MODULES}
     for each in IMPORTS:
         if not each.checked_only and each.source != each.target:
             left[each.source].add(each.target)
     while free := {module for module in left if not left[module] & left.keys()}:
         left = {module: left[module] for module in left.keys() - free}
-    # what only leads into a circle is not part of one
+    # modules that only lead into a circle are not part of it
     while leading := left.keys() - set().union(*left.values()):
         left = {module: left[module] for module in left.keys() - leading}
     lines = [each.line for each in IMPORTS if {each.source, each.target} <= left.keys()]
@@ -150,7 +150,7 @@ def test_modules_form_no_circle() -> None:
 
 
 def test_few_imports_are_inside_functions() -> None:
-    """Only where they make a command quick, or where a package is optional."""
+    """Only to let a command start quickly, or for an optional package."""
     found = [
         where(name, node)
         for name, tree in TREES.items()

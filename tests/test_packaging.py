@@ -1,4 +1,4 @@
-"""The built distributions: what they hold, and what setup.cfg says in them."""
+"""The built distributions: their contents, and setup.cfg in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent
 BUILT_FROM = ["setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"]
 BUILT_FROM += ["CHANGELOG.md", "CITATION.cff", "constraints.txt"]
-# what is in the wheel beside Python modules
+# files in the wheel besides Python modules
 PARTS = {
     "fastmri_clgnet/py.typed",
     "fastmri_clgnet/formats/example_slice/ATTRIBUTION.txt",
@@ -52,7 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_modules_and_their_parts(built: Path) -> None:
-    """Both packages whole, and no tests, documentation or pictures."""
+    """Both packages in full, without tests, documentation or pictures."""
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {
@@ -90,7 +90,7 @@ def test_the_metadata_says_what_an_index_shows(built: Path) -> None:
 
 
 def test_each_requirement_says_its_lowest_version() -> None:
-    """Without, the command for the lowest versions takes a package's first release."""
+    """Otherwise the command for the lowest versions takes a package's first release."""
     parser = ConfigParser(interpolation=None)
     parser.read(ROOT / "setup.cfg", encoding="utf-8")
     lists = [parser["options"]["install_requires"], *parser["options.extras_require"].values()]

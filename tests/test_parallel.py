@@ -12,7 +12,7 @@ from fastmri_clgnet.data import Data
 
 
 def test_a_program_from_stdin_uses_one_process() -> None:
-    """Other processes cannot import it, and would end at once."""
+    """Other processes could not import it and would end at once."""
     program = (
         "from fastmri_clgnet.parallel import map_files\n"
         "from math import sqrt\n"
@@ -26,7 +26,7 @@ def test_a_program_from_stdin_uses_one_process() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_default_workers_are_no_more_than_the_cores() -> None:
-    """With one core torch's DataLoader warns of two processes, and of more."""
+    """With one core torch's DataLoader warns about two or more processes."""
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "from torch.utils.data import DataLoader\n"

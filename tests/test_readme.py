@@ -1,4 +1,4 @@
-"""The commands and Python blocks of README and docs do what is said there."""
+"""The commands and Python blocks of README and docs do what the text says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fastmri_clgnet.training.command import groups_of
 from tests.processes import Running, as_main
 
 ROOT = Path(__file__).parent.parent
-GENERATED = ("_build", "api", "commands", "tutorials")  # folders of docs that a build writes
+GENERATED = ("_build", "api", "commands", "tutorials")  # folders of docs written by a build
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     *sorted(
@@ -43,7 +43,7 @@ COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", TEXT
 
 
 def command(text: str) -> str:
-    """The README's main command or test command, as it stands there."""
+    """The README's main command or test command, word for word."""
     found = re.search(rf"<!-- {text} command -->\n```bash\n(.*?)\n```", README, re.DOTALL)
     assert found is not None
     return found.group(1)
@@ -71,7 +71,7 @@ FUNCTIONS = ("convert", "report", "benchmark", "check", "reconstruct", "evaluate
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_commands_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parsers take them word for word; what they do is tested beside the code."""
+    """The parsers accept them word for word; their effect is tested with the code."""
     called: list[Callable[..., Any]] = []
     monkeypatch.setattr(cli, "call", lambda function, *_, **__: called.append(function))
     module = importlib.import_module(f"fastmri_clgnet.{name}")
@@ -88,7 +88,7 @@ def test_commands_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def python_block(name: str) -> str:
-    """The Python block of README or docs below the comment of this name."""
+    """The Python block of README or docs below this comment."""
     found: list[str] = re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", TEXT, re.DOTALL)
     assert found
     assert len(set(found)) == 1
@@ -98,7 +98,7 @@ def python_block(name: str) -> str:
 def test_script_after_the_hosts_train_unet_demo(
     small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It trains and tests on a small data set, and leaves nothing but its logs."""
+    """It trains and tests on a small data set, and leaves only its logs."""
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "script.py"
     script.write_text(python_block("script"))
@@ -157,10 +157,10 @@ def test_swap_into_the_hosts_varnet(small_dataset: Path, tmp_path: Path) -> None
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(module, data)
-    # at the first step the last convolutions leave zero, and at the second the others follow
+    # the first step moves the last convolutions away from zero, the second the others
     names = [name for name, _ in cascades.named_parameters()]
     for name, old, new in zip(names, before, cascades.parameters(), strict=True):
-        # the first cascade starts at the measurement: its data consistency has nothing to weigh
+        # the first cascade starts at the measurement: its data consistency has no effect
         assert name == "0.dc_weight" or not torch.equal(old, new), name
         assert torch.isfinite(new).all()
     assert {type(cascade.model).__name__ for cascade in cascades} == {"NormCLGNet"}
@@ -168,19 +168,19 @@ def test_swap_into_the_hosts_varnet(small_dataset: Path, tmp_path: Path) -> None
 
 
 def demo_words(challenge: str) -> list[str]:
-    """What stands behind the set-up in the main command, behind `python -m`."""
+    """The words after `python -m` in the main command, without the set-up."""
     training = command("main").split("&&")[-1].strip()
     assert training.endswith("-m fastmri_clgnet.train_clgnet --challenge singlecoil")
     return [*shlex.split(training)[2:-1], challenge, "--demo_dir", "demo"]
 
 
 def offline(folder: Path) -> dict[str, str]:
-    """No internet, on any machine: a proxy that does not exist, an empty cache."""
+    """Disable the internet on any machine: a missing proxy, an empty cache."""
     return {"https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(folder)}
 
 
 def assert_demo(folder: Path, challenge: str, printed: str, decibels: float) -> None:
-    """The network beats zero-filling by so many dB, and all that is printed is there."""
+    """The network beats zero-filling by this many dB, and all printed paths exist."""
     assert printed.count("Loss: L1 only, since VGG19's weights could not be downloaded") == 1
     assert "*** DEMO" in printed
     root = folder / "clgnet" / f"{challenge}_demo"
@@ -196,7 +196,7 @@ def assert_demo(folder: Path, challenge: str, printed: str, decibels: float) -> 
 
 
 def test_main_command_beats_zero_filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A third of its epochs, in an empty folder."""
+    """With a third of its epochs, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     module, *argv = demo_words("singlecoil")
     argv += ["--max_epochs", "8"]
@@ -208,7 +208,7 @@ def test_main_command_beats_zero_filling(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.slow
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
 def test_main_command_beats_zero_filling_by_5_db(challenge: str, tmp_path: Path) -> None:
-    """All of it, in an empty folder, in a new process."""
+    """In full, in an empty folder, in a new process."""
     run = subprocess.run(
         [sys.executable, "-m", *demo_words(challenge)],
         cwd=tmp_path,

@@ -31,7 +31,7 @@ def _centred_fft(image: np.ndarray) -> np.ndarray:
 def test_trains_on_real_brains(
     challenge: str, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real anatomy, cropped to 128 x 128, k-space simulated; long enough to see it learn."""
+    """Real anatomy, cropped to 128 x 128, simulated k-space; long enough to show learning."""
     monkeypatch.chdir(tmp_path)
     y, x = np.meshgrid(np.linspace(-1, 1, 128), np.linspace(-1, 1, 128), indexing="ij")
     for split, name in (("train", "p01_s1_t2w"), ("val", "p19_s1_flair")):
@@ -60,7 +60,7 @@ def test_trains_on_real_brains(
 def test_half_an_hour_beats_zero_filling_by_1_5_db(
     test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The documented result, by its command; the data set is made by the script beside the data."""
+    """The documented result, by its command; the script beside the data made the data set."""
     monkeypatch.chdir(tmp_path)
     script = test_data.parent / "tools" / "make_fastmri_dataset.py"
     subprocess.run([sys.executable, str(script), "BRAIN"], check=True)

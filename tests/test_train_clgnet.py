@@ -71,7 +71,7 @@ def test_trains_resumes_tests_and_evaluates(
         # printed with four digits
         assert values[name.upper()] == pytest.approx(value, rel=1e-3)
 
-    # nothing was written where fastMRI would have
+    # nothing was written to fastMRI's folder
     assert not list(tmp_path.rglob("*.pkl"))
     assert not list(tmp_path.rglob("fastmri_dirs.yaml"))
 
@@ -108,7 +108,7 @@ def test_real_process_and_ctrl_c(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Ctrl-C in the middle of training leaves a checkpoint, from which the same command goes on."""
+    """Ctrl-C during training leaves a checkpoint, from which the same command continues."""
     command = [*COMMAND, "--data_path", str(small_dataset)]
     endless = ["--max_epochs", "100000", "--check_val_every_n_epoch", "100"]
     monkeypatch.chdir(tmp_path)
@@ -284,7 +284,7 @@ def test_the_objective_and_what_happens_without_its_weights(
     assert "trained with variant sa" in capsys.readouterr().err
 
 
-# a tiny network of each model whose size the command line sets
+# a tiny network of each model with a size from the command line
 SIZES = {
     "unet": ["--chans", "4", "--num_pool_layers", "2"],
     "clgnet_dc": SMALL[:-2],
@@ -332,7 +332,7 @@ def test_other_models_train_resume_and_test(
     assert steps(root / "checkpoints" / "last.ckpt") == 2
     assert "Loss:" not in capsys.readouterr().out
     assert len(json.loads((root / "metrics.json").read_text())) == 2
-    # the saved configuration knows the model
+    # the saved configuration has the model
     config = ["--config", str(root / "config.yaml")]
     assert main([*config, "--mode", "test", "--test_split", "val"]) == 0
     values = host_evaluates(
@@ -356,7 +356,7 @@ def test_zero_filling_needs_no_training(
     assert (root / "reconstructions" / "e.h5").is_file()
     assert not (root / "checkpoints").exists()
     assert main([*command, "--mode", "test", "--test_split", "val"]) == 0
-    # beside the test split, so that a folder can be evaluated as it is
+    # separate from the test split, so that a folder can be evaluated directly
     assert {path.name for path in (root / "reconstructions_val").iterdir()} == {"c.h5", "d.h5"}
     assert {path.name for path in (root / "reconstructions").iterdir()} == {"e.h5"}
 
@@ -378,7 +378,7 @@ def test_comparison_methods_refuse_multicoil_data(
 def test_data_consistency_on_multicoil_data(
     model: str, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both train with mixed accelerations in a batch, and see the test volume's own mask."""
+    """Both train with mixed accelerations in a batch, and use the test volume's own mask."""
     flags = [*QUIET, *SIZES[model], "--challenge", "multicoil", "--data_path", str(small_dataset)]
     flags += ["--accelerations", "4", "2", "--center_fractions", "0.1", "0.2", "--batch_size", "3"]
     if model != "clgnet_dc":
@@ -406,7 +406,9 @@ def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("run_dir")
-def test_what_slurm_left_is_continued_and_then_removed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_slurms_checkpoint_is_continued_and_then_removed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     command = ["--data_path", "data", *COMMAND]
     assert main([*command, "--max_epochs", "1"]) == 0
     root = Path("clgnet/singlecoil")

@@ -1,1 +1,1 @@
-"""What the authors measure: speed, counts, the paper's tables, and what weights are worth."""
+"""The authors' measurements: speed, counts, the paper's tables, and the quality of weights."""

@@ -1,4 +1,4 @@
-"""The paper's ablations (Tables 3 and 4): counts, time, memory, and a training of each."""
+"""The paper's ablations (Tables 3 and 4): counts, time, memory, and training each variant."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ def ablation(
 ) -> dict[str, Table]:
     """Parameters, operations, time and memory of the ablations in the paper's Tables 3 and 4.
 
-    They stand beside the paper's columns. With --data_path each variant is trained, too. Flags that
-    are not listed here go to train_clgnet, --config among them. A second call skips what was
-    trained and continues what was interrupted.
+    The table also has the paper's figures. With --data_path each variant is also trained. Flags
+    that are not listed here go to train_clgnet, including --config. Another call skips finished
+    trainings and continues interrupted ones.
 
     Args:
-        data_path: fastMRI's root folder, to train each variant, too.
+        data_path: fastMRI's root folder, to also train each variant.
         steps: Training steps of each variant.
-        variants: What to train.
+        variants: Variants to train.
         seeds: Train each variant once per seed, for the means and the range of the PSNR; by
             default once, with train_clgnet's seed.
         size: Height and width, pixels.
-        device: cpu, cuda, cuda:1, ...: where time and memory are measured.
+        device: Device for time and memory: cpu, cuda, cuda:1, ...
         rounds: Measurements of each network.
         output_path: Folder of the trainings, and of ablation.md and ablation.json.
         training_flags: Flags of train_clgnet, for all variants.
 
     Returns:
-        The tables "networks" and, where they were trained, "training".
+        The tables "networks" and, with data_path, "training".
 
     Raises:
-        InputError: If a folder holds a training with other flags, or flags are of no use.
+        InputError: If a folder holds a training with other flags, or flags have no effect.
     """
     settings = dict(locals())
     if training_flags and data_path is None:
-        raise InputError(f"{words(training_flags)}: flags of a training, which needs data_path")
+        raise InputError(f"{words(training_flags)}: flags of train_clgnet need data_path")
     unknown = set(variants) - set(NAMES)
     if unknown:
         raise InputError(f"variants {words(unknown)}: expected some of {words(NAMES)}")

@@ -1,4 +1,4 @@
-"""Rows of what networks cost: parameters, operations, time, memory, beside the paper's figures."""
+"""Costs of networks as rows: parameters, operations, time, memory, and the paper's figures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fastmri_clgnet.benchmarks.paper import ABLATION, TABLE2, TABLE_SIZE, PaperC
 from fastmri_clgnet.models import VARIANTS, CLGNet, Variant, make_variant
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 
-# trained with another loss, the same network as CLGNet
+# CLGNet trained with another loss
 _LOSS_ONLY: tuple[Variant, ...] = ("wo_cl", "wo_negative")
 
 
 def unet() -> Unet:
-    """Make the host's U-Net as in the paper's tables."""
+    """Make the host's U-Net of the paper's tables."""
     return Unet(1, 1, chans=32, num_pool_layers=4)
 
 
@@ -31,7 +31,7 @@ def cost_rows(
     device: str,
     rounds: int,
 ) -> dict[str, dict[str, Any]]:
-    """Count and measure every network, beside the paper's figures by the same names."""
+    """Count and measure every network; add the paper's figures of the same name."""
     where = torch.device(device)
     makers = {
         name: functools.partial(forward_pass, make, size, 1, where)
@@ -53,7 +53,7 @@ def cost_rows(
 
 
 def describe_measurement(size: int, device: str) -> str:
-    """Say what the rows were measured on."""
+    """Describe how the rows were measured."""
     return (
         f"Forward pass, one image of {size} x {size}, {device}, float32, "
         f"{torch.get_num_threads()} threads; GMac at {TABLE_SIZE} x {TABLE_SIZE}"
@@ -61,7 +61,7 @@ def describe_measurement(size: int, device: str) -> str:
 
 
 def table2_rows(size: int, device: str, rounds: int) -> dict[str, dict[str, Any]]:
-    """Count and measure every network of Table 2; arguments and result as of `cost_rows`."""
+    """Count and measure every network of Table 2; see `cost_rows`."""
     makers: dict[str, MakeNetwork] = {"unet": unet, **COMPARISON_METHODS, "clgnet": CLGNet}
     rows = cost_rows({name: makers[name] for name in TABLE2}, TABLE2, size, device, rounds)
     for row in rows.values():
@@ -70,14 +70,14 @@ def table2_rows(size: int, device: str, rounds: int) -> dict[str, dict[str, Any]
 
 
 def ablation_rows(size: int, device: str, rounds: int) -> dict[str, dict[str, Any]]:
-    """Count and measure every network of the ablation; arguments and result as of `cost_rows`."""
+    """Count and measure every network of the ablation; see `cost_rows`."""
     makers: dict[str, MakeNetwork] = {
         variant: functools.partial(make_variant, variant)
         for variant in VARIANTS
         if variant not in _LOSS_ONLY
     }
     rows = cost_rows(makers, ABLATION, size, device, rounds)
-    for variant in _LOSS_ONLY:  # the same network
+    for variant in _LOSS_ONLY:
         rows[variant] = {
             column: None if column.startswith("paper") else value
             for column, value in rows["clgnet"].items()

@@ -1,4 +1,4 @@
-"""Counting a network's operations as the CLGNet paper counts them."""
+"""Counts a network's operations as the CLGNet paper does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastmri_clgnet.models.comparison.octconv import ComplexConv2d
 
 
 def _convolution(module: nn.Conv2d | nn.ConvTranspose2d, height: int, width: int) -> int:
-    """Multiply-adds and bias of a convolution that is evaluated at height x width positions."""
+    """Count multiply-adds and bias of a convolution evaluated at height x width positions."""
     taps = math.prod(module.kernel_size) * module.in_channels // module.groups
     return height * width * module.out_channels * (taps + (module.bias is not None))
 
@@ -29,14 +29,14 @@ def _count_convolution(
 
 
 def _count_pixels(module: nn.Module, image: torch.Tensor, output: torch.Tensor) -> int:
-    """One operation per value, of which a rectifier has as many in as out; two where affine."""
+    """Count one operation per input value, two if affine."""
     return image.numel() * (2 if getattr(module, "affine", False) else 1)
 
 
 def _count_spatial_fourier(
     module: SpatialFourierLayer, image: torch.Tensor, output: torch.Tensor
 ) -> int:
-    """The three convolutions where eq. 6 to 8 apply them: the spectral one on w // 2 + 1."""
+    """Count the three convolutions as in eq. 6 to 8: the spectral one on w // 2 + 1 columns."""
     height, width = output.shape[-2:]
     return output.shape[0] * (
         _convolution(module.local, height, width)
@@ -52,13 +52,13 @@ def _count_linear(module: nn.Linear, image: torch.Tensor, output: torch.Tensor) 
 def _count_window_attention(
     module: ShiftedWindowAttention, image: torch.Tensor, output: torch.Tensor
 ) -> int:
-    """The four linear maps of torchvision's window attention, which it applies as functions."""
+    """Count the four linear maps of torchvision's window attention, which are no modules."""
     chans = output.shape[-1]
     return 4 * output.numel() * (chans + 1)
 
 
 def _count_complex(module: ComplexConv2d, image: torch.Tensor, output: torch.Tensor) -> int:
-    """Four real convolutions and one bias an output."""
+    """Count four real convolutions and one bias per output."""
     real, imaginary = module.weight
     taps = 2 * (real[0].numel() + imaginary[0].numel())
     positions = output.numel() // output.shape[1]
@@ -88,14 +88,14 @@ _RULES: dict[type[nn.Module], Callable[[Any, torch.Tensor, torch.Tensor], int]] 
 
 
 def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
-    """Operations of one forward pass on one single-channel image, by the CLGNet paper's counter.
+    """Count operations of a forward pass on one single-channel image, as the CLGNet paper does.
 
-    A convolution counts its multiply-adds and its bias, a transposed one per output position; a
+    A convolution counts its multiply-adds and bias, a transposed one per output position. A
     rectifier module counts one per output element, batch and instance normalisation one per element
-    and two when affine, pooling one per input element, a linear layer its multiply-adds and bias;
+    and two when affine, pooling one per input element, a linear layer its multiply-adds and bias.
     Fourier transforms and products of two tensors that are not parameters count
     nothing. A spatial-Fourier layer counts its three convolutions as the paper writes them, however
-    it is evaluated. This is a figure to compare with the paper's tables, not a prediction of time.
+    it is evaluated. The count is for comparison with the paper's tables and does not predict time.
 
     Args:
         model: Takes (1, 1, height, width), or is a `KspaceNetwork`, and contains only
@@ -116,7 +116,7 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
         nonlocal total
         total += _RULES[type(module)](module, inputs[0], output)
 
-    # without memory or time: shapes are all that is needed
+    # only shapes are needed, so no memory or time is spent
     model = copy.deepcopy(model).to("meta").eval()
     for module in model.modules():
         if type(module) in _RULES:

@@ -23,7 +23,7 @@ from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VG
 from fastmri_clgnet.models.comparison import KspaceNetwork
 from fastmri_clgnet.precision import Precision, autocast
 
-# operators that only make a view or reserve memory
+# operators that only make a view or allocate memory
 NO_WORK = {
     *("view", "view_as_real", "view_as_complex", "_unsafe_view", "_reshape_alias", "alias"),
     *("as_strided", "slice", "select", "split", "split_with_sizes", "unbind", "real", "imag"),
@@ -40,7 +40,7 @@ MakeAction = Callable[..., Action]
 def example_inputs(
     model: nn.Module, size: tuple[int, int], device: torch.device, batch: int = 1
 ) -> tuple[torch.Tensor, ...]:
-    """Random k-space (batch, height, width, 2) and a mask for a `KspaceNetwork`, else images."""
+    """Make random k-space (batch, height, width, 2) and mask for a `KspaceNetwork`, else images."""
     parameter = next(model.parameters(), None)
     dtype = torch.float32 if parameter is None else parameter.dtype
     if not isinstance(model, KspaceNetwork):
@@ -75,7 +75,7 @@ def training_step(
 ) -> Action:
     """Make a network on images and return its training step: forward, loss, backward, Adam.
 
-    Without update, Adam is left out.
+    Without update, Adam is omitted.
     """
     model = make().train().to(device)
     (image,) = example_inputs(model, (size, size), device, batch)
@@ -95,7 +95,7 @@ def training_step(
 
 
 def _contrastive_loss(batch: int) -> CLGNetLoss:
-    """The paper's objective with VGG19 at random."""
+    """Return the paper's objective, with random weights of VGG19."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vgg19.pt"
         torch.save(vgg19(weights=None).features.state_dict(), path)
@@ -112,7 +112,7 @@ def _synchronise(device: torch.device) -> None:
 def median_times(
     actions: Mapping[str, Action], device: torch.device, rounds: int
 ) -> dict[str, float]:
-    """Median seconds of each action, in alternating order after a round that warms up."""
+    """Measure the median seconds of each action, in alternating order after a warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in tqdm(range(rounds + 1), "Measuring time", unit="round"):
         for name, action in actions.items():
@@ -139,7 +139,7 @@ class _OperatorCounter(TorchDispatchMode):
 
 
 def count_operators(action: Action) -> int:
-    """Operators that an action dispatches, about what a GPU has to launch; views do not count.
+    """Count the operators an action dispatches, about what a GPU must launch; omit views.
 
     Example:
         >>> count_operators(lambda: torch.zeros(3).view(3, 1) + 1)  # zeros, add
@@ -151,9 +151,9 @@ def count_operators(action: Action) -> int:
 
 
 def kernels_seconds(action: Action) -> float:
-    """Seconds that a CUDA device spends in the kernels of an action, by torch's profiler.
+    """Measure the seconds that a CUDA device spends in the kernels of an action (torch's profiler).
 
-    Where an action takes much longer than its kernels, it is the launching that takes the time.
+    If an action takes much longer than its kernels, launching them takes the time.
     """
     action()
     torch.cuda.synchronize()
@@ -164,7 +164,7 @@ def kernels_seconds(action: Action) -> float:
 
 
 def _status_kb(key: str) -> int:
-    """A figure of this process's memory, from Linux."""
+    """Read a figure of this process's memory, in kB, from Linux."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1])
@@ -172,17 +172,17 @@ def _status_kb(key: str) -> int:
 
 
 def _peak_of_process(make_action: MakeAction) -> float:
-    """Peak resident memory of this process during an action above that before, in bytes."""
+    """Measure how far resident memory rises during an action in this process, in bytes."""
     action = make_action()
     action()  # libraries allocate on first use
     before = _status_kb("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset the peak
     action()
     return 1024 * (_status_kb("VmHWM") - before)
 
 
 def peak_mb(make_action: MakeAction, device: torch.device) -> float:
-    """Peak memory of an action above what is held between two of them, in 10^6 bytes."""
+    """Measure the peak memory of an action above that held between actions, in 10^6 bytes."""
     if device.type == "cuda":
         action = make_action()
         action()
@@ -192,7 +192,7 @@ def peak_mb(make_action: MakeAction, device: torch.device) -> float:
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
     if not Path("/proc/self/clear_refs").exists():
         return math.nan
-    # glibc reads them as the process starts: what is freed goes back at once
+    # glibc reads them when a process starts: freed memory is then returned at once
     names = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
     users = {name: os.environ.pop(name, None) for name in names}
     os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"

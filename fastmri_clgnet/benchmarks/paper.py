@@ -1,14 +1,14 @@
-"""What the CLGNet paper says that networks cost."""
+"""Costs of networks according to the CLGNet paper."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-TABLE_SIZE = 512  # pixels across the images that the paper's operations are of
+TABLE_SIZE = 512  # height and width, pixels, of the paper's images for counting operations
 
 
 class PaperCost(NamedTuple):
-    """What the paper gives for a network: millions of parameters, 10^9 operations at 512 x 512."""
+    """The paper's figures for a network: millions of parameters, 10^9 operations at 512 x 512."""
 
     parameters: float | None = None
     gmacs: float | None = None

@@ -1,4 +1,4 @@
-"""CLGNet evaluated as its equations are written, to compare with."""
+"""CLGNet evaluated literally by its equations, for comparison."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fastmri_clgnet.models import CLGNet, SpatialFourierLayer
 
 
 class PlainSpatialFourierLayer(SpatialFourierLayer):
-    """The layer as it is written: concatenations, and torch's own derivatives of the FFTs."""
+    """The layer as in the equations: concatenations, and torch's own derivatives of the FFTs."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (batch, chans, height, width); the shape stays."""
-        dtype = self.spectral.weight.dtype  # FFTs and normalisation take no half precision
+        dtype = self.spectral.weight.dtype  # FFTs and normalisation do not support half precision
         half = torch.fft.rfft2(features.to(dtype), norm="ortho")
         mixed = self.spectral(torch.cat([half.real, half.imag], dim=1)).to(dtype)
         if self.spectrum == "norm_relu":
@@ -27,7 +27,7 @@ class PlainSpatialFourierLayer(SpatialFourierLayer):
 
 
 def plain_clgnet(model: CLGNet | None = None) -> CLGNet:
-    """Evaluate every spatial-Fourier layer plainly; by default of a CLGNet of the paper's size."""
+    """Evaluate every spatial-Fourier layer plainly; by default in a CLGNet of the paper's size."""
     model = CLGNet() if model is None else model
     for module in model.modules():
         if isinstance(module, SpatialFourierLayer):

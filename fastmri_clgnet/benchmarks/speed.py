@@ -1,4 +1,4 @@
-"""Time and memory of CLGNet beside its plain evaluation and the U-Net; and of the data pipeline."""
+"""Time and memory of CLGNet, of its plain evaluation, of the U-Net, and of the data pipeline."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ def speed(
     workers: Sequence[int] = (0, 1, 2),
     output_path: Path = Path("clgnet/benchmark"),
 ) -> dict[str, Table]:
-    """Time and memory of CLGNet beside its plain evaluation and the U-Net.
+    """Measure time and memory of CLGNet, of its plain evaluation and of the U-Net.
 
-    Forward pass and training step, without and with the contrastive loss, of the U-Net, of CLGNet
-    as the paper writes it and of CLGNet as it is, in alternating order in one process; and the data
-    pipeline by itself, from HDF5 file to sample. Beside the time stand the operators that the pass
-    dispatches (without the optimizer's) and, on a CUDA device, the time of its kernels: a step that
-    takes longer than its kernels is bound by launching them.
+    It measures forward passes and training steps, without and with the contrastive loss, of the
+    U-Net, of CLGNet as the paper writes it and of CLGNet as implemented, in alternating order in
+    one process. It also measures the data pipeline by itself, from HDF5 file to sample. The tables
+    also give the operators that the pass dispatches (without the optimizer's) and, on a CUDA
+    device, the time of its kernels: a step that takes longer than its kernels is bound by launching
+    them.
 
     Args:
         size: Height and width, pixels.
-        batch: Images at once.
+        batch: Batch size.
         device: cpu, cuda, cuda:1, ...
-        precision: Lightning's names.
+        precision: Precision, with Lightning's names.
         rounds: Measurements of each network.
         parts: What to measure.
         data_path: fastMRI's root folder; by default that of the demo data.
-        challenge: Of the data.
-        workers: Processes that load data.
+        challenge: Kind of data.
+        workers: Numbers of loading processes to measure.
         output_path: Folder that speed.md and speed.json are written to.
 
     Returns:
-        A table for each part.
+        One table per part.
     """
     settings = dict(locals())
     from fastmri_clgnet.benchmarks.speed_rows import network_tables, pipeline_table

@@ -36,7 +36,7 @@ NAMES = {"unet": "U-Net", "plain": "CLGNet, plain evaluation", "clgnet": "CLGNet
 def network_tables(
     parts: Sequence[str], size: int, batch: int, device: str, precision: Precision, rounds: int
 ) -> dict[str, Table]:
-    """Tables of forward passes and training steps; arguments as of `speed`."""
+    """Return tables of forward passes and training steps; arguments as for `speed`."""
     where = torch.device(device)
     networks = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
     forward = functools.partial(
@@ -81,7 +81,7 @@ def network_tables(
 def pipeline_table(
     data_path: Path | None, challenge: Challenge, workers: Sequence[int], rounds: int
 ) -> Table:
-    """The table of the data pipeline; arguments as of `speed`."""
+    """Return the table of the data pipeline; arguments as for `speed`."""
     folder = (data_path or make_demo_dataset(challenge)) / f"{challenge}_train"
     rows = pipeline_rows(folder, challenge, workers, rounds)
     names = {str(n): f"{n} workers" for n in workers}
@@ -96,7 +96,7 @@ def speed_rows(
     rounds: int,
     steps: bool = False,
 ) -> dict[str, Row]:
-    """Measure time, operators without the optimizer's, and memory; ratios are to the first."""
+    """Measure time, operators without the optimizer's, and memory; ratios are to the first row."""
     on_gpu = device.type == "cuda"
     without_update = {"update": False} if steps else {}
     first = next(iter(makers))
@@ -118,7 +118,7 @@ def speed_rows(
 def pipeline_rows(
     folder: Path, challenge: Challenge, workers: Sequence[int], rounds: int
 ) -> dict[str, Row]:
-    """Slices a second from HDF5 file to training sample, by the number of loading processes."""
+    """Measure slices per second from HDF5 file to training sample, by number of workers."""
     transform = CheckedTransform(UnetDataTransform(challenge, RandomMaskFunc([0.08], [4])))
     dataset = SliceDataset(folder, challenge, transform)
 

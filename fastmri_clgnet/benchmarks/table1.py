@@ -1,4 +1,4 @@
-"""The paper's Table 1: every method trained under one budget, and its reconstructions measured."""
+"""The paper's Table 1: trains every method under one budget and evaluates its reconstructions."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ def table1(
     output_path: Path = Path("clgnet/benchmark"),
     training_flags: Sequence[str] = (),
 ) -> dict[str, Table]:
-    """NMSE, PSNR and SSIM of all methods, trained under one budget: the paper's Table 1.
+    """Measure NMSE, PSNR and SSIM of all methods, trained under one budget: the paper's Table 1.
 
-    Trains CLGNet, the U-Net and the comparison methods, at each acceleration by itself and all
-    under one budget, and measures the validation volumes as fastMRI aggregates them,
-    beside zero-filling; with a picture of one slice by all methods. A method that fails does not
-    stop the others. Flags that are not listed here go to train_clgnet, --config among them. A
-    second call skips what was trained and continues what was interrupted.
+    CLGNet, the U-Net and the comparison methods are trained for each acceleration, all under one
+    budget. They and zero-filling are evaluated on the validation volumes, as fastMRI aggregates
+    metrics, and a picture shows one slice by all methods. A method that fails does not stop the
+    others. Flags that are not listed here go to train_clgnet, including --config. Another call
+    skips finished trainings and continues interrupted ones.
 
     Args:
         data_path: fastMRI's root folder.
-        steps: Training steps of each, in batches of --batch_size. Give this or minutes.
+        steps: Training steps of each, in batches of --batch_size. Give either this or minutes.
         minutes: Wall time of each training, in minutes.
         accelerations: Acceleration factors, each with the centre fraction 0.32 / factor.
-        methods: What to train.
+        methods: Methods to train.
         seeds: Train each method once per seed, for the means and the range of the PSNR; by default
             once, with train_clgnet's seed.
         method_flags: Flags of train_clgnet for one method only, such as: clgnet '--chans 16'; a
-            single flag needs a space in front, such as: clgvarnet ' --hard_dc=true'.
+            single flag needs a leading space, such as: clgvarnet ' --hard_dc=true'.
         output_path: Folder of the trainings, pictures, and of table1.md and table1.json.
         training_flags: Flags of train_clgnet, for all methods.
 
     Returns:
-        A table for each acceleration, such as "4x".
+        One table per acceleration, such as "4x".
 
     Raises:
         InputError: If the arguments do not fit, or a folder holds a training with other flags.
@@ -67,13 +67,13 @@ def table1(
     for acceleration in accelerations:
         folder = output_path / f"table1_{acceleration}x"
         common = ["--data_path", str(data_path), "--accelerations", str(acceleration)]
-        # as in fastMRI, 0.08 at 4x, 0.04 at 8x: the same part of what is sampled
+        # as in fastMRI, 0.08 at 4x, 0.04 at 8x: the same share of the sampled columns
         common += ["--center_fractions", f"{0.32 / acceleration:g}", *training_flags, *ends]
         runs = {name: ["--model", name, *common, *own.get(name, [])] for name in methods}
         rows = train_all(runs, folder, seeds)
         title = f"{acceleration}x: validation volumes after {budget} of training each, {seeded}"
         tables[f"{acceleration}x"] = Table(title, rows, LABELS)
-        # after each acceleration, so that hours are not lost with the next one
+        # after each acceleration, so that a later failure loses no results
         write_tables(output_path / "table1", tables, settings)
         trained = {name: flags for name, flags in runs.items() if "failed" not in rows[name]}
         try:

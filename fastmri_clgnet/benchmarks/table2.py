@@ -1,4 +1,4 @@
-"""The paper's Table 2: parameters, operations, time and memory of CLGNet and its rivals."""
+"""The paper's Table 2: parameters, operations, time and memory of all methods."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from fastmri_clgnet.tables import LABELS, Table, write_tables
 
 NOTE = (
-    "Dual-OctConv: the paper's 471.07 GMac are not reproduced by any natural reading of the "
-    "method's configuration, whose parameters agree."
+    "Dual-OctConv: no natural reading of the method's configuration gives the paper's 471.07 GMac; "
+    "the number of parameters agrees."
 )
 
 
@@ -19,10 +19,10 @@ def table2(
     rounds: int = 5,
     output_path: Path = Path("clgnet/benchmark"),
 ) -> dict[str, Table]:
-    """Parameters, operations, time and memory of all methods: the paper's Table 2.
+    """Measure parameters, operations, time and memory of all methods: the paper's Table 2.
 
-    CLGNet, the U-Net and the comparison methods, one forward pass each in alternating order,
-    beside the paper's columns.
+    Each of CLGNet, the U-Net and the comparison methods runs a forward pass, in alternating order.
+    The table also has the paper's figures.
 
     Args:
         size: Height and width, pixels.

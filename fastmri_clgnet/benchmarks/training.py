@@ -24,13 +24,13 @@ from fastmri_clgnet.training.command import parse_arguments
 from fastmri_clgnet.training.results import save_validation_picture
 
 _NEVER = str(10**9)
-_NO_LIMIT = "99999:00:00:00"  # with it, too, Lightning keeps the training's time in checkpoints
+_NO_LIMIT = "99999:00:00:00"  # a limit makes Lightning store the training's time in checkpoints
 
 
 def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
-    """Flags of train_clgnet that end each training after as many steps or minutes."""
+    """Return flags of train_clgnet that end a training after this many steps or minutes."""
     if (steps is None) == (minutes is None):
-        raise InputError("expected steps or minutes: give one of them")
+        raise InputError("steps, minutes: expected exactly one of them")
     flags = ["--max_epochs", "-1", "--check_val_every_n_epoch", "null", "--val_check_interval"]
     if steps is not None:
         return [*flags, str(steps), "--max_steps", str(steps), "--max_time", _NO_LIMIT]
@@ -40,12 +40,12 @@ def budget_flags(steps: int | None, minutes: float | None) -> list[str]:
 
 
 def name_seeds(seeds: Sequence[int]) -> str:
-    """The seeds, as titles of tables say it."""
+    """Return the seeds as text for titles of tables."""
     return f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else "one seed"
 
 
 def training_folders(folder: Path, seeds: Sequence[int]) -> dict[int | None, Path]:
-    """Where a method's trainings go, by seed; with one seed, or none given, the folder itself."""
+    """Return the folder of each training by seed; with one seed or none, it is `folder` itself."""
     if len(seeds) < 2:
         return {next(iter(seeds), None): folder}
     return {seed: folder / f"seed_{seed}" for seed in seeds}
@@ -54,7 +54,7 @@ def training_folders(folder: Path, seeds: Sequence[int]) -> dict[int | None, Pat
 def train_all(
     runs: Mapping[str, list[str]], folder: Path, seeds: Sequence[int] = ()
 ) -> dict[str, Row]:
-    """Train every run, or continue it; skip what is done and go on where one fails.
+    """Train or continue every run; skip finished ones, and continue with the next after a failure.
 
     With several seeds a row has the means, and the lowest and highest PSNR.
     """
@@ -75,7 +75,7 @@ def train_all(
 
 
 def _train(name: str, flags: list[str], root: Path) -> bool:
-    """Train one run, continue it, or skip it if it is done; whether there are results."""
+    """Train, continue or skip one run; return whether there are results."""
     results, record = root / "metrics.json", root / "flags.json"
     recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else flags
     if recorded != flags:
@@ -89,21 +89,21 @@ def _train(name: str, flags: list[str], root: Path) -> bool:
     write_json(record, flags)
     try:
         status = train([*flags, "--default_root_dir", str(root)])
-    except SystemExit as error:  # flags that do not exist
+    except SystemExit as error:  # unknown flags
         status = int(error.code or 0)
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
         status = 1
-    if status in (130, 143):  # stopped by Ctrl-C or SIGTERM, and saved
+    if status in (130, 143):  # stopped by Ctrl-C or SIGTERM, after saving
         raise KeyboardInterrupt
     if status or not results.is_file():
-        record.unlink()  # other flags may be tried
+        record.unlink()  # so that other flags can be tried
         return False
     return True
 
 
 def _course(root: Path) -> dict[str, float]:
-    """Steps, minutes of training and learning rate, from the last checkpoint."""
+    """Read steps, minutes of training and learning rate from the last checkpoint."""
     path = checkpoint_dir(root) / f"{LAST}.ckpt"
     if not path.is_file():  # nothing was trained
         return {}
@@ -117,7 +117,7 @@ def _course(root: Path) -> dict[str, float]:
 
 
 def _summary(trained: Sequence[Row]) -> Row:
-    """The mean of each column, and the range of the PSNR where there are several trainings."""
+    """Return the mean of each column, and the range of the PSNR over several trainings."""
     if len(trained) == 1:
         return trained[0]
     columns: dict[str, Value] = {}
@@ -132,7 +132,7 @@ def _summary(trained: Sequence[Row]) -> Row:
 def save_picture(
     path: Path, trained: Mapping[str, Sequence[str]], folder: Path, seeds: Sequence[int] = ()
 ) -> None:
-    """Save the middle slice of the first validation volume by every method, of its first seed."""
+    """Save the first validation volume's middle slice by every method, of its first seed."""
     shown: dict[str, tuple[MriModule, FastMriDataModule]] = {}
     for name, flags in trained.items():
         values = parse_arguments([*flags])

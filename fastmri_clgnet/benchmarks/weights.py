@@ -1,4 +1,4 @@
-"""What trained weights are worth: inside of what they were trained on, and outside."""
+"""The quality of trained weights, on data like that of their training and on other data."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def weights(
     output_path: Path = Path("clgnet/benchmark/weights"),
     device: str = "auto",
 ) -> dict[str, Table]:
-    """NMSE, PSNR and SSIM of trained weights: by acquisition, mask and acceleration.
+    """Measure NMSE, PSNR and SSIM of trained weights, by acquisition, mask and acceleration.
 
     Fully sampled volumes are undersampled by four kinds of masks, seeded by their names,
-    reconstructed, and evaluated as fastMRI does, beside zero-filling; with 95 % confidence
-    intervals by bootstrap over volumes. Then the same with the real raw slice of the package, which
-    is a single slice. Pictures of the best, the median and the worst slice of the first weights go
-    beside the tables. A second call goes on where the first was stopped.
+    reconstructed, and evaluated as fastMRI does, with 95 % confidence intervals by bootstrap over
+    volumes. Zero-filling is evaluated too, and the package's single real raw slice is treated in
+    the same way. Pictures of the best, the median and the worst slice of the first weights are
+    saved with the tables. Another call continues an interrupted one.
 
     Args:
         data_path: Folder of fully sampled files in fastMRI's format, such as DATA/singlecoil_val.
-        weights: What to call each, and its name or file, such as: CLGNet brain-4x. By default all
+        weights: A label for each, and its name or file, such as: CLGNet brain-4x. By default all
             weights of the package.
         output_path: Folder of reconstructions, pictures, and of weights.md and weights.json.
-        device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
 
     Returns:
-        A table for each kind of mask, such as "4x_random", and "raw_slice".
+        One table per kind of mask, such as "4x_random", and "raw_slice".
 
     Raises:
         InputError: If data or weights cannot be used.
     """
     given = {name: str(path) for name, path in shipped().items()} if weights is None else weights
     if not given or BASELINE in given:
-        raise InputError(f"weights: expected one or more, none of them called {BASELINE}")
+        raise InputError(f"weights: expected one or more, none of them labelled {BASELINE}")
     from fastmri_clgnet.benchmarks.weights_pictures import raw_slice, save_slices
 
     files = {label: find_weights(each) for label, each in given.items()}

@@ -1,4 +1,4 @@
-"""The raw slice and the pictures of the benchmark of trained weights."""
+"""The raw slice and the pictures in the benchmark of trained weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BASELINE = LABELS[ZERO_FILLED]
 def raw_slice(
     files: Mapping[str, Path], masks: Mapping[str, Mask], output_path: Path, device: str
 ) -> Table:
-    """The package's real raw slice, undersampled by each kind of mask."""
+    """Evaluate the package's real raw slice, undersampled by each kind of mask."""
     scan = example_slice()
     rows: dict[str, Row] = {}
     networks: dict[str, nn.Module] = {BASELINE: ready_network(None, ZERO_FILLED)}
@@ -53,7 +53,7 @@ def save_slices(
     challenge: str,
     volumes: list[VolumeMetrics],
 ) -> None:
-    """Save best, median and worst slice, by SSIM, of the first weights."""
+    """Save the best, median and worst slice, by SSIM, of the first weights."""
     first = next(label for label in folders if label != BASELINE)
     for reason, file, index in choose_slices(volumes, first, []):
         volume = read_volume(data_path, folders, file, challenge, volumes)

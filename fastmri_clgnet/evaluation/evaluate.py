@@ -25,7 +25,7 @@ from fastmri_clgnet.tables import format_table
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of reconstructions; `str()` is the tables that the command prints.
+    """Metrics of reconstructions; `str()` gives the tables that the command prints.
 
     Example:
         >>> nothing = Evaluation({}, ["OUT"], [], {}, {}, failures=["OUT/a.h5: no such file"])
@@ -35,10 +35,10 @@ class Evaluation:
 
     settings: dict[str, Any]  # the arguments of `evaluate`, by name
     methods: list[str]  # the labels; the others are compared with the first
-    volumes: list[VolumeMetrics]  # of each volume and method
+    volumes: list[VolumeMetrics]  # one per volume and method
     summaries: Summaries  # by group ("all" or an acquisition), method and metric
     differences: Summaries  # of (method - first method), over the volumes that both have
-    failures: list[str]  # what could not be evaluated, one text for each file
+    failures: list[str]  # one message for each file that could not be evaluated
 
     def __str__(self) -> str:
         if not self.volumes:
@@ -58,11 +58,11 @@ class Evaluation:
     def save_json(self, path: Path) -> None:
         """Write settings, summaries, paired differences, volumes and failures."""
         contents = asdict(self)
-        del contents["methods"]  # which the summaries name
+        del contents["methods"]  # the summaries name them
         write_json(path, contents)
 
     def save_csv(self, path: Path) -> None:
-        """Write a line for each volume and method, in full precision."""
+        """Write one line per volume and method, in full precision."""
         names = list(self.volumes[0].values) if self.volumes else list(METRICS)
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
@@ -87,19 +87,19 @@ def evaluate(
     seed: int = 0,
     num_processes: int = 1,
 ) -> Evaluation:
-    """NMSE, PSNR (dB) and SSIM of reconstructions, as `python -m fastmri.evaluate` computes them.
+    """Compute NMSE, PSNR (dB) and SSIM of reconstructions, as `python -m fastmri.evaluate` does.
 
-    By fastMRI's own functions, with bootstrap confidence intervals over volumes, for each
-    acquisition, and paired differences of several folders. Files that cannot be evaluated are
-    named, and the others are evaluated.
+    fastMRI's own functions are used. Bootstrap confidence intervals over volumes, for each
+    acquisition, and paired differences between several folders are added. Files that cannot be
+    evaluated are reported, and the others are evaluated.
 
     Args:
         target_path: Folder of fastMRI's fully sampled files.
-        predictions_path: Folders of submission files; the others are compared with the first.
+        predictions_path: Folders of submission files; all others are compared with the first.
         challenge: Kind of data.
-        labels: Names of the folders; by default what tells their paths apart.
+        labels: Names of the folders; by default the parts of their paths that differ.
         acquisition: Evaluate only volumes of this acquisition, such as AXT2.
-        acceleration: Evaluate only volumes whose attribute 'acceleration' is this.
+        acceleration: Evaluate only volumes whose attribute 'acceleration' has this value.
         confidence: Level of the intervals.
         resamples: Bootstrap samples.
         seed: Seed of the bootstrap.
@@ -132,14 +132,14 @@ def evaluate(
     folders = [Path(folder) for folder in predictions_path]
     names = folder_labels(folders) if labels is None else labels
     if len(names) != len(folders) or len(set(names)) < len(names):
-        raise InputError("labels: expected a name of its own for each folder of predictions")
+        raise InputError("labels: expected a different name for each folder of predictions")
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected submission files")
     targets, failures = _choose_targets(Path(target_path), acquisition, acceleration)
 
-    from fastmri_clgnet.evaluation.metrics import evaluate_folders  # which needs torch
-    from fastmri_clgnet.evaluation.statistics import summarise_methods  # and SciPy
+    from fastmri_clgnet.evaluation.metrics import evaluate_folders  # needs torch
+    from fastmri_clgnet.evaluation.statistics import summarise_methods  # needs SciPy
 
     predictions = dict(zip(names, folders, strict=True))
     volumes, more = evaluate_folders(targets, predictions, challenge, num_processes)
@@ -151,7 +151,7 @@ def evaluate(
 def _choose_targets(
     folder: Path, acquisition: str | None, acceleration: int | None
 ) -> tuple[dict[Path, str], list[str]]:
-    """The acquisitions of the references that fastMRI's evaluation chooses; unreadable files."""
+    """Return the acquisition of each reference to evaluate, and messages on unreadable files."""
     targets, failures, seen = {}, [], set()
     for path in list_files(folder):
         try:
@@ -168,14 +168,14 @@ def _choose_targets(
         raise InputError("; ".join(failures[:3]))
     if not targets:
         raise InputError(
-            f"{folder}: no volume of that acquisition and acceleration; there are: "
+            f"{folder}: no volume of this acquisition and acceleration; found: "
             f"{'; '.join(sorted(seen))}"
         )
     return targets, failures
 
 
 def folder_labels(folders: Sequence[Path]) -> list[str]:
-    """Short names for folders: the part of their paths that tells them apart."""
+    """Return short names for folders: the parts of their paths that differ."""
     parts = [folder.resolve().parts for folder in folders]
     if len(set(parts)) < len(parts):
         raise InputError("a folder of predictions is given twice")
@@ -187,6 +187,6 @@ def folder_labels(folders: Sequence[Path]) -> list[str]:
 
 
 def _common(parts: Sequence[tuple[str, ...]]) -> int:
-    """How many leading elements all have in common."""
+    """Count the leading elements that all have in common."""
     columns = list(zip(*parts, strict=False))
     return next((i for i, column in enumerate(columns) if len(set(column)) > 1), len(columns))

@@ -1,4 +1,4 @@
-"""fastMRI's metrics of every volume of prediction folders, by fastMRI's functions."""
+"""fastMRI's metrics for every volume in folders of predictions."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
 def read_pair(
     target_path: Path, prediction_path: Path, challenge: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """A reference and its reconstruction, cropped to (slices, width, width) as fastMRI does."""
+    """Read a reference and its reconstruction, cropped to (slices, width, width) as in fastMRI."""
     if not prediction_path.exists():
         raise InputError(
-            f"{prediction_path}: no such file; expected one of that name for every reference"
+            f"{prediction_path}: no such file; expected one file per reference, of the same name"
         )
     target = _images(target_path, TARGET_KEYS[challenge])
     prediction = _images(prediction_path, "reconstruction")
     if not target.any():
         raise InputError(
-            f"{target_path}: the reference is zero everywhere, and the metrics are relative to its "
+            f"{target_path}: the reference is zero everywhere, but the metrics are relative to its "
             "energy and its largest value; remove this volume from the folder"
         )
     width = target.shape[-1]
     if target.shape[-2] < width:
         raise InputError(
             f"{target_path}: images of {target.shape[-2]} x {width} pixels cannot be cropped to "
-            "squares as wide as they are, which fastMRI's evaluation does"
+            "squares of their width, as fastMRI's evaluation does"
         )
     if len(prediction) != len(target) or min(prediction.shape[-2:]) < width:
         raise InputError(
@@ -67,8 +67,8 @@ def read_pair(
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
-    """All of the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
-    # the host's SSIM of a volume is the mean of its slices'
+    """Compute the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
+    # the host's SSIM of a volume is the mean over its slices
     ssim = [
         float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
         for one, other in zip(target, prediction, strict=True)
@@ -81,7 +81,7 @@ def volume_metrics(
 
 
 def _evaluate_one(job: tuple[Path, str, str, Path, str]) -> VolumeMetrics | str:
-    """Metrics of one file, or what is wrong with it."""
+    """Return the metrics of one file, or the message of its error."""
     target, acquisition, method, folder, challenge = job
     try:
         pair = read_pair(target, folder / target.name, challenge)
@@ -96,7 +96,7 @@ def evaluate_folders(
     challenge: str,
     num_processes: int,
 ) -> tuple[list[VolumeMetrics], list[str]]:
-    """Metrics by method and reference, and what is wrong with the rest.
+    """Compute the metrics of every reference for every method, in several processes.
 
     Args:
         targets: Acquisition of each reference, by its file.
@@ -105,7 +105,7 @@ def evaluate_folders(
         num_processes: Processes that share the files.
 
     Returns:
-        The metrics, and one text for each file that cannot be evaluated.
+        The metrics, and one message for each file that cannot be evaluated.
     """
     jobs = [
         (target, name, method, folder, challenge)

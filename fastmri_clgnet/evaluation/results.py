@@ -1,4 +1,4 @@
-"""What an evaluation gives: metrics of volumes, their means, and the tables of both."""
+"""Results of an evaluation: metrics of volumes, their means, and tables of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from fastmri_clgnet.tables import QUALITY, format_value
 
-METRICS = ("NMSE", "PSNR", "SSIM")  # those that are shown, of the host's METRIC_FUNCS
-FEW = 5  # volumes; a bootstrap of fewer has hardly any different means to draw from
+METRICS = ("NMSE", "PSNR", "SSIM")  # those of the host's METRIC_FUNCS that are shown
+FEW = 5  # volumes; with fewer, the bootstrap means take hardly any different values
 
 
 @dataclass(frozen=True)
 class VolumeMetrics:
-    """One reconstructed volume beside its reference."""
+    """Metrics of one reconstructed volume."""
 
     method: str  # the prediction folder's label
     file: str
     acquisition: str
-    values: dict[str, float]  # by the host's names: MSE, NMSE, PSNR (dB), SSIM
+    values: dict[str, float]  # named as in fastMRI: MSE, NMSE, PSNR (dB), SSIM
     slice_ssim: list[float]  # relative to the volume's largest value; its mean is SSIM
 
 
@@ -37,18 +37,16 @@ Summaries = dict[str, dict[str, dict[str, Summary]]]
 
 
 def caution(*summaries: Summaries) -> str | None:
-    """A sentence about intervals over few volumes, if there are any."""
+    """Return a warning if an interval is over few volumes, else None."""
     groups = [group for each in summaries for group in each.values()]
     every = [one for group in groups for values in group.values() for one in values.values()]
     if any(one.low is not None and one.n < FEW for one in every):
-        return (
-            f"An interval over fewer than {FEW} volumes says hardly anything about other volumes."
-        )
+        return f"Intervals over fewer than {FEW} volumes say little about other volumes."
     return None
 
 
 def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
-    """A head and a row for each group and method, with cells such as "0.0123 [0.0101, 0.0150]"."""
+    """Return a header and a row per group and method; cells are like "0.0123 [0.0101, 0.0150]"."""
     columns = {name: QUALITY[name.lower()] for name in METRICS}
     rows = [["volumes", "method", "n", *columns.values()]]
     for group, methods in summaries.items():

@@ -15,7 +15,7 @@ ALL = "all"  # the group of all acquisitions
 
 
 def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
-    """Mean, spread and confidence interval: Efron's percentile bootstrap over volumes."""
+    """Compute mean, spread and confidence interval by Efron's percentile bootstrap over volumes."""
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
         return Summary(float(array.mean()), None, None, None, len(array))
@@ -39,7 +39,7 @@ def summarise_methods(
     resamples: int,
     seed: int,
 ) -> tuple[Summaries, Summaries]:
-    """Summaries of every method, and of (method - first method) over the volumes of both."""
+    """Summarise every method, and (method - first method) over the volumes that both have."""
     volumes = sorted(volumes, key=lambda volume: volume.acquisition)
     first = {volume.file: volume.values for volume in volumes if volume.method == methods[0]}
     differences = [

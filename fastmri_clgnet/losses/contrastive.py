@@ -13,7 +13,7 @@ FeatureExtractor = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 
 class _MeanAbsoluteDifferences(torch.autograd.Function):
-    """mean |anchors[i] - others[index[i][k]]|, whose backward pass keeps no copies."""
+    """mean |anchors[i] - others[index[i][k]]|, with a backward pass that keeps no copies."""
 
     @staticmethod
     def forward(
@@ -39,7 +39,7 @@ class _MeanAbsoluteDifferences(torch.autograd.Function):
 
 
 def _difference(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """The difference of two feature maps, in float32 at least."""
+    """Subtract two feature maps, in float32 at least."""
     return one.to(torch.promote_types(one.dtype, torch.float32)).sub(other)
 
 
@@ -49,25 +49,25 @@ class ContrastiveLoss(nn.Module):
         L_CL = mean_i sum_j lambda_j d_j(O_i, GT_i) / (sum_k d_j(O_i, Neg_k) + eps),
         d_j(a, b) = mean |phi_j(a) - phi_j(b)|
 
-    with the feature maps phi_j and K negatives Neg_k, undersampled images drawn without replacement
-    by torch's own generator from the same batch (that of its process, in distributed training). The
-    paper sums over i; the mean keeps the weight of the loss independent of the batch size. The
-    gradient reaches the output alone.
+    with the feature maps phi_j and K negatives Neg_k: undersampled images drawn without replacement
+    by torch's own generator from the same batch (that of the process, in distributed training). The
+    paper sums over i; the mean makes the weight of the loss independent of the batch size. Only the
+    output receives a gradient.
 
     Each image's features are computed once and shared by all anchors: three passes through the
-    extractor whatever K is, one of them with a graph. Intensities are mapped before, per image and
-    without gradient, so that the target spans [0, 1]: x -> (x - min GT_i) / (max GT_i - min GT_i);
-    the output and the undersampled image of a slice are mapped as its target. Under autocast the
+    extractor for any K, one of them with a graph. First, intensities are mapped per image and
+    without gradient so that the target spans [0, 1]: x -> (x - min GT_i) / (max GT_i - min GT_i).
+    The output and the undersampled image of a slice are mapped like its target. Under autocast the
     extractor runs in the lower precision, the distances in float32.
 
     Args:
         feature_extractor: Maps images (batch, 1, height, width), about [0, 1], to a sequence of
-            feature maps (batch, ...). If it is a module it is not registered: it appears in no
-            optimizer and no checkpoint, but moves with this module.
+            feature maps (batch, ...). A module is not registered: it appears in no optimizer and no
+            checkpoint, but moves with this module.
         layer_weights: lambda_j, one for each feature map.
-        num_negatives: K. A smaller batch gives all its images, with one warning. 0 leaves the
-            denominator away (the paper's ablation "w/o negative").
-        eps: Added to the denominator; keeps the gradient finite where the output equals its
+        num_negatives: K. In a smaller batch all images are negatives, with one warning. 0 omits the
+            denominator (the paper's ablation "w/o negative").
+        eps: Added to the denominator; keeps the gradient finite if the output equals its
             negatives.
 
     Example:
@@ -80,7 +80,7 @@ class ContrastiveLoss(nn.Module):
 
     Raises:
         ValueError: If num_negatives is negative, or, when called, if shapes do not fit or the
-            extractor gives another number of feature maps than there are weights.
+            numbers of feature maps and layer weights differ.
 
     References:
         Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
@@ -97,7 +97,7 @@ class ContrastiveLoss(nn.Module):
         super().__init__()
         if num_negatives < 0:
             raise ValueError(f"num_negatives={num_negatives}: expected 0 or more")
-        # in a tuple, so that nn.Module does not register it
+        # a tuple, so that nn.Module does not register it
         self._extractor = (feature_extractor,)
         self.layer_weights = tuple(layer_weights)
         self.num_negatives = num_negatives
@@ -106,18 +106,18 @@ class ContrastiveLoss(nn.Module):
 
     @property
     def feature_extractor(self) -> FeatureExtractor:
-        """The extractor."""
+        """Return the extractor."""
         return self._extractor[0]
 
     def _apply(self, fn: Any, recurse: bool = True) -> ContrastiveLoss:
-        """Move the extractor along with this module."""
+        """Move the extractor together with this module."""
         if isinstance(self.feature_extractor, nn.Module):
             self.feature_extractor._apply(fn)
         super()._apply(fn, recurse)
         return self
 
     def draw_negatives(self, batch_size: int) -> torch.Tensor:
-        """Indices (batch_size, min(K, batch_size)) of the negatives, distinct in each row."""
+        """Draw indices of the negatives, (batch_size, min(K, batch_size)), distinct in each row."""
         if batch_size < self.num_negatives and not self._warned:
             self._warned = True
             warnings.warn(
@@ -135,8 +135,8 @@ class ContrastiveLoss(nn.Module):
 
         Args:
             output: Reconstructions, (batch, 1, height, width).
-            target: Their references, the same shape.
-            undersampled: The zero-filled images that the reconstructions were made from, the same.
+            target: Their references, of the same shape.
+            undersampled: The zero-filled images before reconstruction, of the same shape.
 
         Returns:
             A scalar, in float32 at least.

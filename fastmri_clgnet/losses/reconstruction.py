@@ -1,4 +1,4 @@
-"""Training losses: callables on normalised images that name their parts."""
+"""Training losses: callables on normalised images that return named parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastmri_clgnet.losses.contrastive import ContrastiveLoss
 
 
 class ReconstructionLoss(Protocol):
-    """What a training loss is called with, and gives.
+    """The signature of a training loss.
 
     All images are (batch, 1, height, width), normalised per slice as the network sees them.
 
@@ -32,7 +32,7 @@ class ReconstructionLoss(Protocol):
         """Compare `output` with `target`; `undersampled` is the zero-filled image.
 
         Returns:
-            Scalars by name: "loss" is what is minimised, the others are its parts, to be logged.
+            Scalars by name: "loss" is minimised; the others are its parts, to be logged.
         """
         ...
 
@@ -41,8 +41,8 @@ class CLGNetLoss(nn.Module):
     """L = ||GT - O||_1 + alpha L_CL (eq. 10), the first term a mean over pixels and batch.
 
     Args:
-        alpha: Weight of the contrastive loss; 0 leaves the mean absolute error alone.
-        contrastive: The contrastive loss; needed where alpha is not 0.
+        alpha: Weight of the contrastive loss; 0 means the mean absolute error only.
+        contrastive: The contrastive loss; required if alpha is not 0.
 
     Example:
         >>> contrastive = ContrastiveLoss(lambda images: [images], (1.0,), num_negatives=2)
@@ -52,7 +52,7 @@ class CLGNetLoss(nn.Module):
         ['loss', 'l1', 'contrastive']
 
     Raises:
-        ValueError: If alpha is negative, or not 0 without a contrastive loss.
+        ValueError: If alpha is negative, or is not 0 and there is no contrastive loss.
 
     References:
         Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.

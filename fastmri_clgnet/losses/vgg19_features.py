@@ -14,28 +14,28 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.safe_loading import load_tensors
 
 IMAGENET = "imagenet"
-# lambda_j of eq. 9 by VGG19's convolution, counted from 1: the choice of the literature that the
+# lambda_j of eq. 9 by convolution of VGG19, counted from 1, from the literature that the
 # paper builds on (Wu et al., Contrastive Learning for Compact Single Image Dehazing, CVPR 2021)
 LAYER_WEIGHTS = {1: 1 / 32, 3: 1 / 16, 5: 1 / 8, 9: 1 / 4, 13: 1.0}
 
-# what torchvision's weights were trained with
+# the normalisation in the training of torchvision's weights
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 
 class VGG19Features(nn.Module):
-    """Activations of a frozen VGG19 after some of its convolutions and their ReLU.
+    """Activations of a frozen VGG19 after chosen convolutions and their ReLU.
 
     Grey images become three equal channels with ImageNet's normalisation. The network ends at the
-    last layer that is asked for, stays in evaluation mode whatever `train` says, and its parameters
-    take no gradient. It is never left at random weights.
+    last requested layer, always stays in evaluation mode, and its parameters take no gradient. It
+    never has random weights.
 
     Args:
-        layers: Convolutions to take activations of, counted from 1 to 16; the paper takes the 1st,
+        layers: Convolutions that give activations, counted from 1 to 16; the paper takes the 1st,
             3rd, 5th, 9th and 13th.
         weights: "imagenet" for torchvision's weights (a download of 550 MB on first use, into
             torch's cache), or a file with a state dict of torchvision's vgg19 or of its features;
-            one that stops early serves the layers that it has.
+            a file of only the first convolutions allows only those in `layers`.
 
     Example:
         >>> weight, bias = torch.rand(64, 3, 3, 3), torch.zeros(64)
@@ -46,7 +46,7 @@ class VGG19Features(nn.Module):
         [torch.Size([2, 64, 32, 32])]
 
     Raises:
-        InputError: If weights cannot be had, or the file does not have a layer that is asked for.
+        InputError: If weights are not available, or the file lacks a requested layer.
         ValueError: If there is no such convolution.
 
     References:
@@ -61,7 +61,7 @@ class VGG19Features(nn.Module):
         self, layers: Sequence[int] = tuple(LAYER_WEIGHTS), weights: str | Path = IMAGENET
     ) -> None:
         super().__init__()
-        with torch.device("meta"):  # a layer that is not loaded cannot be used by mistake
+        with torch.device("meta"):  # layers that are not loaded cannot be used by mistake
             network = vgg19(weights=None).features
         positions = [i for i, layer in enumerate(network) if isinstance(layer, nn.Conv2d)]
         if not layers or not all(1 <= layer <= len(positions) for layer in layers):
@@ -79,14 +79,14 @@ class VGG19Features(nn.Module):
         if missing:
             raise InputError(
                 f"{weights}: no weights for convolution {', '.join(map(str, missing))} of VGG19; "
-                f"the file serves {f'1 to {served}' if served else 'none'}. Ask for those, or give "
+                f"the file has {f'1 to {served}' if served else 'none'}. Use only those, or give "
                 "a complete file (see the README)"
             )
         wrong = [name for name in expected if state[name].shape != expected[name].shape]
         if wrong:
             raise InputError(
-                f"{weights}: {wrong[0]} has shape {tuple(state[wrong[0]].shape)}, VGG19 has "
-                f"{tuple(expected[wrong[0]].shape)}"
+                f"{weights}: {wrong[0]} has shape {tuple(state[wrong[0]].shape)}, expected "
+                f"{tuple(expected[wrong[0]].shape)} as in VGG19"
             )
         self.network.load_state_dict({name: state[name] for name in expected}, assign=True)
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
@@ -107,7 +107,7 @@ class VGG19Features(nn.Module):
             1].
 
         Returns:
-            One tensor (batch, channels, height', width') a layer, in the order of `layers`.
+            One tensor (batch, channels, height', width') per layer, in the order of `layers`.
         """
         features = (images - self.mean) / self.std
         features = features.contiguous(memory_format=torch.channels_last)
@@ -120,11 +120,11 @@ class VGG19Features(nn.Module):
 
 
 def _load(weights: str | Path) -> Mapping[str, torch.Tensor]:
-    """A state dict of the features, from torchvision's download or a file."""
+    """Load a state dict of the features, from torchvision's download or a file."""
     if weights == IMAGENET:
         try:
             state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:  # URLError is an OSError, a wrong hash the other
+        except (OSError, RuntimeError) as error:  # no network; a wrong hash
             raise InputError(
                 f"VGG19's ImageNet weights could not be downloaded ({error}). On a machine with "
                 f"internet download {VGG19_Weights.IMAGENET1K_V1.url} and give the file as "

@@ -10,19 +10,20 @@ from fastmri_clgnet.models.configuration import PAPER
 from fastmri_clgnet.models.fourier import hard_data_consistency, to_image
 from fastmri_clgnet.models.spectral_unit import Spectrum
 
-EPS = 1e-11  # that of fastMRI's `UnetDataTransform`
+EPS = 1e-11  # as in fastMRI's `UnetDataTransform`
 
 
 class CLGNetDC(nn.Module):
-    """CLGNet on the magnitude image, then the measured samples put back into k-space.
+    """CLGNet on the magnitude image, followed by putting the measured samples back into k-space.
 
         m      = root sum of squares of the zero-filled coil images c_i
         m'     = CLGNet(m), m normalised per slice as fastMRI's `UnetDataTransform` does
         output = root sum of squares of F^-1 [M y_i + (1 - M) F (m' c_i / m)]
 
     Each coil image keeps its zero-filled phase and share of the magnitude, which CLGNet does not
-    estimate. The whole field of view goes through CLGNet, not the cropped image as in
-    `CLGNetModule`, since data consistency needs it. Not in the paper; it has CLGNet's parameters.
+    estimate. CLGNet is applied to the whole field of view, not to the cropped image as in
+    `CLGNetModule`, since data consistency needs it. This model is not in the paper. It has CLGNet's
+    parameters.
 
     Args:
         chans: Width of both branches of CLGNet.

@@ -17,9 +17,10 @@ from fastmri_clgnet.models.spectral_unit import Spectrum
 class NormCLGNet(StableNormUnet):
     """CLGNet on complex images: a drop-in for `fastmri.models.varnet.NormUnet`.
 
-    Takes and gives (batch, coils, height, width, 2). Real and imaginary part become the channels of
-    a `CLGNet`, each normalised by its mean and standard deviation over the slice and scaled back
-    behind it, by the host's own code. Any height and width from 16 up work, without padding.
+    Input and output are (batch, coils, height, width, 2). Real and imaginary part become the
+    channels of a `CLGNet`. Before it each is normalised by its mean and standard deviation over the
+    slice, and scaled back after it, by the host's own code. Height and width can be any from 16,
+    without padding.
 
     Args:
         chans: Width of both branches of CLGNet.
@@ -29,9 +30,9 @@ class NormCLGNet(StableNormUnet):
         out_chans: Channels of the output, 2 for each coil.
         wavelet: PyWavelets name.
         spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
-        correction: Whether the output is what `VarNetBlock` subtracts from an image, not an image:
+        correction: Whether the output is a correction that `VarNetBlock` subtracts, not an image:
             the mean is not added back, and the last convolution starts at zero, so that an
-            untrained network changes nothing. Without it the contract is `NormUnet`'s.
+            untrained network changes nothing. If false, it behaves as `NormUnet`.
 
     Example:
         >>> cascade = VarNetBlock(NormCLGNet(chans=8, correction=True))
@@ -59,12 +60,12 @@ class NormCLGNet(StableNormUnet):
                 nn.init.zeros_(parameter)
 
     def unnorm(self, x: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-        """Undo `norm`; a correction is only scaled."""
+        """Undo `norm`; only scale a correction."""
         output: torch.Tensor = x * std if self.correction else super().unnorm(x, mean, std)
         return output
 
     def pad(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[list[int], list[int], int, int]]:
-        """Leave the image as it is, where the host pads to multiples of 16."""
+        """Return the image unchanged; the host pads to multiples of 16."""
         return x, ([0, 0], [0, 0], x.shape[-2], x.shape[-1])
 
 
@@ -75,17 +76,16 @@ class CLGVarNet(nn.Module):
         k_(t+1) = k_t - eta_t M (k_t - y) - F S R_t(S^H F^-1 k_t)        the host's `VarNetBlock`
         output  = root sum of squares of F^-1 k_T
 
-    y is the measured k-space, M the mask, S the sensitivity maps that the host's
-    `SensitivityModel` estimates from the centre of k-space, eta_t learned, R_t a `NormCLGNet`.
-    Single-coil data has one coil with S = 1, and no sensitivity is estimated. The sensitivity
-    model's U-Net corrects the centre's coil images, where the host's replaces them, so that an
-    untrained one gives their own sensitivities and not random maps.
+    y is the measured k-space, M the mask, S the sensitivity maps that the host's `SensitivityModel`
+    estimates from the centre of k-space, eta_t a learned weight, R_t a `NormCLGNet`. Single-coil
+    data has one coil with S = 1, and no sensitivity is estimated. The sensitivity model's U-Net
+    corrects the centre's coil images, while the host's replaces them. So an untrained one gives
+    their own sensitivities instead of random maps.
 
-    What is kept of the measurement: R_t starts at zero, so that an untrained network, as one
-    without cascades, gives the zero-filled image and holds every measured sample exactly. Training
-    moves R_t, and the measured samples are then held softly, with the weights eta_t, as in the
-    host's network; with hard_dc they replace the estimate's at the end, and are always held
-    exactly.
+    Consistency with the measurement: R_t starts at zero, so an untrained network, like one without
+    cascades, gives the zero-filled image and keeps every measured sample exactly. After training
+    the measured samples are kept softly, with the weights eta_t, as in the host's network. With
+    hard_dc they replace the estimate's samples at the end, and so are always kept exactly.
 
     Args:
         num_cascades: Number of cascades T; 0 gives the zero-filled image.
@@ -101,9 +101,9 @@ class CLGVarNet(nn.Module):
         estimate_sensitivities: Whether the data has several coils.
         sens_chans: First width of the sensitivity model's U-Net.
         sens_pools: Poolings of the sensitivity model's U-Net.
-        mask_center: Whether sensitivities are estimated from the centre of k-space alone.
-        sens_residual: Whether the sensitivity model corrects the coil images; without it, it is
-            the host's.
+        mask_center: Whether sensitivities are estimated from the centre of k-space only.
+        sens_residual: Whether the sensitivity model corrects the coil images; if false, it is the
+            host's model.
 
     Example:
         >>> model = CLGVarNet(num_cascades=2, chans=8, sens_chans=2)
@@ -112,7 +112,7 @@ class CLGVarNet(nn.Module):
         torch.Size([1, 64, 64])
 
     Raises:
-        ValueError: If a count is negative, or one of CLGNet's is not positive.
+        ValueError: If a count is negative, or a count of CLGNet is not positive.
 
     References:
         Sriram et al. End-to-End Variational Networks for Accelerated MRI Reconstruction. MICCAI
@@ -171,7 +171,7 @@ class CLGVarNet(nn.Module):
 
         Args:
             masked_kspace: y, (batch, coils, height, width, 2), centred, zero where nothing was
-                measured; height and width from 16.
+                measured; height and width at least 16.
             mask: M, (batch, 1, 1, width, 1), bool or 0 and 1.
             num_low_frequencies: Columns in the fully sampled centre, one number or (batch,); 0 or
                 None finds them in the mask.
@@ -183,7 +183,7 @@ class CLGVarNet(nn.Module):
             ValueError: If there are several coils and sensitivities are not estimated.
         """
         kspace = self.predict_kspace(masked_kspace, mask, num_low_frequencies)
-        # the host's rss of complex_abs, with a gradient of 0 at 0 where it has NaN
+        # the host's rss of complex_abs, but the gradient at 0 is 0, not NaN
         return torch.linalg.vector_norm(to_image(kspace), dim=(1, -1))
 
     def predict_kspace(
@@ -192,7 +192,7 @@ class CLGVarNet(nn.Module):
         mask: torch.Tensor,
         num_low_frequencies: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Estimate the whole k-space k_T, of masked_kspace's shape; arguments as of `forward`."""
+        """Estimate the whole k-space k_T, of masked_kspace's shape; arguments as for `forward`."""
         mask = mask.bool()
         sens_maps = self.sens_net(masked_kspace, mask, num_low_frequencies)
         kspace = masked_kspace

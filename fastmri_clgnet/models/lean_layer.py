@@ -1,26 +1,26 @@
 r"""The spatial-Fourier layer as one function with its own backward pass.
 
-Without concatenating, with the fusing convolution's local half folded into the 3x3 kernel K and its
-bias c, the layer is
+Without concatenation, and with the fusing convolution's local half folded into the 3x3 kernel K and
+its bias c, the layer is
 
-    z = rfft2(f)            half spectrum, real parts stacked in front of imaginary parts
+    z = rfft2(f)            half spectrum, real parts before imaginary parts
     y = W z + b             the spectral 1x1 convolution
     a = act(y)              see `activate`
     o = K * f + c + V irfft2(a)
 
-and with the gradient o' of its output, the transposes of `real_fft` and the rules of torch for
-convolution, normalisation and ReLU,
+The gradients follow from the gradient o' of its output, the transposes of `real_fft`, and torch's
+rules for convolution, normalisation and ReLU:
 
     s  = irfft2^T(o')
-    V' = s a^T              summed over real and imaginary parts: V and the FFT commute, and no
+    V' = s a^T              summed over real and imaginary parts: V and the FFT commute, so no
     a' = V^T s              image is needed
     y' = act'(y)^T a'
     W' = y' z^T,  b' = sum y'
     f' = K^T * o' + rfft2^T(W^T y')
 
-with y and a computed again from z. That costs one product and halves the memory of a training step:
-only f and z are kept, where autograd would keep y, a and the image, too, and differentiate each
-real FFT by a complex one of twice the work.
+y and a are computed again from z. That costs one product and halves the memory of a training step:
+only f and z are kept. Autograd would also keep y, a and the image, and differentiate each real FFT
+with a complex one of twice the work.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ def lean_layer(
 
     Args:
         features: f, (batch, chans, height, width), real floating point.
-        kernel: K, (chans, chans, 3, 3), float32 or float64 as all that follow.
+        kernel: K, (chans, chans, 3, 3), float32 or float64, as all arguments below.
         bias: c, (chans).
-        weight: W, (2 * chans, 2 * chans), real parts in front of imaginary parts.
+        weight: W, (2 * chans, 2 * chans), real parts before imaginary parts.
         spectral_bias: b, (2 * chans). Under "norm_relu" the normalisation cancels it.
         fuse: V, (chans, chans).
         spectrum: See `activate`.
-        dtype: What to convolve in and to return; FFTs, normalisation and the product between them
-            are evaluated in the weights' precision.
+        dtype: Type of the convolution and the output; FFTs, normalisation and the product between
+            them are evaluated in the weights' precision.
 
     Returns:
-        o, as features, channels-last.
+        o, of the shape of features, channels-last.
     """
     arguments = (features, kernel, bias, weight, spectral_bias, fuse, spectrum, dtype)
-    # the compiler takes no function with a jvp of its own, and decides what to compute again
+    # the compiler supports no function with its own jvp, and decides what to recompute
     evaluate = _evaluate if torch.compiler.is_compiling() else _LeanLayer.apply
     pixels: torch.Tensor = evaluate(*arguments)[0]
     batch, chans, height, width = features.shape
@@ -78,7 +78,7 @@ def _evaluate(
     spectrum: Spectrum,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute o, as a matrix with a row for each pixel, and z."""
+    """Compute o, as a matrix with one row per pixel, and z."""
     size = (features.shape[-2], features.shape[-1])
     half = rfft2(_chans_first(features.to(weight.dtype)))
     values = _product(half.flatten(1), weight, spectral_bias, spectrum)
@@ -91,9 +91,9 @@ def _evaluate(
 def _product(
     half: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spectrum: Spectrum
 ) -> torch.Tensor:
-    """W z + b of (2 * chans, positions), without the b that normalisation takes out again.
+    """Compute W z + b, (2 * chans, positions), without b if normalisation removes it.
 
-    Compiled, adding b costs nothing, and autograd then knows its gradient.
+    When compiled, b is always added: it costs nothing, and autograd needs its gradient.
     """
     if spectrum == "norm_relu" and not torch.compiler.is_compiling():
         return torch.mm(weight, half)
@@ -101,7 +101,7 @@ def _product(
 
 
 def _pixels(features: torch.Tensor) -> torch.Tensor:
-    """A matrix with a row for each pixel; a view of channels-last features."""
+    """Return a matrix with one row per pixel, a view of channels-last features."""
     return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
 
 
@@ -109,14 +109,14 @@ def _chans_first(features: torch.Tensor) -> torch.Tensor:
     """Copy channels-last features to (chans, batch, height, width), contiguous.
 
     The FFT takes a fifth of the time on contiguous images. torch transposes a matrix in a quarter
-    of the time that it takes for the same copy of a tensor with more axes.
+    of the time of the same copy of a tensor with more axes.
     """
     batch, chans, height, width = features.shape
     return _pixels(features).t().contiguous().view(chans, batch, height, width)
 
 
 def _images(values: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-    """View half spectra as (1, 2 * chans * batch, height, columns): a row for each to normalise."""
+    """View half spectra as (1, 2 * chans * batch, height, columns), to normalise each one."""
     return values.view(1, -1, *half.shape[2:])
 
 
@@ -133,7 +133,7 @@ class _LeanLayer(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
         half = output[1]
         ctx.mark_non_differentiable(half)
-        ctx.set_materialize_grads(False)  # no zeros for half
+        ctx.set_materialize_grads(False)  # no zero gradient for half
         ctx.save_for_backward(*inputs[:6], half)
         ctx.save_for_forward(*inputs[:6])
         ctx.settings = inputs[6:]
@@ -145,7 +145,7 @@ class _LeanLayer(torch.autograd.Function):
         if gradient is None:
             return (None,) * 8
         *inputs, half = ctx.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated again: by autograd, of the plain form
+        if torch.is_grad_enabled():  # for higher derivatives: autograd
             pull_back = torch.func.vjp(lambda *x: _evaluate(*x, *ctx.settings)[0], *inputs)[1]
             return *pull_back(gradient), None, None
         features, kernel, bias, weight, spectral_bias, fuse = inputs
@@ -189,7 +189,7 @@ class _LeanLayer(torch.autograd.Function):
             torch.zeros_like(primal) if tangent is None else tangent
             for primal, tangent in zip(primals, tangents[:6], strict=True)
         )
-        # the transpose of the backward pass, since torch does not nest forward mode
+        # transpose the backward pass, since torch does not nest forward mode
         evaluated = torch.func.vjp(lambda *x: _evaluate(*x, *ctx.settings)[0], *primals)
         output, pull_back = evaluated[:2]
         push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))[1]

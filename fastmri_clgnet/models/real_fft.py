@@ -1,13 +1,13 @@
 r"""The real FFT over height and width as a linear map of real tensors, its inverse, and transposes.
 
-The half spectrum of an image of width w has w // 2 + 1 columns. Its real parts stand in front of
-its imaginary parts, so that a convolution of the spectrum is one of real channels. Channels stand
-in front of the batch, so that it is one matrix product whatever the batch.
+The half spectrum of an image of width w has w // 2 + 1 columns. Its real parts come before its
+imaginary parts, so that a convolution of the spectrum acts on real channels. The channel axis comes
+before the batch axis, so that the convolution is one matrix product for any batch.
 
-torch differentiates a real FFT by way of a complex one of the full size. Half the work is enough:
-with D = 1 for the columns that are their own mirror image (the first, and the last of an even
-width) and D = 2 for the others, the inner product of two images is that of their half spectra
-weighted by D, so that the transposed maps are
+torch differentiates a real FFT with a complex one of the full size. Half the work is enough. Let D
+= 1 for the columns that are their own mirror image (the first, and the last of an even width) and D
+= 2 for the others. The inner product of two images is that of their half spectra weighted by D, so
+the transposed maps are
 
     rfft2^T(z) = irfft2(z / D)        irfft2^T(f) = D rfft2(f)
 """
@@ -31,7 +31,7 @@ def rfft2(features: torch.Tensor) -> torch.Tensor:
 
 
 def irfft2(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Inverse of `rfft2`; imaginary parts that no real image has are ignored, as torch does.
+    """Inverse of `rfft2`; imaginary parts that no real image has are ignored, as in torch.
 
     Args:
         half: (2 * chans, batch, height, width // 2 + 1), real parts of all channels first.
@@ -45,7 +45,7 @@ def irfft2(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def rfft2_transposed(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Transpose of `rfft2`: gradients of a half spectrum, which it changes, to those of an image.
+    """Transpose of `rfft2`: maps gradients of a half spectrum (changed in place) to an image's.
 
     Args:
         half: As `irfft2` takes it.
@@ -59,13 +59,13 @@ def rfft2_transposed(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def irfft2_transposed(features: torch.Tensor) -> torch.Tensor:
-    """Transpose of `irfft2`: gradients of an image to gradients of the half spectrum.
+    """Transpose of `irfft2`: maps gradients of an image to those of the half spectrum.
 
     Args:
         features: (chans, batch, height, width).
 
     Returns:
-        As of `rfft2`.
+        As `rfft2` does.
     """
     half = rfft2(features)
     _inner_columns(half, features.shape[-1]).mul_(2)
@@ -73,5 +73,5 @@ def irfft2_transposed(features: torch.Tensor) -> torch.Tensor:
 
 
 def _inner_columns(half: torch.Tensor, width: int) -> torch.Tensor:
-    """View the columns that stand for two of the full spectrum."""
+    """View the columns that represent two columns of the full spectrum."""
     return half[..., 1 : (width + 1) // 2]

@@ -1,7 +1,7 @@
-"""How a network is applied to a sample of a data set, in plain torch: what training shares with it.
+"""Applying a network to a sample of a data set, in plain torch, as training also does.
 
-`load` gives a `Reconstructor`. The Lightning modules are such classes, too, with a training around
-them, so that each network has one way from sample to image.
+`load` returns a `Reconstructor`. The Lightning modules are subclasses that add training, so each
+network has only one way from sample to image.
 """
 
 from __future__ import annotations
@@ -17,52 +17,52 @@ from torch import nn
 
 from fastmri_clgnet.models.fourier import to_image
 
-# below every image that is not zero, above what a float32 quotient can bear
+# smaller than any nonzero image, large enough for a quotient in float32
 _SMALLEST_SCALE = 1e-30
 
 
 class Reconstructor(nn.Module):
-    """A network, and how it is applied to a batch of samples.
+    """A network that can be applied to a batch of samples.
 
     Attributes:
         model_name: The choice of train_clgnet's --model that makes exactly this class. A subclass
-            is another model, without a name unless it gives itself one.
+            is another model and has no name unless it defines one.
         on_kspace: Whether it takes k-space and mask, or magnitude images.
-        arguments: What it was made with, as a checkpoint says it.
-        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of the data that it
-            was trained on, where a checkpoint says it.
+        arguments: The arguments it was made with, as stored in a checkpoint.
+        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of its training
+            data, if a checkpoint records them.
     """
 
     model_name: str | None = None
     on_kspace: bool = False
     arguments: Mapping[str, Any] = {}
     trained_on: Mapping[str, Any] = {}
-    # the network's constructor, and what else of the arguments makes the network
+    # the network's constructor, and the further arguments that determine the network
     constructor: ClassVar[Callable[..., nn.Module] | None] = None
     more_arguments: ClassVar[frozenset[str]] = frozenset()
 
-    if TYPE_CHECKING:  # torch says that every attribute is a tensor or a module
+    if TYPE_CHECKING:  # torch types every attribute as tensor or module
 
         def __getattr__(self, name: str) -> Any: ...
 
         def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Take the name of the model that a class derives from off it."""
+        """Do not inherit the model name of the base class."""
         super().__init_subclass__(**kwargs)
         cls.model_name = vars(cls).get("model_name")
 
     @classmethod
     def network_arguments(cls) -> set[str]:
-        """The names of the arguments that make the network, and not only its training."""
+        """Return the names of the arguments that determine the network, not only its training."""
         own = {} if cls.constructor is None else signature(cls.constructor).parameters
         return {*own, *cls.more_arguments}
 
     def make_network(self, arguments: Mapping[str, Any]) -> None:
-        """Make the network of named arguments, as the attribute by which checkpoints know it.
+        """Make the network, as the attribute whose name checkpoints use.
 
-        Arguments that are missing have the defaults of the network's constructor. Those that are
-        only of a training are ignored.
+        Missing arguments have the defaults of the network's constructor. Those that only concern
+        training are ignored.
         """
         raise NotImplementedError
 
@@ -70,20 +70,19 @@ class Reconstructor(nn.Module):
         """Reconstruct a batch of samples.
 
         Returns:
-            Images (batch, height, width), in the data's units, of the size that the header asks
-            for.
+            Images (batch, height, width), in the data's units, of the size in the header.
         """
         raise NotImplementedError
 
 
 def taken(constructor: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of named arguments that a constructor takes."""
+    """Return those of the arguments that a constructor takes."""
     names = signature(constructor).parameters
     return {name: value for name, value in arguments.items() if name in names}
 
 
 def takes_kspace(network: nn.Module) -> bool:
-    """Whether a network takes k-space and mask; magnitude images where it does not say so."""
+    """Whether a network takes k-space and mask; without `on_kspace` it takes magnitude images."""
     return bool(getattr(network, "on_kspace", False))
 
 
@@ -98,8 +97,8 @@ class ImageReconstructor(Reconstructor):
 class KspaceReconstructor(Reconstructor):
     """A network that maps k-space and mask to magnitude images.
 
-    From masked k-space (batch, [coils,] height, width, 2) and mask to the image of the whole field
-    of view, (batch, height, width), in the data's units.
+    The input is masked k-space (batch, [coils,] height, width, 2) and mask, the output the image of
+    the whole field of view, (batch, height, width), in the data's units.
     """
 
     on_kspace = True
@@ -112,7 +111,7 @@ class KspaceReconstructor(Reconstructor):
     def reconstruct(self, sample: VarNetSample) -> torch.Tensor:
         """Reconstruct a batch of `fastmri.data.transforms.VarNetDataTransform`."""
         image = self.whole_image(sample)
-        # sizes come as tensors from a batch; the host's exception for a volume that is too narrow
+        # in a batch, sizes are tensors; a too narrow volume is cropped as the host does
         height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in sample.crop_size)
         if image.shape[-1] < width:
             height = width = image.shape[-1]
@@ -121,7 +120,7 @@ class KspaceReconstructor(Reconstructor):
 
 
 def apply_to_images(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    """Apply a network on (batch, 1, height, width) to images without a channel.
+    """Apply a network for (batch, 1, height, width) to images without a channel axis.
 
     Args:
         network: The network.
@@ -131,7 +130,7 @@ def apply_to_images(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
         The same shape.
 
     Raises:
-        ValueError: If the shape is another one.
+        ValueError: If the shape is different.
     """
     if image.ndim not in (2, 3):
         raise ValueError(
@@ -144,12 +143,12 @@ def apply_to_images(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
 
 
 def denormalise(image: torch.Tensor, batch: UnetSample) -> torch.Tensor:
-    """Undo the normalisation of a batch's images, (batch, height, width), in its precision."""
+    """Undo the normalisation of images, (batch, height, width), in the precision of `batch`."""
     return image.to(batch.std.dtype) * batch.std[:, None, None] + batch.mean[:, None, None]
 
 
 def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
-    """The largest value of each zero-filled root-sum-of-squares image, (batch, 1, 1)."""
+    """Return the maximum of each zero-filled root-sum-of-squares image, (batch, 1, 1)."""
     magnitude = torch.linalg.vector_norm(to_image(masked_kspace), dim=-1)
     if magnitude.ndim == 4:
         magnitude = torch.linalg.vector_norm(magnitude, dim=1)

@@ -1,4 +1,4 @@
-"""What fastMRI's variational network lacks: slices without signal, mixed batches, one coil."""
+"""Extends fastMRI's variational network to slices without signal, mixed batches and one coil."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 from fastmri.models.varnet import NormUnet, SensitivityModel, VarNet
 from torch import nn
 
-_NO_SIGNAL = 1e-12  # in place of a deviation of zero; fastMRI's images have 1e-6 to 1e-4
+_NO_SIGNAL = 1e-12  # replaces a deviation of zero; fastMRI's images have 1e-6 to 1e-4
 
 
 class StableNormUnet(NormUnet):
-    """The host's `NormUnet`, but a slice without signal gives almost zeros where it gives NaN.
+    """The host's `NormUnet`, but a slice without signal gives almost zeros instead of NaN.
 
-    Every other slice gives exactly what the host's gives.
+    For every other slice the output equals the host's exactly.
     """
 
     @classmethod
@@ -50,7 +50,7 @@ class ResidualNormUnet(StableNormUnet):
             nn.init.zeros_(parameter)
 
     def unnorm(self, x: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-        """Scale a correction; the mean is in what it corrects."""
+        """Scale a correction; the corrected image already has the mean."""
         return x * std
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -65,9 +65,9 @@ class Sensitivities(SensitivityModel):
     Args:
         chans: First width of its U-Net.
         num_pools: Poolings of its U-Net.
-        mask_center: Whether sensitivities are estimated from the centre of k-space alone.
-        residual: Whether the U-Net corrects the coil images of the centre, where the host's
-            replaces them: an untrained network then gives these images' own sensitivities.
+        mask_center: Whether sensitivities are estimated from the centre of k-space only.
+        residual: Whether the U-Net corrects the coil images of the centre instead of replacing
+            them: an untrained network then gives these images' own sensitivities.
     """
 
     def __init__(
@@ -109,13 +109,13 @@ class Sensitivities(SensitivityModel):
         if len(set(numbers)) == 1:
             maps = super().forward(masked_kspace, mask, numbers[0])
             return maps
-        # the host takes one number for a batch: mixed accelerations go slice by slice
+        # the host takes one number per batch: mixed accelerations are processed slice by slice
         slices = zip(masked_kspace.split(1), mask.split(1), numbers, strict=True)
         each_slice = [super(Sensitivities, self).forward(*each) for each in slices]
         return torch.cat(each_slice)
 
     def divide_root_sum_of_squares(self, x: torch.Tensor) -> torch.Tensor:
-        """Divide coil images; where all are zero the maps are equal, where the host's are NaN."""
+        """Normalise coil images; where all are zero the maps are equal (in the host, NaN)."""
         nothing = (x == 0).all(dim=-1, keepdim=True).all(dim=1, keepdim=True)
         maps: torch.Tensor = super().divide_root_sum_of_squares(x.masked_fill(nothing, _NO_SIGNAL))
         return maps
@@ -130,7 +130,7 @@ class OneCoil(nn.Module):
         mask: torch.Tensor,
         num_low_frequencies: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Give the map, (1, 1, 1, 1, 2), for (batch, 1, height, width, 2).
+        """Return the map, (1, 1, 1, 1, 2), for (batch, 1, height, width, 2).
 
         Raises:
             ValueError: If there are several coils.
@@ -145,10 +145,10 @@ class OneCoil(nn.Module):
 
 
 def stabilise(network: VarNet, challenge: str) -> VarNet:
-    """Put these parts into the host's variational network, with the weights that it has.
+    """Put these parts into the host's variational network, and keep its weights.
 
     Args:
-        network: Is changed.
+        network: The network, changed in place.
         challenge: "singlecoil" has one coil and no sensitivity estimation.
 
     Returns:

@@ -23,24 +23,24 @@ class SpatialFourierLayer(nn.Module):
         unit(z) = ReLU(norm(spectral([Re z, Im z])))
 
     The FFTs are orthonormal, over height and width; norm is instance normalisation without
-    parameters over the half spectrum, eps 1e-5. Any height and width, odd ones too.
+    parameters over the half spectrum, eps 1e-5. Any height and width work, even odd ones.
 
-    Deviations from the paper. Eq. 7 has nothing but the convolution between FFT and inverse FFT.
-    Taken literally the layer then sees of each pixel its neighbourhood, its row and its mirror
-    image, and gains next to nothing; the paper builds on fast Fourier convolutions, whose unit is
+    Deviations from the paper. Eq. 7 has only the convolution between FFT and inverse FFT. Taken
+    literally, each output pixel then depends only on its neighbourhood, its row and its mirror
+    image, which gains next to nothing. The paper builds on fast Fourier convolutions, whose unit is
     convolution, batch normalisation, ReLU. Instance normalisation needs no parameters and no
-    statistics of other images. spectrum="linear" is eq. 7 to the letter. The paper does not say
-    which FFT; a real one over both axes meets its counts of parameters and operations.
+    statistics of other images. spectrum="linear" is exactly eq. 7. The paper does not say which
+    FFT; a real one over both axes gives its counts of parameters and operations.
 
-    It is evaluated without concatenating: the fusing convolution's local half goes into the 3x3
-    kernel, and the rest is one function, `lean_layer`. FFTs, normalisation and the product between
-    them run in float32 or float64 whatever autocast says.
+    It is evaluated without concatenation: the fusing convolution's local half is folded into the
+    3x3 kernel, and the rest is one function, `lean_layer`. FFTs, normalisation and the product
+    between them run in float32 or float64 even under autocast.
 
     Args:
         chans: Channels of input and output.
         spectrum: What follows the spectral convolution: "norm_relu", "relu" or "linear" (nothing).
-            Under "norm_relu" its bias has no effect, and the global half sees every pixel but the
-            first, whose spectrum is constant.
+            Under "norm_relu" its bias has no effect, and the global half depends on every pixel but
+            the first, whose spectrum is constant.
 
     Attributes:
         local: nn.Conv2d, 3x3, chans to chans.
@@ -48,7 +48,7 @@ class SpatialFourierLayer(nn.Module):
         fuse: nn.Conv2d, 1x1, 2 * chans to chans.
 
     Raises:
-        ValueError: If spectrum is none of the three.
+        ValueError: If spectrum is not one of the three.
 
     Example:
         >>> layer = SpatialFourierLayer(32)
@@ -77,7 +77,7 @@ class SpatialFourierLayer(nn.Module):
             features: (batch, chans, height, width), real floating point.
 
         Returns:
-            The same shape, channels-last; under autocast in its lower precision.
+            The same shape, channels-last; under autocast, in its lower precision.
         """
         dtype = _autocast_dtype(features)
         with _full_precision(features.device):
@@ -96,7 +96,7 @@ class SpatialFourierLayer(nn.Module):
 
 
 class FusedWeights(NamedTuple):
-    """What the fusing convolution of one layer comes down to.
+    """The weights of one layer after folding in the fusing convolution.
 
     Attributes:
         kernel: (chans, chans, 3, 3), its local half times the local convolution.
@@ -110,9 +110,9 @@ class FusedWeights(NamedTuple):
 
 
 def fuse_weights(layers: Sequence[SpatialFourierLayer]) -> list[FusedWeights]:
-    """Fold the fusing convolutions of layers of the same width, all by one batched product."""
+    """Fold the fusing convolutions of layers of the same width, in one batched product."""
     fuse = torch.stack([layer.fuse.weight.flatten(1) for layer in layers])
-    # (layers, chans, 9 * chans), the axes of a channels-last kernel in the order of its memory
+    # (layers, chans, 9 * chans), in the memory order of a channels-last kernel
     local = torch.stack([layer.local.weight.permute(0, 2, 3, 1).flatten(1) for layer in layers])
     fuse_local, fuse_global = fuse.chunk(2, dim=2)
     kernels = torch.bmm(fuse_local, local).unflatten(2, (3, 3, -1)).permute(0, 1, 4, 2, 3)
@@ -134,8 +134,8 @@ _FUSED: ContextVar[Mapping[nn.Module, FusedWeights]] = ContextVar(
 def fused_together(network: nn.Module) -> Iterator[None]:
     """Fold the fusing convolutions of all layers of a network at once, for one forward pass.
 
-    Inside, each layer takes its own from there. It is the same arithmetic by a fraction of the
-    operators. Under torch.compile each layer does it by itself.
+    Each layer inside the context uses the result. The arithmetic is the same, with a fraction of
+    the operators. Under torch.compile each layer folds its own.
     """
     layers = [module for module in network.modules() if isinstance(module, SpatialFourierLayer)]
     if not layers or torch.compiler.is_compiling():
@@ -150,7 +150,7 @@ def fused_together(network: nn.Module) -> Iterator[None]:
 
 
 def _autocast_dtype(features: torch.Tensor) -> torch.dtype:
-    """The precision that autocast, if it is on, has a convolution of the features in."""
+    """Return the precision of a convolution of the features, which autocast may lower."""
     device = features.device.type
     exempt = device == "meta" or features.dtype is torch.float64
     if exempt or not torch.is_autocast_enabled(device):
@@ -159,12 +159,12 @@ def _autocast_dtype(features: torch.Tensor) -> torch.dtype:
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast; a meta device, which counts shapes only, has none."""
+    """Disable autocast; a meta device, which only has shapes, has none."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _bias(convolution: nn.Conv2d) -> torch.Tensor:
-    """The bias of a convolution that has one."""
+    """Return the bias of a convolution that must have one."""
     if convolution.bias is None:
         raise ValueError("the spatial-Fourier layer's convolutions need their biases")
     return convolution.bias

@@ -1,4 +1,4 @@
-"""What follows the pointwise convolution of the half spectrum: normalisation and ReLU."""
+"""Normalisation and ReLU after the pointwise convolution of the half spectrum."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ EPS = 1e-5
 
 
 def check_spectrum(spectrum: str) -> None:
-    """Raise ValueError unless it is one of `SPECTRA`."""
+    """Raise ValueError unless `spectrum` is one of `SPECTRA`."""
     if spectrum not in SPECTRA:
         raise ValueError(f"spectrum={spectrum!r}: expected one of {', '.join(SPECTRA)}")
 
 
 def activate(values: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
-    """Apply what follows the pointwise convolution.
+    """Apply normalisation and ReLU, or part of them, after the pointwise convolution.
 
     Args:
         values: (batch, chans, height, width), changed in place where possible.
@@ -33,7 +33,7 @@ def activate(values: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
     if spectrum == "linear":
         return values
     if spectrum == "norm_relu":
-        # torch's instance_norm is the same and several times as slow on the CPU
+        # torch's instance_norm is the same but several times slower on the CPU
         values = F.group_norm(values, values.shape[1], eps=EPS)
     return F.relu(values, inplace=True)
 
@@ -41,7 +41,7 @@ def activate(values: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
 def activate_with_transpose(
     values: torch.Tensor, spectrum: Spectrum
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
-    """Apply `activate` by torch's operators, and have the transpose of its derivative at values.
+    """Apply `activate` with torch's operators; also return the transpose of its derivative.
 
     Args:
         values: (batch, chans, height, width), not changed.

@@ -1,4 +1,4 @@
-"""The residual Swin transformer group, in the ablation "tran" in place of CLGNet's groups."""
+"""The residual Swin transformer group, which replaces CLGNet's groups in the ablation "tran"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torchvision.models.swin_transformer import SwinTransformerBlock
 
-# meet the parameters of Table 4 (0.95 M); the paper's text does not give them
+# give the parameters of Table 4 (0.95 M); the paper does not state them
 DEPTH, HEADS, WINDOW, MLP_RATIO = 8, 4, 8, 3.0
 
 
@@ -16,7 +16,9 @@ class ResidualSwinGroup(nn.Module):
     def __init__(self, chans: int) -> None:
         super().__init__()
         if chans % HEADS:
-            raise ValueError(f"chans={chans} must divide by the transformer's {HEADS} heads")
+            raise ValueError(
+                f"chans={chans}: expected a multiple of the transformer's {HEADS} heads"
+            )
         self.blocks = nn.Sequential(
             *(
                 SwinTransformerBlock(

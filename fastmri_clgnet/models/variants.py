@@ -1,4 +1,4 @@
-"""The paper's ablations of CLGNet (its Tables 3 and 4), as CLGNets with other parts put in."""
+"""The paper's ablations of CLGNet (its Tables 3 and 4), made by replacing parts of a CLGNet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastmri_clgnet.models.spectral_unit import Spectrum, activate, check_spectr
 Variant = Literal["clgnet", "wo_wavelet", "wo_sfl", "wo_cl", "wo_negative", "sa", "tran"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
-# meets the parameters of Table 4 (0.88 M); the paper's text does not give it
+# gives the parameters of Table 4 (0.88 M); the paper does not state it
 ATTENTION_CHANS = 2  # inner width of the self-attention, in widths of the network
 
 
@@ -51,20 +51,20 @@ class SelfAttention(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply the attention to (batch, chans, height, width); the shape stays."""
         size = features.shape[-2:]
-        # (batch, one head, pixels, inner_chans); torch's fused form asks for channels in a row and
-        # falls back, without a word, to one whose memory is quadratic
+        # (batch, one head, pixels, inner_chans); torch's fused form needs contiguous channels and
+        # otherwise silently falls back to one with quadratic memory
         tokens = self.query_key_value(features).flatten(2).transpose(1, 2).unsqueeze(1)
         attended = F.scaled_dot_product_attention(*tokens.contiguous().chunk(3, dim=-1))
         return features + self.out(attended.squeeze(1).transpose(1, 2).unflatten(2, size))
 
 
 class SecondSpatialBranch(nn.Module):
-    """A spatial branch in the wavelet branch's place: f + Up(groups(Down(f)))."""
+    """A spatial branch that replaces the wavelet branch: f + Up(groups(Down(f)))."""
 
     def __init__(self, chans: int, num_groups: int, num_blocks: int, spectrum: Spectrum) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            # 7x7 makes up for the parameters of the wavelet branch's head and tail, within 1 %
+            # 7x7 replaces the parameters of the wavelet branch's head and tail, within 1 %
             nn.Conv2d(chans, chans, kernel_size=7, stride=2, padding=3),
             *(SpatialFourierResidualGroup(chans, num_blocks, spectrum) for _ in range(num_groups)),
             nn.ConvTranspose2d(chans, chans, kernel_size=4, stride=2, padding=1),
@@ -76,7 +76,7 @@ class SecondSpatialBranch(nn.Module):
 
 
 def _replace(model: nn.Module, old: type[nn.Module], make: Callable[[], nn.Module]) -> None:
-    """Put a new module in the place of every module of a type."""
+    """Replace every module of a type by a new one."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, old):
@@ -84,18 +84,18 @@ def _replace(model: nn.Module, old: type[nn.Module], make: Callable[[], nn.Modul
 
 
 def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
-    """Make one of the paper's ablations of a CLGNet.
+    """Make one of the paper's ablations of CLGNet.
 
     Args:
         variant: "clgnet"; "wo_wavelet": a second spatial branch instead of the wavelet branch;
-            "wo_sfl": FFT and inverse FFT taken out, the rest of the layer as it is (the paper's
+            "wo_sfl": without FFT and inverse FFT, the rest of the layer unchanged (the paper's
             CLGNet_non); "sa": the same with self-attention at the end of each group (CLGNet_SA);
             "tran": residual Swin transformer groups (CLGNet_Tran); "wo_cl" and "wo_negative" differ
             only in the loss and are CLGNet.
-        model: What to make it of, and to change; by default a CLGNet of the paper's size.
+        model: The CLGNet to change; by default one of the paper's size.
 
     Returns:
-        The changed model, with new weights in the parts that were put in.
+        The changed model, with new weights in the replaced parts.
 
     Example:
         >>> model = make_variant("sa", CLGNet(chans=8))
@@ -124,7 +124,7 @@ def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
                 if isinstance(group, SpatialFourierResidualGroup):
                     group.blocks.append(SelfAttention(chans, ATTENTION_CHANS * chans))
     elif variant == "tran":
-        # torchvision takes as long to import as torch, and nothing else here needs it
+        # torchvision takes as long to import as torch, and is only needed here
         from fastmri_clgnet.models.swin import ResidualSwinGroup
 
         _replace(model, SpatialFourierResidualGroup, lambda: ResidualSwinGroup(chans))

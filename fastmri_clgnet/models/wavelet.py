@@ -22,8 +22,7 @@ def _wavelet(name: str) -> pywt.Wavelet:
             "biorthogonal name such as 'haar', 'db4' or 'bior2.2' (see "
             "pywt.wavelist(kind='discrete'))"
         ) from error
-    # without distortion: low * low~ + high * high~ = 2 delta ("dmey" is an approximation, off by
-    # 1e-2)
+    # without distortion: low * low~ + high * high~ = 2 delta ("dmey" deviates by 1e-2)
     response = np.convolve(wavelet.dec_lo, wavelet.rec_lo)
     response += np.convolve(wavelet.dec_hi, wavelet.rec_hi)
     response[len(response) // 2] -= 2
@@ -33,7 +32,7 @@ def _wavelet(name: str) -> pywt.Wavelet:
 
 
 def _periodic(x: torch.Tensor, before: int, after: int, dim: int) -> torch.Tensor:
-    """Continue `x` periodically along `dim`, by any length (circular padding stops at one)."""
+    """Extend `x` periodically along `dim`, by any length (circular padding allows one period)."""
     if before == after == 0:
         return x
     size = x.shape[dim]
@@ -42,12 +41,12 @@ def _periodic(x: torch.Tensor, before: int, after: int, dim: int) -> torch.Tenso
 
 
 def _window(x: torch.Tensor, start: int, size: int, dim: int) -> torch.Tensor:
-    """A part of `x` along `dim`; the whole is taken as it is, which costs nothing backward."""
+    """Return a part of `x` along `dim`; all of `x` is returned as is, with no cost in backward."""
     return x if size == x.shape[dim] else x.narrow(dim, start, size)
 
 
 def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
-    """Sum of terms times weights; zero weights (the padding of short filters) cost nothing."""
+    """Sum terms times weights; zero weights (the padding of short filters) cost nothing."""
     used = [(term, weight) for term, weight in zip(terms, weights, strict=True) if weight != 0.0]
     total = used[0][0] * used[0][1]
     for term, weight in used[1:]:
@@ -58,7 +57,7 @@ def _weighted_sum(terms: Sequence[torch.Tensor], weights: Sequence[float]) -> to
 def _analyse(
     x: torch.Tensor, low: list[float], high: list[float], dim: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One level along one axis: a[k] = sum_j filter[j] x[2k + L/2 - j], indices modulo the size."""
+    """Decompose along one axis: a[k] = sum_j filter[j] x[2k + L/2 - j], indices modulo the size."""
     if x.shape[dim] % 2:
         x = torch.cat([x, x.narrow(dim, x.shape[dim] - 1, 1)], dim)
     half, length = x.shape[dim] // 2, len(low)
@@ -82,7 +81,7 @@ def _synthesise(
     """Undo `_analyse`: x[n] = sum_k low[n - 2k + L/2 - 1] a[k] + high[...] d[k]."""
     half, length = approximation.shape[dim], len(low)
     reach = length // 2
-    # x[2m + phase] meets a[m - shift] through tap phase + 2 shift + L/2 - 1
+    # x[2m + phase] depends on a[m - shift] through tap phase + 2 shift + L/2 - 1
     taps = [range((phase + reach - 1) % 2, length, 2) for phase in (0, 1)]
     shifts = [[(tap - phase - reach + 1) // 2 for tap in taps[phase]] for phase in (0, 1)]
     before, after = max(map(max, shifts)), -min(map(min, shifts))
@@ -131,7 +130,7 @@ class DiscreteWaveletTransform2d(nn.Module):
             (batch, 4 * chans, ceil(height / 2), ceil(width / 2)): all channels' approximations,
             then their horizontal, vertical and diagonal details.
         """
-        # channels-last features are neither copied nor changed in layout
+        # channels-last features are not copied and keep their layout
         pixels = image.permute(0, 2, 3, 1)
         rows_low, rows_high = _analyse(pixels, self.low, self.high, dim=1)
         bands = [
@@ -178,14 +177,14 @@ class InverseDiscreteWaveletTransform2d(nn.Module):
                 `DiscreteWaveletTransform2d` gives.
 
         Returns:
-            (batch, chans, 2 * height, 2 * width); of an image of odd sizes, crop it to them.
+            (batch, chans, 2 * height, 2 * width); for an image of odd size, crop it to that size.
 
         Raises:
-            ValueError: If the channels do not divide by 4.
+            ValueError: If the number of channels is not a multiple of 4.
         """
         if coefficients.shape[1] % SUBBANDS:
             raise ValueError(
-                f"expected 4 subbands of equally many channels, got {coefficients.shape[1]} "
+                f"expected 4 subbands with equally many channels, got {coefficients.shape[1]} "
                 "channels"
             )
         pixels = coefficients.permute(0, 2, 3, 1)

@@ -21,12 +21,12 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
     """CLGNet with the paper's optimizer: Adam, learning rate 1e-4.
 
     `CLGNetModule()` trains with the mean absolute error, which needs no weights of VGG19. The paper
-    and `python -m fastmri_clgnet.train_clgnet` train with L1 and the contrastive loss, which is
-    `CLGNetModule(loss=paper_objective())`, of `fastmri_clgnet.training`.
+    and `python -m fastmri_clgnet.train_clgnet` train with L1 and the contrastive loss:
+    `CLGNetModule(loss=paper_objective())`, from `fastmri_clgnet.training`.
 
-    Takes batches of `fastmri.data.transforms.UnetDataTransform` samples, of either challenge. Logs
-    train_loss (and the loss's parts as `train_loss/*`), validation_loss (mean absolute error of the
-    normalised images) and fastMRI's val_metrics/nmse, psnr and ssim.
+    It takes batches of `fastmri.data.transforms.UnetDataTransform` samples, of either challenge. It
+    logs train_loss (and the loss's parts as `train_loss/*`), validation_loss (mean absolute error
+    of the normalised images) and fastMRI's val_metrics/nmse, psnr and ssim.
 
     Example:
         >>> module = CLGNetModule(chans=8, lr=1e-3)
@@ -67,17 +67,17 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
             spectrum: What follows the convolution in the spectrum: norm_relu (instance
-                normalisation, ReLU), relu, or linear (nothing: eq. 7 of the paper to the letter).
+                normalisation, ReLU), relu, or linear (nothing: exactly eq. 7 of the paper).
             variant: clgnet, or one of the paper's ablations: wo_wavelet, wo_sfl (CLGNet_non), wo_cl
-                and wo_negative (the loss alone differs), sa (CLGNet_SA), tran (CLGNet_Tran).
+                and wo_negative (only the loss differs), sa (CLGNet_SA), tran (CLGNet_Tran).
             lr: Adam's learning rate.
-            lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
-                again; null keeps it constant, as in the paper.
+            lr_step_size: Epochs between multiplications of the learning rate by lr_gamma; null
+                keeps it constant, as in the paper.
             lr_gamma: Factor of the learning rate's decay.
             weight_decay: Adam's weight decay.
-            num_log_images: Validation batches whose first image is logged.
-            loss: The training loss; by default the mean absolute error, not `paper_objective()`,
-                which is the command's.
+            num_log_images: Number of validation batches whose first image is logged.
+            loss: The training loss; by default the mean absolute error, while the command uses
+                `paper_objective()`.
         """
         arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
@@ -99,7 +99,7 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
         """Add the constructor's arguments to an argparse parser, as fastMRI's modules do.
 
         Args:
-            parent_parser: A parser with add_help=False or conflict handling of its own.
+            parent_parser: A parser with add_help=False or its own conflict handling.
 
         Returns:
             A new parser with its arguments and this module's.

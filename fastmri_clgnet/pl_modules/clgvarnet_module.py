@@ -15,7 +15,7 @@ from fastmri_clgnet.pl_modules.variational_module import VariationalModule
 class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDecay):
     """`CLGVarNet` with the loss and the optimizer of fastMRI's `VarNetModule`: 1 - SSIM, Adam.
 
-    It is no subclass of `VarNetModule`, whose constructor makes a network of its own.
+    It is not a subclass of `VarNetModule`, since that constructor makes another network.
 
     Example:
         >>> module = CLGVarNetModule(num_cascades=2, chans=8, lr=1e-3)
@@ -55,7 +55,7 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
             spectrum: What follows the convolution in the spectrum: norm_relu (instance
-                normalisation, ReLU), relu, or linear (nothing: eq. 7 of the paper to the letter).
+                normalisation, ReLU), relu, or linear (nothing: exactly eq. 7 of the paper).
             share_weights: Whether all cascades share their weights.
             hard_dc: Whether the measured samples replace the estimate's at the end.
             checkpoint_activations: Whether to compute each cascade again in the backward pass
@@ -64,13 +64,13 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
             sens_chans: First width of the sensitivity model's U-Net (multicoil).
             sens_pools: Poolings of the sensitivity model's U-Net (multicoil).
             sens_residual: Whether the sensitivity model corrects the coil images of the centre of
-                k-space; without it, it replaces them, as fastMRI's (multicoil).
+                k-space; if false, it replaces them, as in fastMRI (multicoil).
             lr: Adam's learning rate.
-            lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
-                again; null keeps it constant.
+            lr_step_size: Epochs between multiplications of the learning rate by lr_gamma; null
+                keeps it constant.
             lr_gamma: Factor of the learning rate's decay.
             weight_decay: Adam's weight decay.
-            num_log_images: Validation batches whose first image is logged.
+            num_log_images: Number of validation batches whose first image is logged.
         """
         arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
@@ -79,7 +79,7 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
 
 
 class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor, AdamWithStepDecay):
-    """`CLGNetDC` with CLGNet's optimizer, trained by the mean absolute error alone.
+    """`CLGNetDC` with CLGNet's optimizer, trained with the mean absolute error only.
 
     Example:
         >>> import torch
@@ -112,13 +112,13 @@ class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor, AdamWithStepDecay):
             num_blocks: Residual blocks in each group.
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
             spectrum: What follows the convolution in the spectrum: norm_relu (instance
-                normalisation, ReLU), relu, or linear (nothing: eq. 7 of the paper to the letter).
+                normalisation, ReLU), relu, or linear (nothing: exactly eq. 7 of the paper).
             lr: Adam's learning rate.
-            lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
-                again; null keeps it constant.
+            lr_step_size: Epochs between multiplications of the learning rate by lr_gamma; null
+                keeps it constant.
             lr_gamma: Factor of the learning rate's decay.
             weight_decay: Adam's weight decay.
-            num_log_images: Validation batches whose first image is logged.
+            num_log_images: Number of validation batches whose first image is logged.
         """
         arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)

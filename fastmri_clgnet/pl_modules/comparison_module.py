@@ -18,11 +18,11 @@ ComparisonMethod = Literal["dccnn", "ista", "cddn", "pd", "dudor", "octconv"]
 class ComparisonModule(KspaceModule, ComparisonReconstructor):
     """Any of the comparison methods, with its own loss and optimizer.
 
-    Trains on batches of `ReferenceDataTransform` samples of single-coil data, since the papers'
+    It trains on batches of `ReferenceDataTransform` samples of single-coil data, since the papers'
     losses compare complex images and k-space with the fully sampled ones (see each method's
-    `losses`). Validation and test compare magnitude images and take those of fastMRI's
-    `VarNetDataTransform`, too. k-space and reference are divided per slice by the largest magnitude
-    of the zero-filled image, and the output is multiplied by it again.
+    `losses`). Validation and test compare magnitude images, and also accept samples of fastMRI's
+    `VarNetDataTransform`. k-space and reference are divided per slice by the largest magnitude of
+    the zero-filled image, and the output is multiplied by it again.
 
     Example:
         >>> module = ComparisonModule("dccnn", lr=1e-3)
@@ -43,8 +43,8 @@ class ComparisonModule(KspaceModule, ComparisonReconstructor):
 
         Args:
             method: dccnn, ista, cddn, pd, dudor or octconv.
-            lr: Adam's learning rate; null takes the method's own.
-            num_log_images: Validation batches whose first image is logged.
+            lr: Adam's learning rate; null uses that of the method's paper.
+            num_log_images: Number of validation batches whose first image is logged.
         """
         arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
@@ -70,7 +70,7 @@ class ComparisonModule(KspaceModule, ComparisonReconstructor):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam as the method's paper has it."""
+        """Return Adam with the settings of the method's paper."""
         return torch.optim.Adam(
             self.parameters(),
             lr=self.lr,
@@ -80,7 +80,7 @@ class ComparisonModule(KspaceModule, ComparisonReconstructor):
 
 
 def _reference(batch: ReferenceSample) -> tuple[torch.Tensor, torch.Tensor]:
-    """The complex image and the whole k-space of a batch, without coil axis."""
+    """Return the complex image and the whole k-space of a batch, without coil axis."""
     kspace = getattr(batch, "kspace", None)
     if kspace is None or not kspace.numel():
         raise InputError(

@@ -1,4 +1,4 @@
-"""What image-to-image modules share: steps on `UnetDataTransform` samples; and zero-filling."""
+"""Steps of image-to-image modules on `UnetDataTransform` samples; and zero-filling."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fastmri_clgnet.tables import ZERO_FILLED
 class ImageModule(Lightning2Mixin, ImageReconstructor, MriModule):
     """Validation and test of a network that maps normalised magnitude images to such images.
 
-    A subclass defines `forward`, from (batch, height, width) to the same shape. Batches are those
-    of `fastmri.data.transforms.UnetDataTransform`, of either challenge.
+    A subclass defines `forward`, from (batch, height, width) to the same shape. Batches come from
+    `fastmri.data.transforms.UnetDataTransform`, of either challenge.
 
     Example:
         >>> class SmoothedModule(ImageModule):
@@ -30,7 +30,7 @@ class ImageModule(Lightning2Mixin, ImageReconstructor, MriModule):
     """
 
     def validation_step(self, batch: UnetSample, batch_idx: int) -> dict[str, Any]:
-        """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
+        """Reconstruct one batch; return what fastMRI's aggregation needs, in the data's units."""
         output = self(batch.image)
         return {
             "batch_idx": batch_idx,
@@ -49,7 +49,7 @@ class ImageModule(Lightning2Mixin, ImageReconstructor, MriModule):
 
 
 class ZeroFilledModule(ImageModule, ZeroFilling):
-    """Zero-filling, the inverse FFT of the masked k-space: the baseline; it has no parameters.
+    """Zero-filling, the inverse FFT of the masked k-space: the baseline, without parameters.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What modules on k-space and mask share: steps on `VarNetDataTransform` samples."""
+"""Steps of modules on k-space and mask, on `VarNetDataTransform` samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
 
     A subclass defines `forward`, from masked k-space (batch, [coils,] height, width, 2) and mask to
     the magnitude image of the whole field of view, (batch, height, width), in the data's units.
-    Batches are those of `fastmri.data.transforms.VarNetDataTransform`.
+    Batches come from `fastmri.data.transforms.VarNetDataTransform`.
 
     Example:
         >>> import fastmri
@@ -30,12 +30,12 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
         torch.Size([1, 64, 48])
     """
 
-    needs_reference = False  # whether training compares with `ReferenceSample`'s k-space or image
+    needs_reference = False  # whether the loss needs k-space or image of `ReferenceSample`
 
     def image_loss(
         self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
     ) -> torch.Tensor:
-        """Compare images (batch, height, width): here, mean absolute error in normalised units."""
+        """Compute the mean absolute error of images (batch, height, width), in normalised units."""
         scale = zero_filled_scale(batch.masked_kspace)
         return F.l1_loss(output / scale, target / scale)
 
@@ -48,7 +48,7 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
         return loss
 
     def validation_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
-        """Reconstruct one batch; gives what fastMRI's aggregation asks for, in the data's units."""
+        """Reconstruct one batch; return what fastMRI's aggregation needs, in the data's units."""
         image = self.whole_image(batch)
         output, target = transforms.center_crop_to_smallest(image, batch.target)
         return {
@@ -62,6 +62,6 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
         }
 
     def test_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
-        """Reconstruct one batch for fastMRI's submission writer, cropped as the header asks."""
+        """Reconstruct one batch for fastMRI's submission writer, cropped to the header's size."""
         output = self.reconstruct(batch).cpu().numpy()
         return {"fname": batch.fname, "slice": batch.slice_num, "output": output}

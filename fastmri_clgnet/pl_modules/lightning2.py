@@ -15,7 +15,7 @@ from torchvision.utils import save_image
 from fastmri_clgnet.files import atomic_path, plain_name
 from fastmri_clgnet.inference.submission import save_reconstruction
 
-if TYPE_CHECKING:  # what the mixin is mixed with
+if TYPE_CHECKING:  # the base class that the mixin needs
     from fastmri.pl_modules import MriModule as _Host
 else:
     _Host = object
@@ -26,20 +26,20 @@ HIDDEN_HOOKS = ("validation_step_end", "validation_epoch_end", "test_epoch_end")
 class Lightning2Mixin(_Host):
     """Makes any `fastmri.pl_modules.MriModule` train, validate and test under Lightning 2.
 
-    Put it in front of the module, nothing else is needed:
+    Put it before the module in the bases; nothing else is needed:
 
         class UnetModule(Lightning2Mixin, fastmri.pl_modules.UnetModule): ...
 
     fastMRI 0.3.0 was written for Lightning 1: Lightning 2 refuses its `validation_epoch_end` and
     `test_epoch_end` and never calls its `validation_step_end`. The mixin hides the three from
-    Lightning, keeps what the steps return and calls the host's own methods at the epoch's end, so
-    that metrics are computed, and submission files written, by fastMRI's functions. validation_loss
-    is the mean over slices, each counted once, so that it depends neither on how they are batched
-    nor on how many processes share them (see `fastmri_clgnet.data.VolumeBatches`).
+    Lightning, keeps what the steps return and calls the host's own methods at the end of the epoch.
+    So fastMRI's functions compute the metrics and write the submission files. validation_loss is
+    the mean over slices, each counted once, so it depends neither on batching nor on the number of
+    processes (see `fastmri_clgnet.data.VolumeBatches`).
 
-    Images of `num_log_images` validation batches, spread evenly, go to every TensorBoard logger,
-    or, without one, to PNG files under `default_root_dir`/images. Reconstructions are written under
-    a temporary name first, so that an interrupted test never leaves a half-written submission file.
+    Images of `num_log_images` evenly spread validation batches go to every TensorBoard logger, or,
+    without one, to PNG files under `default_root_dir`/images. Reconstructions are written under a
+    temporary name first, so that an interrupted test never leaves a half-written submission file.
 
     Example:
         >>> import fastmri.pl_modules
@@ -49,15 +49,14 @@ class Lightning2Mixin(_Host):
         16
 
     Raises:
-        TypeError: When a subclass is defined whose hooks Lightning 2 would refuse: the mixin does
-            not stand in front of its `MriModule`, or the subclass defines one of the hidden hooks
-            itself.
+        TypeError: If a subclass has hooks that Lightning 2 refuses: the mixin does not come before
+            its `MriModule`, or the subclass defines one of the hidden hooks itself.
     """
 
-    # gives, by a file's name, what its submission file says of how it was made
+    # returns the settings to store in the submission file, for a file's name
     submission: Callable[[str], Mapping[str, Any]] | None = None
     submission_folder = "reconstructions"  # under default_root_dir
-    # Lightning 2 looks whether the class has these at all
+    # Lightning 2 checks whether the class has these at all
     validation_step_end = None
     validation_epoch_end = None
     test_epoch_end = None
@@ -69,16 +68,16 @@ class Lightning2Mixin(_Host):
             if issubclass(cls, MriModule) and getattr(cls, hook) is not None:
                 raise TypeError(
                     f"{cls.__name__}.{hook} would be refused by Lightning 2: put Lightning2Mixin "
-                    "in front of the fastMRI module in the list of bases, and do not define "
+                    "before the fastMRI module in the list of bases, and do not define "
                     f"{hook} in a class derived from it"
                 )
 
     def on_validation_epoch_start(self) -> None:
-        """Start collecting; choose the batches whose images are logged, evenly spread."""
+        """Start collecting; choose evenly spread batches whose images are logged."""
         super().on_validation_epoch_start()
         self._validation_outputs: list[dict[str, Any]] = []
         self._validated: set[tuple[str, int]] = set()
-        # the host would choose by trainer.val_dataloaders[0], which Lightning 2 does not offer
+        # the host would use trainer.val_dataloaders[0], which Lightning 2 does not have
         n_batches, n_images = self.trainer.num_val_batches[0], self.num_log_images
         self.val_log_indices = []
         if not self.trainer.sanity_checking and n_images > 0:
@@ -93,7 +92,7 @@ class Lightning2Mixin(_Host):
         super().on_validation_batch_end(outputs, batch, batch_idx, dataloader_idx)
         metrics = super().validation_step_end(outputs)
         slices = set(zip(outputs["fname"], outputs["slice_num"].tolist(), strict=True))
-        # the host averages the losses over what it is given: give it a batch once for each slice
+        # the host averages the losses over its inputs: pass a batch once for each slice
         self._validation_outputs += [metrics] * len(slices - self._validated)
         self._validated |= slices
 
@@ -136,7 +135,7 @@ class Lightning2Mixin(_Host):
     def log_image(self, name: str, image: torch.Tensor) -> None:
         """Log one image, (1, height, width), from 0 to 1.
 
-        NaN, which the host makes of images without signal, is shown as 0.
+        NaN, which the host computes for images without signal, is shown as 0.
         """
         image = torch.nan_to_num(image)
         loggers = [logger for logger in self.loggers if isinstance(logger, TensorBoardLogger)]

@@ -21,7 +21,7 @@ class UnetModule(Lightning2Mixin, UnetReconstructor, fastmri.pl_modules.UnetModu
     model_name = "unet"
 
     def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
-        """Let the host step; its loss is logged under the name that all models share, too."""
+        """Run the host's step; also log its loss under the name that all models share."""
         loss: torch.Tensor = super().training_step(batch, batch_idx)
         self.log("train_loss", loss.detach(), prog_bar=True)
         return loss

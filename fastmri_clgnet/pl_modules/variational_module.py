@@ -1,4 +1,4 @@
-"""What variational networks share, fastMRI's and CLGNet's: their loss, 1 - SSIM."""
+"""The common loss of variational networks, fastMRI's and CLGNet's: 1 - SSIM."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class VariationalModule(KspaceModule, VariationalReconstructor):
     """A module called as fastMRI's `VarNet`, trained with fastMRI's SSIM loss.
 
     Its steps are those of fastMRI's `VarNetModule` for batches of any size, with the loss in full
-    precision whatever the trainer's. A subclass makes `varnet` and `loss`.
+    precision for any precision of the trainer. A subclass makes `varnet` and `loss`.
     """
 
     def image_loss(
         self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
     ) -> torch.Tensor:
-        """1 - SSIM; its variances of values of 1e-4 need float32."""
+        """Compute 1 - SSIM; its variances of values of 1e-4 need float32."""
         data_range = torch.as_tensor(batch.max_value).to(output)
         with torch.autocast(output.device.type, enabled=False):
             loss: torch.Tensor = self.loss(output[:, None], target[:, None], data_range=data_range)

@@ -14,9 +14,9 @@ from fastmri_clgnet.pl_modules.variational_module import VariationalModule
 class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.VarNetModule):
     """fastMRI's E2E-VarNet under Lightning 2: its network, loss, optimizer and parameter names.
 
-    Checkpoints of fastMRI's own `VarNetModule` load. Added are slices and coils without signal,
-    which give NaN there, batches of several slices, lower precision, and single-coil data, which
-    has one coil of sensitivity 1 and no sensitivity model.
+    Checkpoints of fastMRI's own `VarNetModule` can be loaded. It adds support for slices and coils
+    without signal, which give NaN in fastMRI, batches of several slices, lower precision, and
+    single-coil data, which has one coil of sensitivity 1 and no sensitivity model.
 
     Example:
         >>> import torch
@@ -52,11 +52,10 @@ class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.Va
             sens_chans: First width of the sensitivity model's U-Net (multicoil).
             challenge: singlecoil has one coil and no sensitivity estimation.
             lr: Adam's learning rate.
-            lr_step_size: Epochs after which the learning rate is multiplied by lr_gamma, again and
-                again.
+            lr_step_size: Epochs between multiplications of the learning rate by lr_gamma.
             lr_gamma: Factor of the learning rate's decay.
             weight_decay: Adam's weight decay.
-            num_log_images: Validation batches whose first image is logged.
+            num_log_images: Number of validation batches whose first image is logged.
         """
         counts = {"num_cascades": num_cascades, "pools": pools, "chans": chans}
         expect_positive(counts, *counts)

@@ -1,4 +1,4 @@
-"""A report from beginning to end: find, reconstruct, evaluate, choose, write."""
+"""Making a report: find, reconstruct, evaluate, choose slices, write."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.reporting.sources import command_line, find_sources, find_target_path
 
 LIMIT_BYTES = 10_000_000
-_TEXT_BYTES = 1_000_000  # kept free for everything but the slices
+_TEXT_BYTES = 1_000_000  # reserved for everything but the slices
 
 
 @dataclass(frozen=True)
 class Report:
-    """A page that was written; `str()` says where.
+    """A report that was written; `str()` gives its path and size.
 
     Args:
         path: The page.
         n_bytes: Its size.
-        figure: The figure, if one was asked for.
-        failures: What could not be evaluated, one text for each file; the page says it, too.
+        figure: The figure, if requested.
+        failures: One message for each file that could not be evaluated; also on the page.
 
     Example:
         >>> print(Report(Path("report.html"), n_bytes=1_500_000, figure=None, failures=[]))
@@ -63,29 +63,28 @@ def report(
 
     It shows data, settings and commands, training curves, metrics with confidence intervals, and
     slices with error maps, a slider and a wipe. The validation volumes of a run are reconstructed
-    where it has not done so yet.
+    if this has not been done yet.
 
     Args:
-        paths: Run folders of train_clgnet, and folders of reconstructions; the others are compared
+        paths: Run folders of train_clgnet, and folders of reconstructions; all others are compared
             with the first.
         output: The page.
-        target_path: Folder of fully sampled files; by default the validation files of the first
-            run.
-        challenge: Kind of data; by default what the first file holds.
+        target_path: Folder of fully sampled files; by default the first run's validation files.
+        challenge: Kind of data; by default that of the first file.
         labels: Names of the runs and folders.
-        slices: Slices to show beside the worst, median and best by SSIM, as FILE:INDEX, counted
+        slices: Slices to show besides the worst, median and best by SSIM, as FILE:INDEX, counted
             from 0.
-        figure: A figure to write, too (.png or .pdf): the first of slices, else the median one,
-            methods in columns, errors below, a part enlarged.
+        figure: Also write this figure (.png or .pdf): the first of slices, else the median one,
+            with methods in columns, errors below, and a part enlarged.
         zoom: Row, column and size of the part of the figure to enlarge, in pixels from the upper
-            left; by default a quarter of the width where the errors are largest.
+            left; by default a quarter of the width, where the errors are largest.
         title: Heading of the page.
         zero_filled: Whether to add the zero-filled images.
-        device: Where to reconstruct: auto, cpu, cuda, cuda:1, ...
+        device: Device for reconstructing: auto, cpu, cuda, cuda:1, ...
         num_processes: Processes that share the evaluation.
 
     Returns:
-        Where the page is, and what could not be evaluated.
+        The page's path, and what could not be evaluated.
 
     Example:
         >>> import fastmri
@@ -112,7 +111,7 @@ def report(
     from fastmri_clgnet.reporting.page import render
     from fastmri_clgnet.reporting.shown import Shown, gather, save_figure
 
-    shown = Shown(["The data of the first run is not where its settings say: no images are shown."])
+    shown = Shown(["The first run's data is not at the path in its settings: no images are shown."])
     if references is not None:
         shown = gather(
             sources, references, challenge, slices or [], zero_filled, device, num_processes
@@ -122,7 +121,7 @@ def report(
             save_figure(figure, shown.volumes[choice.file], choice, zoom)
     elif figure is not None or slices:
         raise InputError(
-            "figure, slices: the data of the first run is not where its settings say; give "
+            "figure, slices: the first run's data is not at the path in its settings; give "
             "target_path, the folder of its fully sampled files"
         )
     command = command_line(report, given, ["paths"])

@@ -13,20 +13,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-# panels by title: tags, or beginnings of tags with an asterisk
+# the tags of each panel, by title; an asterisk ends a prefix
 PANELS: dict[str, tuple[str, ...]] = {
     "loss": ("train_loss", "train_loss/*", "validation_loss"),
     "PSNR (dB), validation": ("val_metrics/psnr",),
     "SSIM, validation": ("val_metrics/ssim",),
     "learning rate": ("lr-*",),
 }
-MAX_POINTS = 500  # of a curve in the picture
+MAX_POINTS = 500  # per curve
 
 Curves = dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 
 
 def read_curves(folder: Path) -> Curves:
-    """Steps of the optimizer and values of all scalars in a folder of TensorBoard's, by tag."""
+    """Read the optimizer steps and values of all scalars in a TensorBoard folder, by tag."""
     if not folder.is_dir():
         return {}
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1})
@@ -35,7 +35,7 @@ def read_curves(folder: Path) -> Curves:
     for tag in events.Tags()["scalars"]:
         scalars = events.Scalars(tag)
         steps = np.array([scalar.step for scalar in scalars])
-        order = np.argsort(steps, kind="stable")  # a run that was continued has several files
+        order = np.argsort(steps, kind="stable")  # a continued run has several files
         curves[tag] = (steps[order], np.array([scalar.value for scalar in scalars])[order])
     return curves
 
@@ -50,7 +50,7 @@ def _chosen(curves: Curves, patterns: tuple[str, ...]) -> Curves:
 
 
 def draw_curves(runs: Mapping[str, Curves]) -> str | None:
-    """Draw the curves of all runs as SVG, a panel for each kind of quantity; None without any."""
+    """Draw the curves of all runs as SVG, one panel per kind of quantity; None without curves."""
     panels = {
         title: {
             (label, tag): curve
@@ -79,7 +79,7 @@ def draw_curves(runs: Mapping[str, Curves]) -> str | None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
     stream = io.StringIO()
-    # text as text, so that the browser's font draws it, and the same picture from the same numbers
+    # keep text as text for the browser's font, and make the picture reproducible
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "curves"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""The report's page: what is put into the template, which escapes all text."""
+"""The report's page: fills the template, which escapes all text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _asset(name: str) -> str:
 def _data_set(
     sources: Sequence[Source], target_path: Path | None, evaluation: Evaluation | None
 ) -> dict[str, str]:
-    """Facts about the references that were evaluated."""
+    """Describe the evaluated references."""
     if evaluation is None:
         return {}
     slices = {volume.file: len(volume.slice_ssim) for volume in evaluation.volumes}
@@ -65,9 +65,9 @@ def render(
     shown: Shown,
     limit: int,
 ) -> str:
-    """Make the page: HTML that needs no other file, and whose policy forbids every request.
+    """Return the page: HTML that needs no other file, with a policy that forbids all requests.
 
-    Its slices take at most `limit` bytes.
+    The slices take at most `limit` bytes.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -112,7 +112,7 @@ def render(
 
 
 def _tables(sources: Sequence[Source], evaluation: Evaluation | None) -> list[dict[str, Any]]:
-    """Metric tables: a caption, a head and rows each."""
+    """Return the metric tables, each with a caption, a header and rows."""
     tables: dict[str, list[list[str]]] = {}
     if evaluation is None:
         for source in sources:

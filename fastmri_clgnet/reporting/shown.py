@@ -1,4 +1,4 @@
-"""What a report shows of images: reconstructed where missing, evaluated, chosen, read."""
+"""The images of a report: reconstruct what is missing, evaluate, choose slices, read them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from fastmri_clgnet.reporting.sources import Source, find_predictions
 
 
 class Shown(NamedTuple):
-    """What a report computes from images."""
+    """The results that a report computes from images."""
 
-    notes: list[str]  # what is left out, and why
+    notes: list[str]  # what is omitted, and why
     evaluation: Evaluation | None = None  # zero-filled images first
     choices: Sequence[Choice] = ()
-    volumes: Mapping[str, ShownVolume] = MappingProxyType({})  # of the choices, by file
+    volumes: Mapping[str, ShownVolume] = MappingProxyType({})  # those of the choices, by file
 
 
 def gather(
@@ -38,13 +38,13 @@ def gather(
     device: str,
     num_processes: int,
 ) -> Shown:
-    """Reconstruct what is missing, evaluate all, choose slices and read them."""
+    """Reconstruct what is missing, evaluate all, and choose and read slices."""
     challenge = challenge or challenge_of(target_path)
     labels = [source.label for source in sources]
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / "zero_filled" if zero_filled else None
         predictions, notes = find_predictions(sources, target_path, challenge, made, device)
-        # zero-filled images are shown first, but the first source is what all are compared with
+        # zero-filled images are shown first, but all methods are compared with the first source
         names = sorted(predictions, key=lambda name: name not in labels)
         folders = [predictions[name] for name in names]
         evaluation = evaluate(
@@ -58,7 +58,7 @@ def gather(
         }
         if not any(volume.method == labels[0] for volume in volumes):
             reasons = "; ".join(evaluation.failures[:3])
-            raise InputError(f"nothing of {labels[0]} could be evaluated: {reasons}")
+            raise InputError(f"{labels[0]}: no volume could be evaluated: {reasons}")
         choices = choose_slices(volumes, labels[0], slices)
         images = {
             choice.file: read_volume(target_path, predictions, choice.file, challenge, volumes)
@@ -71,7 +71,7 @@ def gather(
 def save_figure(
     path: Path, volume: ShownVolume, choice: Choice, zoom: tuple[int, int, int] | None
 ) -> None:
-    """Save one slice of all methods, with error maps below and a part enlarged."""
+    """Save a figure of one slice by all methods, with error maps below and a part enlarged."""
     target = volume.target[choice.slice_index]
     images = {name: every[choice.slice_index] for name, every in volume.reconstructions.items()}
     height, width = target.shape

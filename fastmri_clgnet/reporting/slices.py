@@ -1,4 +1,4 @@
-"""Which slices a report shows, and their images: as much of the chosen volumes as fits."""
+"""The slices of a report and their images: as many from the chosen volumes as fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastmri_clgnet.evaluation.metrics import read_pair
 from fastmri_clgnet.evaluation.results import VolumeMetrics
 
 ERROR_COLOURS = "inferno"
-# from best to smallest: WebP's quality, and slices of a volume that the slider goes through
+# from best to smallest: WebP's quality, and slices per volume on the slider
 _ATTEMPTS = [
     *((85, n) for n in (200, 60, 30, 16, 8)),
     *((60, n) for n in (16, 8, 4, 1)),
@@ -41,7 +41,7 @@ class Choice(NamedTuple):
 
 
 class ShownVolume(NamedTuple):
-    """A volume's images, (slices, width, width) in the data's units, and the scales' upper ends."""
+    """A volume's images, (slices, width, width) in the data's units, and upper limits of scales."""
 
     target: npt.NDArray[np.float32]
     reconstructions: dict[str, npt.NDArray[np.float32]]  # by method
@@ -50,14 +50,14 @@ class ShownVolume(NamedTuple):
     error_scale: float  # the largest 99.5th percentile of an error
 
     def caption(self, method: str, index: int) -> str:
-        """PSNR and SSIM of a slice, relative to the volume's largest value."""
+        """Format PSNR and SSIM of a slice, relative to the volume's largest value."""
         image, maximum = self.reconstructions[method][index], float(self.target.max())
         with np.errstate(divide="ignore"):  # a perfect image has infinite PSNR
             value = float(psnr(self.target[index], image, maxval=maximum))
         return f"{value:.2f} dB, SSIM {self.slice_ssim[method][index]:.3f}"
 
     def frame(self, index: int, quality: int) -> Frame:
-        """All images of one slice: every method's with its error map, and the target."""
+        """Return all images of one slice: every method's with its error map, and the target."""
         target = self.target[index]
         frame = [
             {
@@ -77,15 +77,15 @@ class ShownVolume(NamedTuple):
 def choose_slices(
     volumes: Sequence[VolumeMetrics], method: str, asked: Sequence[str]
 ) -> list[Choice]:
-    """What is asked for, as FILE:INDEX, then worst, median and best slice by a method's SSIM."""
+    """Return the requested slices, FILE:INDEX, then worst, median and best by a method's SSIM."""
     lengths = {volume.file: len(volume.slice_ssim) for volume in volumes}
     choices = []
     for text in asked:
         file, _, index = text.rpartition(":")
         if file not in lengths or not index.isdigit() or int(index) >= lengths[file]:
             raise InputError(
-                f"slices {text}: expected FILE:INDEX, with a file that was evaluated and its "
-                f"slice counted from 0, such as {volumes[0].file}:0"
+                f"slices {text}: expected FILE:INDEX, an evaluated file and its slice "
+                f"counted from 0, such as {volumes[0].file}:0"
             )
         choices.append(Choice("as asked", file, int(index)))
     ranked = sorted(
@@ -106,7 +106,7 @@ def read_volume(
     challenge: str,
     volumes: Sequence[VolumeMetrics],
 ) -> ShownVolume:
-    """Read a volume of every method that it was evaluated of."""
+    """Read a volume of every method for which it was evaluated."""
     slice_ssim = {volume.method: volume.slice_ssim for volume in volumes if volume.file == file}
     reconstructions = {}
     for method in slice_ssim:
@@ -121,7 +121,7 @@ def read_volume(
 def make_frames(
     choices: Sequence[Choice], volumes: Mapping[str, ShownVolume], limit: int
 ) -> Frames:
-    """Encode the chosen slices, and as many others, as good, as fit into `limit` bytes."""
+    """Encode the chosen slices, and as many others of high quality as fit into `limit` bytes."""
     shown = Counter((choice.file, choice.slice_index) for choice in choices)
     for quality, n_slices in _ATTEMPTS:
         frames: Frames = {}
@@ -142,25 +142,25 @@ def make_frames(
 
 @functools.cache
 def colour_table() -> npt.NDArray[np.uint8]:
-    """The error maps' 256 colours, (256, 3)."""
+    """Return the 256 colours of the error maps, (256, 3)."""
     return mpl.colormaps[ERROR_COLOURS](np.arange(256), bytes=True)[:, :3]
 
 
 def colour_bar() -> str:
-    """The error maps' colours as a CSS gradient."""
+    """Return the colours of the error maps as a CSS gradient."""
     stops = ", ".join("#{:02x}{:02x}{:02x}".format(*colour_table()[i]) for i in range(0, 256, 15))
     return f"linear-gradient(to right, {stops})"
 
 
 def data_address(values: bytes, kind: str) -> str:
-    """A file's contents as an address, such as for `kind` "image/webp"."""
+    """Return a file's contents as a data URL; `kind` is its type, such as "image/webp"."""
     return f"data:{kind};base64,{base64.b64encode(values).decode('ascii')}"
 
 
 def encode(
     image: npt.NDArray[np.float32], upper: float, quality: int, colours: bool = False
 ) -> str:
-    """An image (height, width) from 0 to `upper`, in grey or `colours`, as WebP in an address."""
+    """Encode an image (height, width) from 0 to `upper`, in grey or `colours`, as WebP data URL."""
     levels = np.clip(np.rint(image * (255 / upper)), 0, 255).astype(np.uint8)
     picture = Image.fromarray(colour_table()[levels] if colours else levels)
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What a report is about: runs of train_clgnet, and folders of reconstructions."""
+"""The sources of a report: runs of train_clgnet, and folders of reconstructions."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from fastmri_clgnet.inference.submission import read_settings
 from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, checkpoint_dir
 from fastmri_clgnet.tables import LABELS, ZERO_FILLED
 
-MADE = "validation_reconstructions"  # under a run's folder: what the report reconstructed
+MADE = "validation_reconstructions"  # folder in a run's folder for the report's reconstructions
 MASK_FLAGS = [field.name for field in fields(Mask)]
 
 
 class Source(NamedTuple):
-    """A method of the report: a run's folder, or a folder of reconstructions."""
+    """A method in the report: a run's folder, or a folder of reconstructions."""
 
     label: str
     path: Path
     is_run: bool
-    settings: dict[str, Any]  # config.yaml of the run, or what the first submission file says
-    mask: Mask | None  # of validation, or of the reconstructions; None if it is not known
+    settings: dict[str, Any]  # the run's config.yaml, or the settings in the first submission file
+    mask: Mask | None  # of validation, or of the reconstructions; None if unknown
 
     def command(self, target_path: Path | None) -> str | None:
-        """The command that makes it again, if it is known."""
+        """Return the command that made it, if known."""
         if self.is_run:
             config = shlex.quote(str(self.path / CONFIG))
             return f"python -m fastmri_clgnet.train_clgnet --config {config}"
@@ -47,7 +47,7 @@ class Source(NamedTuple):
         return command_line(reconstruct, given)
 
     def logged(self) -> dict[str, dict[str, float]]:
-        """Metrics of the validation volumes by method, as the training left them, if it has."""
+        """Return the metrics of the validation volumes by method, if the training wrote them."""
         path = self.path / "metrics.json"
         if not self.is_run or not path.is_file():
             return {}
@@ -58,7 +58,7 @@ class Source(NamedTuple):
         return found
 
     def reconstructions(self, target_path: Path, challenge: Challenge, device: str) -> Path:
-        """The folder of its reconstructions; a run's best checkpoint makes what is missing."""
+        """Return the folder of reconstructions; a run's best checkpoint makes missing ones."""
         if not self.is_run:
             return self.path
         places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (BEST, LAST)]
@@ -70,7 +70,7 @@ class Source(NamedTuple):
                 "reconstructions of these volumes instead of this run"
             )
         folder = self.path / MADE
-        # the folder is the report's own: what a checkpoint of earlier epochs made is outdated
+        # only the report uses this folder: reconstructions of an older checkpoint are replaced
         reconstruct(
             target_path, folder, checkpoint, model=model, challenge=challenge, mask=self.mask,
             device=device, overwrite="different",
@@ -81,7 +81,7 @@ class Source(NamedTuple):
 def command_line(
     function: Callable[..., object], given: Mapping[str, Any], positional: Collection[str] = ()
 ) -> str:
-    """The command that calls a function so; arguments that are None or the default are omitted."""
+    """Return the command for a call; arguments that are None or the default are omitted."""
     first, flags = [], []
     for name, parameter in inspect.signature(function).parameters.items():
         value = given.get(name)
@@ -100,7 +100,7 @@ def command_line(
 
 
 def _mask(values: Mapping[str, Any]) -> Mask | None:
-    """The mask that a file describes; None if it does not."""
+    """Return the mask in a file's settings; None if there is none."""
     try:
         return Mask(
             values["mask_type"],
@@ -112,7 +112,7 @@ def _mask(values: Mapping[str, Any]) -> Mask | None:
 
 
 def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Source]:
-    """Look at what was given; names are by default what tells models, else paths, apart."""
+    """Return the sources, named by default after their models, or their paths if models repeat."""
     distinct = folder_labels(paths)
     found = [_describe(path) for path in paths]
     models = [str(settings.get("model")) for _, settings, _ in found]
@@ -122,16 +122,16 @@ def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Sou
             for model, other in zip(models, distinct, strict=True)
         ]
     if len(names) != len(paths) or len(set(names)) < len(names):
-        raise InputError("labels: expected a name of its own for each run or folder")
+        raise InputError("labels: expected a different name for each run or folder")
     return [Source(name, path, *one) for name, path, one in zip(names, paths, found, strict=True)]
 
 
 def _describe(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
-    """Whether it is a run, its settings and its mask."""
+    """Return whether it is a run, its settings and its mask."""
     config = path / CONFIG
     if config.is_file():
         settings = read_yaml(config, "the settings that train_clgnet wrote there")
-        # flags of the validation that were not given are those of the training
+        # flags of the validation default to those of the training
         mask = {name: settings.get(f"val_{name}") or settings.get(name) for name in MASK_FLAGS}
         if "challenge" not in settings or _mask(mask) is None:
             raise InputError(f"{config}: expected the settings that train_clgnet wrote there")
@@ -151,7 +151,7 @@ def _describe(path: Path) -> tuple[bool, dict[str, Any], Mask | None]:
 
 
 def find_target_path(sources: Sequence[Source], target_path: Path | None) -> Path | None:
-    """As asked, else the first run's validation volumes; None if they are not where it says."""
+    """Return the given folder, or the first run's validation folder; None if that is missing."""
     if target_path is not None:
         if not target_path.is_dir():
             raise InputError(f"target_path {target_path}: no such folder")
@@ -174,7 +174,7 @@ def find_predictions(
     zero_filled: Path | None,
     device: str,
 ) -> tuple[dict[str, Path], list[str]]:
-    """Folders by label, zero-filled images first, made with the first known mask; notes."""
+    """Return folders by label, zero-filled images (by the first known mask) first, and notes."""
     found = {
         source.label: source.reconstructions(target_path, challenge, device) for source in sources
     }
@@ -184,7 +184,7 @@ def find_predictions(
     mask = next((source.mask for source in sources if source.mask is not None), None)
     if mask is None:
         return found, [
-            "No zero-filled images: the reconstructions do not say their mask (those of "
+            "No zero-filled images: the reconstructions do not record their mask (those of "
             "fastmri_clgnet.reconstruct do)."
         ]
     try:

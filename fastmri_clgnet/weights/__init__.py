@@ -1,6 +1,6 @@
 """Trained weights that ship with the package, each with its model card beside it.
 
-`python -m fastmri_clgnet weights` lists them. Their names are taken wherever a file of weights is.
+`python -m fastmri_clgnet weights` lists them. Their names can replace a file of weights.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
 EXPECTED = (
     "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, or the plain "
     "state dictionary of fastMRI's Unet or VarNet"
-)  # of a file of weights
+)  # the accepted files of weights
 _FOLDER = Path(__file__).parent
 
 
 def shipped() -> dict[str, Path]:
-    """The files of the weights by name; NAME.md beside a file is its model card."""
+    """Return the files of the weights by name; NAME.md beside a file is its model card."""
     return {path.stem: path for path in sorted(_FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))}
 
 
 def find_weights(checkpoint: Path | str) -> Path:
-    """The file of weights that are given by name, for those of the package, or by path.
+    """Return the file of weights, given by path or, for those of the package, by name.
 
     Raises:
         InputError: If there is no such file.

@@ -14,7 +14,7 @@ def weights() -> str:
     """List the trained weights that ship with the package, for --checkpoint and --init_weights.
 
     Returns:
-        One block for each.
+        One block of text for each.
     """
     from fastmri_clgnet.inference.loading import read_model
 

@@ -1,4 +1,4 @@
-"""The adversary: what it is made of, its gradient penalty, and that it sees bands."""
+"""The adversary: its layers, its gradient penalty, and that it sees bands."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_gradient_penalty_against_finite_differences(generator: torch.Generator)
 def test_learns_orientation_from_bands_alone(
     amplitude: float, lowest: float, highest: float, generator: torch.Generator
 ) -> None:
-    """On noise with bands it learns which way they lie; on noise alone there is nothing to see."""
+    """On noise with bands it learns their orientation; on pure noise there is nothing to learn."""
     torch.manual_seed(0)
     adversary = OrientationAdversary(chans=8)
     optimizer = torch.optim.Adam(adversary.parameters(), lr=1e-3)

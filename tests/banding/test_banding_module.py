@@ -1,4 +1,4 @@
-"""The two steps of the module: what they change, and what they leave alone."""
+"""The two steps of the module: what they change, and what they do not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_data(root: Path) -> CheckedDataModule:
 
 
 def make_module(**settings: Any) -> BandingModule:
-    """A tiny U-Net and a tiny adversary, which has its say at once."""
+    """A tiny U-Net and a tiny adversary, without warm-up."""
     torch.manual_seed(0)
     unet = UnetModule(chans=4, num_pool_layers=2, num_log_images=0)
     chosen = {"adversary_chans": 4, "warmup_epochs": 0, "num_log_images": 0, **settings}
@@ -96,7 +96,7 @@ def test_warm_up_and_weight_keep_the_adversary_out(small_dataset: Path, tmp_path
         fine_tuned(warmup_epochs=1),
         fine_tuned(),
     )
-    # in the warm-up the adversary learns, and the reconstructor stays as it is
+    # in the warm-up only the adversary learns
     assert equal(warm, start, "reconstructor.") and not equal(warm, start, "adversary.")
     assert not equal(alone, start, "reconstructor.")
     assert not equal(alone, judged, "reconstructor.")
@@ -105,12 +105,12 @@ def test_warm_up_and_weight_keep_the_adversary_out(small_dataset: Path, tmp_path
 def test_the_narrow_window_and_the_weight_of_low_signal(
     batches: DataLoader, small_dataset: Path
 ) -> None:
-    """What is brighter than the window does not reach the adversary; low signal not the loss."""
+    """Values above the window do not reach the adversary, nor low signal the loss."""
     batch = next(iter(batches))
     images = batch.sample.target
     level = torch.quantile(images.flatten(1), 0.99, dim=1)[:, None, None]
     brighter = torch.where(images > 0.15 * level, images + 0.1 * level, images)
-    # the 99th percentile itself moves by a tenth: let the window shrink with it
+    # the 99th percentile itself moves by a tenth: shrink the window with it
     assert not torch.allclose(make_module()._guess(images), make_module()._guess(brighter))
     torch.testing.assert_close(
         make_module(adversary_window=0.15)._guess(images),
@@ -126,7 +126,7 @@ def test_the_narrow_window_and_the_weight_of_low_signal(
     assert 0.05 < float(dark.float().mean()) < 0.95
     output = target + 0.05 * level * dark
     deep = torch.nn.functional.max_pool2d((~dark).float()[:, None], 7, 1, 3)[:, 0] == 0
-    far = target + 0.05 * level * deep  # no bright pixel's window sees it
+    far = target + 0.05 * level * deep  # in no bright pixel's window
     losses = {
         weight: [
             float(make_module(low_signal_weight=weight)._ssim_and_l1(each, target, maximum))
@@ -139,14 +139,14 @@ def test_the_narrow_window_and_the_weight_of_low_signal(
     assert losses[0.0][0] > 1e-4
 
 
-def test_a_score_near_zero_with_energy_is_not_none(small_dataset: Path, tmp_path: Path) -> None:
-    """Bands in both directions cancel in the score; the logged energy tells them from none."""
+def test_a_zero_score_with_energy_means_bands(small_dataset: Path, tmp_path: Path) -> None:
+    """Bands in both directions cancel in the score, but not in the logged energy."""
 
     class Crossed(UnetModule):
         def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
             result: dict[str, Any] = super().validation_step(batch, batch_idx)
             target = torch.rand(result["output"].shape, generator=torch.Generator().manual_seed(0))
-            target[:, :12, :12] = 100  # the rest is of low signal
+            target[:, :12, :12] = 100  # the rest has low signal
             wave = torch.cos(torch.pi / 2 * torch.arange(32))
             bands = self.along[0] * wave + self.along[1] * wave[:, None]
             result |= {"target": target, "output": target + 5 * bands}
@@ -175,7 +175,7 @@ def test_labels() -> None:
 
 
 def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) -> None:
-    """A constant guess g costs the adversary softplus(-g) where turned, softplus(g) elsewhere."""
+    """A constant guess g costs the adversary softplus(-g) for turned samples, else softplus(g)."""
     module = make_module(penalty_weight=0.0)
     for member in module.adversary.members:
         assert isinstance(member, OrientationDiscriminator)
@@ -190,7 +190,7 @@ def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) ->
 
 
 def test_reconstruction_loss_is_that_of_the_host(batches: DataLoader) -> None:
-    """1 - SSIM by fastMRI's loss in the data's units, and 0.01 L1 relative to the maximum."""
+    """1 - SSIM with fastMRI's loss in the data's units, and 0.01 L1 relative to the maximum."""
     from fastmri.losses import SSIMLoss
 
     module = make_module(adversary_weight=0.0)

@@ -1,4 +1,4 @@
-"""Which epoch of a fine-tuning is kept."""
+"""The choice of the best epoch of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fastmri_clgnet import Lightning2Mixin
 
 
 class Unet(Lightning2Mixin, UnetModule):
-    """fastMRI's, as small as can be."""
+    """fastMRI's U-Net, as small as possible."""
 
 
 def validated(
     keeper: KeepBest, module: BandingModule, epoch: int, score: float, ssim: float
 ) -> None:
-    """Let the callback see an epoch with these metrics, whose weights are its number."""
+    """Show the callback an epoch with these metrics; its weights equal its number."""
     metrics = {"banding_score": torch.tensor(score), "val_metrics/ssim": torch.tensor(ssim)}
     trainer: Any = SimpleNamespace(
         sanity_checking=False,
@@ -43,12 +43,12 @@ def validated(
     [
         # the score nearest to 0, of either sign, and not the last
         ([(0.5, 0.8), (-0.2, 0.8), (0.3, 0.9)], 2),
-        # but only where SSIM is at most 0.005 below the 0.8 before
+        # but only if SSIM is at most 0.005 below the 0.8 before
         ([(0.5, 0.796), (0.1, 0.794), (0.4, 0.796)], 3),
-        # the highest SSIM while there is none such
+        # the highest SSIM until there is one
         ([(0.1, 0.5), (0.9, 0.7), (0.0, 0.6)], 2),
         ([(0.1, 0.5), (0.9, 0.8), (0.0, 0.6)], 2),
-        # never a network that has diverged
+        # never a diverged network
         ([(0.1, 0.5), (float("nan"), float("nan"))], 1),
         ([(0.1, 0.8), (float("nan"), 0.8)], 1),
     ],
@@ -62,14 +62,14 @@ def test_the_best_epoch_is_kept(
     keeper = KeepBest(path, contents, ssim_before=0.8)
     for epoch, (score, ssim) in enumerate(epochs, 1):
         validated(keeper, module, epoch, score, ssim)
-        # a continued run knows what the stopped one did
+        # a continued run has the state of the stopped one
         state, keeper = keeper.state_dict(), KeepBest(path, contents, ssim_before=0.8)
         keeper.load_state_dict(state)
     assert (keeper.epoch, keeper.accuracy) == (kept, pytest.approx(kept / 10))
     written = torch.load(path, weights_only=True)
     assert written.keys() == {"hyper_parameters", "state_dict"}
     assert all(bool((value == kept).all()) for value in written["state_dict"].values())
-    # what was removed is made again
+    # a removed file is written again
     path.unlink()
     anew = KeepBest(path, contents, ssim_before=0.8)
     anew.load_state_dict(keeper.state_dict())

@@ -1,4 +1,4 @@
-"""`python -m banding.demo`: that it runs, in seconds; what it claims, in minutes."""
+"""`python -m banding.demo`: it runs (seconds), and its claims hold (minutes)."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_bands_are_added_where_the_signal_is_low() -> None:
 def test_runs_on_little(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A few batches show nothing, and the exit status says so."""
+    """A few batches have no effect, and the exit status is 1."""
     few = dict.fromkeys(demo_data.VOLUMES, (2, 2))
     monkeypatch.setattr(demo_data, "VOLUMES", few)
     flags = ["--demo_dir", "data", "--pretrain_epochs", "1", "--max_epochs", "1"]
     assert demo.main([*flags, "--limit_train_batches", "1"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("\nkept: epoch") == 2
-    table = printed[printed.index("bands put in on purpose") :]
+    table = printed[printed.index("bands added on purpose") :]
     for name, folder in (
         ("before", "without_adversary"),
         ("without adversary", "without_adversary"),
@@ -84,7 +84,7 @@ def test_verdict(control: dict[str, float], after: dict[str, float], status: int
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_bands_of_the_demo_go(seed: int, in_folder: Path) -> None:
+def test_the_demo_removes_its_bands(seed: int, in_folder: Path) -> None:
     """The README's claim: with the adversary the score halves, SSIM holds; without, it does not."""
     assert demo.main(["--seed", str(seed)]) == 0
     metrics = {

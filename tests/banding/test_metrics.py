@@ -16,7 +16,7 @@ from banding.metrics import WINDOW, banding_energies, banding_score
 
 
 def noise(generator: torch.Generator, slices: int = 20) -> torch.Tensor:
-    """White noise of variance 1 beside a bright square that sets the scale, and its reference."""
+    """White noise of variance 1 with a bright square that sets the scale, and its reference."""
     return torch.randn(slices, 96, 80, generator=generator, dtype=torch.float64)
 
 

@@ -25,7 +25,7 @@ from fastmri_clgnet.errors import InputError
 def make_slice(
     rows: int, columns: int, size: tuple[int, int], coils: tuple[int, ...] = ()
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Random k-space, target and attributes as the host's data set gives them."""
+    """Random k-space, target and attributes, as from the host's data set."""
     rng = np.random.default_rng(0)
     shape = (*coils, rows, columns)
     kspace = rng.normal(size=shape) + 1j * rng.normal(size=shape)
@@ -73,14 +73,14 @@ def test_transposing_a_sample_twice_gives_it_back(transform: str) -> None:
 def test_commutes_with_the_hosts_transform_of_full_data(
     shape: tuple[int, int, tuple[int, int]],
 ) -> None:
-    """Images of a turned slice are the turned images of the slice, as the host makes them."""
+    """The host's images of a turned slice are the turned images of the slice."""
     kspace, target, attrs = make_slice(*shape)
     plain = UnetDataTransform("singlecoil")
     expected = plain(kspace, None, target, attrs, "a.h5", 0)
     turned = plain(*_with_mask(transpose_slice(*crop_readout(kspace, target, attrs))), "a.h5", 0)
     torch.testing.assert_close(turned.image, expected.image.T, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(turned.target, expected.target.T, rtol=1e-4, atol=1e-4)
-    # without a mask function, the sample is turned behind the transform: the same
+    # without a mask function, the sample is turned after the transform: the same
     wrapped = RandomTranspose(plain, probability=1)(kspace, None, target, attrs, "a.h5", 0)
     assert wrapped.rotated
     torch.testing.assert_close(wrapped.sample.image, turned.image, rtol=1e-4, atol=1e-4)
@@ -121,7 +121,7 @@ def test_oversampled_readout_gives_one_shape_and_the_same_image() -> None:
     torch.testing.assert_close(image, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_data_with_a_mask_of_their_own_turn_with_it() -> None:
+def test_masked_data_turn_with_their_mask() -> None:
     kspace, target, attrs = make_slice(16, 16, (16, 16), coils=(1,))
     attrs |= {"padding_left": 0, "padding_right": 16}
     mask = np.zeros(16, np.float32)

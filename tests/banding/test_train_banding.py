@@ -1,4 +1,4 @@
-"""`python -m banding.train_banding` on small data: fine-tunes, resumes, hands the model back."""
+"""`python -m banding.train_banding` on small data: fine-tunes, resumes, saves the model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NETWORKS = [
 
 
 def pretrained(model: str, challenge: str, network: list[str], data: list[str]) -> Path:
-    """Train for an epoch in the working folder; gives the checkpoint."""
+    """Train for an epoch in the working folder; return the checkpoint."""
     command = ["--model", model, "--challenge", challenge, *network, *QUIET, *data]
     assert train_clgnet.main([*command, "--batch_size", "2", "--max_epochs", "1"]) == 0
     return Path(model) / challenge / "checkpoints" / "last.ckpt"
@@ -76,7 +76,7 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     assert "Continuing from" in printed
     assert "epoch 2" in printed and "\nepoch 1 " not in printed
     assert (root / "bands.png").is_file()
-    # both networks step once a batch
+    # both networks step once per batch
     assert read(root / "checkpoints" / "last.ckpt")["global_step"] == 2 * 2 * 2
     metrics = json.loads((root / "metrics.json").read_text())
     for moment in ("before", "after"):
@@ -88,7 +88,7 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     assert {"banding_score", "adversary_accuracy", "val_metrics/ssim"} <= scalars
     assert {"lr-Adam", "lr-Adam-1"} <= scalars
 
-    # the plain model: all that the source says of it, with other weights
+    # the plain model: the source's description of it, with other weights
     written = root / "checkpoints" / "plain.ckpt"
     before, after = read(source), read(written)
     for key in ("hyper_parameters", MODEL_KEY, TRAINED_ON_KEY):
@@ -141,7 +141,7 @@ def test_config_repeats_the_run_and_max_steps_counts_batches(
     assert again["global_step"] == last["global_step"]
     for name, value in last["state_dict"].items():
         torch.testing.assert_close(again["state_dict"][name], value, rtol=1e-4, atol=1e-6)
-    # what SLURM requeued is forgotten where the run starts over, and last.ckpt kept by the clock
+    # a fresh start ignores SLURM's requeue checkpoint; last.ckpt is written by the clock
     requeued = Path("b/hpc_ckpt_1.ckpt")
     requeued.write_bytes(Path("a/checkpoints/last.ckpt").read_bytes())
     saved: list[int] = []
@@ -156,7 +156,7 @@ def test_config_repeats_the_run_and_max_steps_counts_batches(
     assert train_banding.main(["--config", "a/config.yaml", *over]) == 0
     assert not requeued.exists()
     assert 2 in saved  # after the first batch of an epoch of two
-    # one more batch, from where it stopped
+    # one more batch after the stop
     assert train_banding.main([*repeat, "--default_root_dir", "a", "--max_steps", "4"]) == 0
     assert read(Path("a/checkpoints/last.ckpt"))["global_step"] == 2 * 4
 
@@ -176,7 +176,7 @@ def test_bad_input_is_one_error(
         ("other.ckpt", [], "other.ckpt: holds no weights"),
         (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
-        (source, ["--limit_val_batches", "0"], "limit_val_batches 0: the validation says"),
+        (source, ["--limit_val_batches", "0"], "limit_val_batches 0: validation is needed"),
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")

@@ -1,4 +1,4 @@
-"""The ablation benchmark: its table, its trainings, and what it does when one fails."""
+"""The ablation benchmark: its table, its trainings, and failures of them."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def test_trains_every_variant_once(
         )
         assert checkpoint["global_step"] == 2
         assert not any("contrastive" in name for name in checkpoint["state_dict"])
-    # what was trained is not trained again
+    # finished trainings are not repeated
     monkeypatch.setattr(training, "train", lambda flags: 1)
     assert main([*command, str(vgg)]) == 0
-    # nor taken for what other flags would give
+    # and are not used for other flags
     assert main([*command, str(vgg), "--lr", "1e-5"]) == 1
     assert "a run with other flags" in capsys.readouterr().err
 
@@ -81,11 +81,9 @@ def test_an_unknown_variant_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     assert "variants wo_everything: expected some of clgnet wo_wavelet" in capsys.readouterr().err
 
 
-def test_flags_of_a_training_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_flags_without_a_training_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablation", "--chanz", "4"]) == 1
-    assert "error: --chanz 4: flags of a training, which needs data_path" in (
-        capsys.readouterr().err
-    )
+    assert "error: --chanz 4: flags of train_clgnet need data_path" in capsys.readouterr().err
     for name in ("table2", "speed"):
         with pytest.raises(SystemExit):
             main([name, "--chanz", "4"])

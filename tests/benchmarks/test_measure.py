@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 class Widen(nn.Module):
-    """Makes 100 images of one."""
+    """Makes 100 images from one."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Copy and sum."""

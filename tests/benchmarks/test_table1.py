@@ -31,7 +31,7 @@ def test_trains_all_and_goes_on_where_one_fails(
     out = tmp_path / "out"
     tiny = ["--steps", "2", "--method_flags", "clgnet", TINY, "--method_flags", "clgnet_dc"]
     tiny.append("--chans 4 --num_groups 1 --num_blocks 1")
-    # the U-Net is given a flag that it has not got
+    # the U-Net gets a flag that it does not have
     failing = _command(small_dataset, out, *tiny, "--method_flags", "unet", "--nonsense 3")
     assert main(failing) == 1
     assert "nonsense" in capsys.readouterr().err
@@ -51,12 +51,12 @@ def test_trains_all_and_goes_on_where_one_fails(
     monkeypatch.setattr(training, "train", spy)
     unet = ["--method_flags", "unet", "--chans 4 --num_pool_layers 2"]
     assert main(_command(small_dataset, out, *tiny, *unet)) == 0
-    assert trained == ["unet", "unet"]  # once an acceleration; the others were there
+    assert trained == ["unet", "unet"]  # once per acceleration; the others existed
     tables = json.loads((out / "table1.json").read_text())
     assert list(tables) == ["settings", "4x", "2x"]
     rows = tables["2x"]["rows"]
     assert list(rows) == ["zero_filled", "unet", "clgnet_dc", "clgnet"]
-    # exactly what the host's aggregation gave train_clgnet
+    # exactly the metrics of the host's aggregation in train_clgnet
     assert rows["clgnet_dc"]["SSIM"] == metrics["CLGNet + DC"]["ssim"]
     assert rows["zero_filled"]["PSNR (dB)"] == metrics["zero-filled"]["psnr"]
     markdown = (out / "table1.md").read_text()
@@ -110,7 +110,7 @@ def test_interrupting_stops_the_command(
 def test_budgets() -> None:
     assert budget_flags(7, None)[-4:-2] == ["--max_steps", "7"]
     assert budget_flags(None, 60 * 25 + 1.5)[-1] == "01:01:01:30"
-    with pytest.raises(ValueError, match="expected steps or minutes"):
+    with pytest.raises(ValueError, match="steps, minutes: expected exactly one"):
         budget_flags(None, None)
 
 

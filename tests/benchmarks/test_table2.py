@@ -31,7 +31,7 @@ def test_table_2(
     assert rows["unet"]["ratio to U-Net"] == 1
     assert "\nDual-OctConv " in printed
     assert "| Dual-OctConv " in (tmp_path / "table2.md").read_text()
-    assert "not reproduced" in printed
+    assert "no natural reading" in printed
 
 
 def test_inputs_of_a_network_on_kspace() -> None:

@@ -1,4 +1,4 @@
-"""What weights are worth, measured on small data."""
+"""The benchmark of weights, on small data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_reconstructs_evaluates_and_pictures_every_case(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for case in [*CASES][1:-1]:  # two of them show it
+    for case in [*CASES][1:-1]:  # two are enough
         monkeypatch.delitem(CASES, case)
     data, out = small_dataset / "singlecoil_val", tmp_path / "out"
     command = ["weights", "--data_path", str(data), "--output_path", str(out), "--device", "cpu"]
@@ -55,7 +55,7 @@ def test_bad_weights_are_refused(
     command += ["--output_path", str(tmp_path / "out")]
     for words, message in (
         (["--weights", "Ours", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
-        (["--weights", BASELINE, "nowhere.ckpt"], "none of them called zero-filled"),
+        (["--weights", BASELINE, "nowhere.ckpt"], "none of them labelled zero-filled"),
     ):
         assert main([*command, *words]) == 1
         assert message in capsys.readouterr().err

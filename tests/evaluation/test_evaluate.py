@@ -31,7 +31,7 @@ ACQUISITIONS = {"a.h5": "AXT1", "b.h5": "AXT2", "c.h5": "AXT2", "d.h5": "AXT2"}
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """References, higher than wide, and two folders of predictions, wider than the references."""
+    """References that are higher than wide, and two folders of predictions that are wider."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     Path("targets").mkdir()
@@ -132,7 +132,7 @@ def test_volumes_acquisitions_and_differences(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("folders")
-def test_the_command_names_what_is_wrong_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_errors_and_continues(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.h5", "b.h5", "c.h5"):
         Path("predictions/one", name).write_bytes(b"noise")
     assert main(command("--csv", "out/e.csv")) == 1
@@ -147,7 +147,7 @@ def test_the_command_names_what_is_wrong_and_goes_on(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("folders")
-def test_unreadable_references_are_named_and_the_rest_goes_on() -> None:
+def test_unreadable_references_are_named_and_the_rest_is_evaluated() -> None:
     Path("targets/b.h5").write_bytes(b"noise")
     Path("targets/.DS_Store").write_bytes(b"stray")
     Path("targets/more").mkdir()
@@ -179,15 +179,15 @@ def test_bad_predictions_are_named() -> None:
         "b.h5: no 'reconstruction' (the file holds: reconstruction_esc); expected a submission file"
     )
     assert "c.h5: reconstruction (2, 32, 32) does not fit the reference (3, 40, 32)" in shape
-    assert "d.h5: no such file; expected one of that name for every reference" in absent
-    # the other method is evaluated, and there is nothing to compare it with
+    assert "d.h5: no such file; expected one file per reference, of the same name" in absent
+    # the other method is evaluated, without a comparison
     assert found.summaries.keys() == {"all", "AXT1", "AXT2"}
     assert found.summaries["all"].keys() == {"two"}
     assert found.differences == {"all": {}, "AXT1": {}, "AXT2": {}}
 
 
 @pytest.mark.usefixtures("folders")
-def test_the_wrong_challenge_is_no_empty_table() -> None:
+def test_the_wrong_challenge_gives_no_empty_table() -> None:
     one, other = TARGET_KEYS.values()
     for path in Path("targets").iterdir():
         with h5py.File(path, "r+") as file:
@@ -204,8 +204,8 @@ def test_the_wrong_challenge_is_no_empty_table() -> None:
         (["--target-path", "nowhere"], "nowhere: no such folder; expected one"),
         (["--predictions-path", "nowhere"], "no such folder; expected submission files"),
         (["--predictions-path", "predictions/one", "predictions/one"], "given twice"),
-        (["--acquisition", "T9"], "there are: AXT1, acceleration 4; AXT2"),
-        (["--labels", "a", "b"], "labels: expected a name"),
+        (["--acquisition", "T9"], "found: AXT1, acceleration 4; AXT2"),
+        (["--labels", "a", "b"], "labels: expected a different name"),
         (["--resamples", "0"], "resamples 0"),
         (["--confidence", "95"], "a level such as 0.95"),
     ],
@@ -226,7 +226,7 @@ def test_several_processes_give_the_same() -> None:
 
 
 def die(_: object) -> None:
-    """End the process, as a system without memory does."""
+    """End the process, as a system that is out of memory does."""
     os._exit(1)
 
 
@@ -254,7 +254,7 @@ def test_interval_is_that_of_a_normal_mean() -> None:
 
 @pytest.mark.parametrize(("n", "few"), [(1, False), (2, True), (4, True), (5, False)])
 def test_intervals_over_few_volumes_come_with_a_caution(n: int, few: bool) -> None:
-    """In any group; of one volume there is no interval."""
+    """In any group; one volume has no interval."""
     of_few = summarise([float(value) for value in range(n)], 0.95, 100, 0)
     of_many = Summary(1.0, 1.0, 0.5, 1.5, 9)
     summaries = {

@@ -1,4 +1,4 @@
-"""The contrastive loss against a plain double loop, and what it costs."""
+"""The contrastive loss against a plain double loop, and its cost."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_total_and_parts() -> None:
     assert CLGNetLoss(alpha=0)(output, target, undersampled)["loss"] == l1
 
 
-def test_extractor_is_in_no_checkpoint_but_moves_along() -> None:
+def test_extractor_is_in_no_checkpoint_but_moves_with_the_loss() -> None:
     loss = CLGNetLoss(0.05, ContrastiveLoss(Extractor(), WEIGHTS))
     assert list(loss.parameters()) == []
     assert loss.state_dict() == {}
@@ -207,7 +207,7 @@ loss = ContrastiveLoss(lambda x: [convolution(x)] * 3, [1.0] * 3, num_negatives)
 x, y, z = torch.randn(3, 10, 1, 192, 192)
 x.requires_grad_()
 before = status("VmRSS")
-Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak
 loss(x, y, z).backward()
 print(num_negatives, status("VmHWM") - before, flush=True)
 if num_negatives == 1:
@@ -223,7 +223,7 @@ def test_memory_does_not_grow_with_the_negatives() -> None:
         capture_output=True,
         text=True,
         check=True,
-        # freed memory goes back at once, so that the peak is of what is alive
+        # freed memory is returned at once, so that the peak only has live tensors
         env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
     )
     peaks = {n: int(peak) for n, peak in (line.split() for line in run.stdout.splitlines())}

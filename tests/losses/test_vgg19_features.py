@@ -15,7 +15,7 @@ from fastmri_clgnet.losses import VGG19Features
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of the features, to the 9th convolution, as a file."""
+    """A file with random weights of the features, up to the 9th convolution."""
     torch.manual_seed(0)
     with torch.device("meta"):
         network = vgg19(weights=None).features[:20]
@@ -37,7 +37,7 @@ def test_equals_torchvisions_network(weights: Path) -> None:
     normalised = grey.expand(-1, 3, -1, -1) - torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     normalised = normalised / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     features = extractor(grey)
-    # the ReLU behind the 1st, 3rd and 9th convolution of torchvision's list of layers
+    # the ReLU after the 1st, 3rd and 9th convolution in torchvision's list of layers
     for feature, end in zip(features, (2, 7, 21), strict=True):
         torch.testing.assert_close(feature, network[:end](normalised), rtol=1e-3, atol=1e-4)
     assert len(extractor.network) == 21
@@ -86,7 +86,7 @@ def test_errors(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_real_weights_see_edges(test_data: Path) -> None:
-    """The real first layers: an edge excites them more than its absence, blur less than noise."""
+    """The real first layers respond more to an edge than to none, to noise than to blur."""
     extractor = VGG19Features((1, 3, 5), test_data / "vgg19_relu3_4.pt")
     flat = torch.full((1, 1, 64, 64), 0.5)
     edge = flat.clone()

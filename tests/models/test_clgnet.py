@@ -1,4 +1,4 @@
-"""CLGNet: counts of the paper, sizes, precisions, export, learning."""
+"""CLGNet: the paper's counts, sizes, precisions, export, learning."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_whole_network_equals_plain_evaluation(spectrum: Spectrum) -> None:
 
 
 def test_operators_that_a_pass_dispatches() -> None:
-    """A GPU has to launch about as many: few of them is what keeps a training step short."""
+    """A GPU launches about as many: a training step is only short with few of them."""
     model, image = CLGNet(), torch.randn(2, 1, 32, 32)
 
     def forward() -> None:
@@ -100,7 +100,7 @@ def test_export_gives_the_same_output(size: tuple[int, int]) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporter's own
 def test_onnx_gives_the_same_output(tmp_path: Path) -> None:
-    """By torch's own exporter, as the README shows it; the size is fixed, odd ones work too."""
+    """With torch's own exporter, as in the README; the size is fixed, and can be odd."""
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     for spectrum in SPECTRA:

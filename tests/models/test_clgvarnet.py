@@ -30,7 +30,7 @@ def measurement(
 
 
 def train_a_little(model: torch.nn.Module) -> None:
-    """Move every parameter, so that nothing is zero any more."""
+    """Move every parameter, so that none is zero."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -44,7 +44,7 @@ def zero_filled(masked_kspace: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", [(32, 48), (16, 32)])
 def test_norm_clgnet_keeps_the_contract_of_norm_unet(size: tuple[int, int]) -> None:
-    """The host's NormUnet around the same network gives the same, where it does not pad."""
+    """The host's NormUnet around the same network gives the same result if it does not pad."""
     ours = NormCLGNet(**TINY).double()
     host = NormUnet(chans=1, num_pools=1).double()
     host.unet = ours.unet
@@ -53,7 +53,7 @@ def test_norm_clgnet_keeps_the_contract_of_norm_unet(size: tuple[int, int]) -> N
 
 
 def test_norm_clgnet_normalises_over_all_coils() -> None:
-    """By hand, where the host's own normalisation takes one coil alone."""
+    """Computed by hand, since the host's own normalisation takes only one coil."""
     network = NormCLGNet(**TINY, in_chans=6, out_chans=6).double()
     image = torch.randn(2, 3, 20, 18, 2, dtype=torch.float64)
     mean = image.mean(dim=(1, 2, 3), keepdim=True)
@@ -107,7 +107,7 @@ def test_clgnet_stands_in_the_hosts_networks() -> None:
     output = varnet(masked_kspace, mask, 4)
     output.sum().backward()
     assert output.shape == (2, 32, 24)
-    # the first cascade starts at the measurement: its data consistency has nothing to weigh
+    # the first cascade starts at the measurement: its data consistency has no effect
     assert_gradients_reach_all(varnet.cascades[0].model)
     assert_gradients_reach_all(varnet.cascades[1])
 
@@ -251,7 +251,7 @@ def test_several_coils_without_sensitivities_are_refused() -> None:
 
 @pytest.mark.parametrize("n_coils", [1, 3])
 def test_clgnet_dc_is_a_projection_of_clgnets_image(n_coils: int) -> None:
-    """Without a mask it is CLGNet's image with the zero-filled phase; with a full one, the data."""
+    """An empty mask gives CLGNet's image with the zero-filled phase, a full one the data."""
     masked_kspace, mask = measurement(n_coils)
     model = CLGNetDC(**TINY)
     magnitude = zero_filled(masked_kspace)
@@ -262,7 +262,7 @@ def test_clgnet_dc_is_a_projection_of_clgnets_image(n_coils: int) -> None:
     torch.testing.assert_close(nothing, estimate.abs(), rtol=1e-3, atol=1e-9)
     everything = model(masked_kspace, torch.ones_like(mask))
     torch.testing.assert_close(everything, magnitude, rtol=1e-4, atol=1e-9)
-    # one slice without signal does not spoil the gradients
+    # one slice without signal does not affect the gradients of others
     masked_kspace[0] = 0
     output = model(masked_kspace, mask)
     output.sum().backward()

@@ -22,7 +22,7 @@ def test_equals_numpy(size: tuple[int, int]) -> None:
     spectrum = np.fft.rfft2(features.numpy(), norm="ortho")
     expected = torch.from_numpy(np.concatenate([spectrum.real, spectrum.imag]))
     torch.testing.assert_close(rfft2(features), expected, rtol=0, atol=1e-12)
-    # any values, also imaginary parts that belong to no real image
+    # any values, including imaginary parts that belong to no real image
     half = random(6, 2, size[0], size[1] // 2 + 1, seed=1)
     inner = np.fft.ifft(half.numpy()[:3] + 1j * half.numpy()[3:], axis=2, norm="ortho")
     image = torch.from_numpy(np.fft.irfft(inner, n=size[1], norm="ortho"))
@@ -32,7 +32,7 @@ def test_equals_numpy(size: tuple[int, int]) -> None:
 
 @every_size
 def test_transposes(size: tuple[int, int]) -> None:
-    """<A x, z> = <x, A^T z>, for both maps; and what torch differentiates."""
+    """<A x, z> = <x, A^T z> for both maps; and torch's own derivatives."""
     features = random(2, 2, *size).requires_grad_()
     half = random(4, 2, size[0], size[1] // 2 + 1, seed=1).requires_grad_()
     pulled = rfft2_transposed(half.detach().clone(), size)

@@ -72,7 +72,7 @@ def test_derivatives_of_any_kind(
 def test_second_derivatives_equal_those_of_the_formula(
     spectrum: Spectrum, generator: torch.Generator
 ) -> None:
-    """Of a gradient penalty, as in adversarial training; float64, to 1e-10."""
+    """For a gradient penalty, as in adversarial training; float64, to 1e-10."""
     layer, plain = make_layer(3, spectrum), PlainSpatialFourierLayer(3, spectrum).double()
     plain.load_state_dict(layer.state_dict())
     features = torch.randn(
@@ -128,7 +128,7 @@ def test_function_transforms_agree_with_autograd(
 
 
 def seen_by_one_output_pixel(module: torch.nn.Module) -> torch.Tensor:
-    """Which pixels of an 18 x 17 image have a gradient from the output's pixel (5, 6)."""
+    """Return the pixels of an 18 x 17 image with a gradient from the output's pixel (5, 6)."""
     module = module.double()
     features = torch.randn(1, 4, 18, 17, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(module(features)[0, 0, 5, 6], features)
@@ -136,9 +136,9 @@ def seen_by_one_output_pixel(module: torch.nn.Module) -> torch.Tensor:
 
 
 def test_what_one_output_pixel_sees() -> None:
-    """Every input pixel, with a non-linearity in the spectrum."""
+    """With a non-linearity in the spectrum, every input pixel."""
     assert seen_by_one_output_pixel(SpatialFourierLayer(4, "relu")).all()
-    # what an impulse at the origin adds to the spectrum is constant: normalisation takes it out
+    # an impulse at the origin adds a constant to the spectrum: normalisation removes it
     seen = seen_by_one_output_pixel(SpatialFourierLayer(4))
     assert seen.flatten()[1:].all()
     assert not seen[0, 0]
@@ -177,7 +177,7 @@ def test_batch_equals_one_by_one(spectrum: Spectrum, generator: torch.Generator)
 def test_autocast_leaves_the_spectrum_in_float32(spectrum: Spectrum) -> None:
     torch.manual_seed(0)
     layer = SpatialFourierLayer(8, spectrum)
-    # a mean of 100 would leave nothing of the rest in bfloat16's 8 bits
+    # with a mean of 100 the rest would be lost in bfloat16's 8 bits
     features = 100 + torch.randn(1, 8, 24, 20)
     dtypes = set()
     for parameter in layer.parameters():
@@ -193,7 +193,7 @@ def test_autocast_leaves_the_spectrum_in_float32(spectrum: Spectrum) -> None:
 
 
 def test_flop_counter_sees_every_convolution() -> None:
-    """2 operations a multiply-add: 3x3 kernel, the product in the spectrum, its fusion, weights."""
+    """2 operations per multiply-add: 3x3 kernel, product in the spectrum, its fusion, weights."""
     chans, height, width = 6, 16, 18
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         SpatialFourierLayer(chans)(torch.zeros(1, chans, height, width))

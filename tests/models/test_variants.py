@@ -1,4 +1,4 @@
-"""The paper's ablations: counts, shapes, learning, and what each leaves out."""
+"""The paper's ablations: counts, shapes, learning, and what each omits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastmri_clgnet.models import VARIANTS, CLGNet, SpatialFourierLayer, Variant
 from fastmri_clgnet.models.variants import SelfAttention
 from tests.helpers import assert_batch_equals_single, assert_gradients_reach_all
 
-# parameters and how near they must be to them: the paper's (Tables 3 and 4), wo_wavelet CLGNet's
+# parameters and relative tolerance: the paper's (Tables 3 and 4), for wo_wavelet CLGNet's
 PARAMETERS: dict[Variant, tuple[float, float]] = {
     "clgnet": (964_033, 0.0),
     "wo_wavelet": (964_033, 0.01),
@@ -70,5 +70,5 @@ def test_self_attention_needs_no_memory_for_pairs_of_pixels() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match="expected one of clgnet, wo_wavelet"):
         make_variant("nonsense")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="must divide by the transformer's 4 heads"):
+    with pytest.raises(ValueError, match="expected a multiple of the transformer's 4 heads"):
         make_variant("tran", CLGNet(chans=6))

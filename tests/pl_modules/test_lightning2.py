@@ -91,7 +91,7 @@ def test_trains_validates_and_tests(name: str, small_dataset: Path, tmp_path: Pa
 
 
 def test_metrics_equal_the_hosts_functions(small_dataset: Path, tmp_path: Path) -> None:
-    """What is logged equals fastmri.evaluate's NMSE, PSNR and SSIM on whole volumes."""
+    """Logged values equal fastmri.evaluate's NMSE, PSNR and SSIM on whole volumes."""
     data = data_module(small_dataset, "singlecoil")
     (logged,) = trainer(tmp_path).validate(ZeroFilledModule(), data, verbose=False)
     volumes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
@@ -170,7 +170,7 @@ def test_interrupted_writing_keeps_the_previous_reconstructions(
 
 
 def test_wrong_order_of_bases_is_refused() -> None:
-    with pytest.raises(TypeError, match="in front of the fastMRI module"):
+    with pytest.raises(TypeError, match="before the fastMRI module"):
         type("Wrong", (fastmri.pl_modules.UnetModule, Lightning2Mixin), {})
     with pytest.raises(TypeError, match="do not define test_epoch_end"):
         type("Wrong", (Lightning2Mixin, MriModule), {"test_epoch_end": lambda self, logs: None})

@@ -37,7 +37,7 @@ def sample(n_coils: int, size: tuple[int, int] = (33, 40), batch: int = 1) -> Va
 
 
 def pair(**more: Any) -> tuple[VarNetModule, fastmri.pl_modules.VarNetModule]:
-    """Our module and the host's, of the same seed."""
+    """Our module and the host's, with the same seed."""
     modules = []
     for cls in (VarNetModule, fastmri.pl_modules.VarNetModule):
         torch.manual_seed(0)
@@ -61,7 +61,7 @@ def test_defaults_and_optimizer_are_the_hosts() -> None:
 
 
 def test_steps_are_the_hosts_exactly() -> None:
-    """From the same seed; gradients to rounding; and the state dictionaries fit either way."""
+    """With the same seed; gradients up to rounding; state dictionaries are interchangeable."""
     module, host = pair()
     batch = sample(3)
     for ours, theirs in zip(module.parameters(), host.parameters(), strict=True):
@@ -102,12 +102,12 @@ def test_one_coil_is_the_hosts_cascades_with_sensitivity_one() -> None:
 
 @pytest.mark.parametrize("n_coils", [1, 3])
 def test_slices_and_coils_without_signal(n_coils: int) -> None:
-    """Where the host gives NaN: finite losses and gradients, and an image of zeros."""
+    """The host gives NaN; here losses and gradients are finite, and the image is zero."""
     module = VarNetModule(**TINY, challenge="multicoil" if n_coils > 1 else "singlecoil")
     module.log = lambda *args, **kwargs: None
     batch = sample(n_coils, batch=2)
     batch.masked_kspace[0] = batch.target[0] = 0
-    batch.masked_kspace[1, 1:] = 0  # coils that are off
+    batch.masked_kspace[1, 1:] = 0  # disabled coils
     module.training_step(batch, 0).backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
@@ -145,7 +145,7 @@ def test_stable_parts_are_exactly_the_hosts(size: tuple[int, int]) -> None:
     assert torch.equal(fastmri.complex_abs(one), torch.ones(1, 1, 1, 1))
 
 
-def test_sizes_that_make_no_network_are_refused() -> None:
+def test_impossible_sizes_are_refused() -> None:
     for name in ("num_cascades", "pools", "chans"):
         with pytest.raises(ValueError, match=f"{name}=0: expected 1 or more"):
             VarNetModule(**{**TINY, name: 0})

@@ -1,4 +1,4 @@
-"""A tiny network of every --model that is trained."""
+"""A tiny network for every trained --model."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ COMMAND = [
 
 
 def make_weights(path: Path) -> list[str]:
-    """Write random weights of VGG19's first layer; give the flags that use them."""
+    """Write random weights of VGG19's first layer; return the flags that use them."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(64, 3, 3, 3, generator=generator)
     torch.save({"0.weight": weight, "0.bias": torch.zeros(64)}, path)
@@ -36,7 +36,7 @@ def checkpoint(root: Path, name: str = "last") -> dict[str, Any]:
 def assert_same_state(root: Path, expected: Path, logged: bool = True) -> None:
     """Weights, optimizer, scheduler, counters and the test's images are equal bit by bit.
 
-    So is the step that Lightning logs by, unless that is left out.
+    So is Lightning's step for logging, unless that is excluded.
     """
     for name in ("last", "best"):
         one, other = checkpoint(root, name), checkpoint(expected, name)

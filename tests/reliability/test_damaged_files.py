@@ -1,4 +1,4 @@
-"""Damaged files: each is one error that names it, or a sound file; none crashes, hangs or grows."""
+"""Damaged files: each is read or gives an error with its name; none crashes, hangs or grows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GIB = 2**30
 
 @pytest.fixture(autouse=True)
 def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forks may have 1 s and 1 GiB, and this process 2 GiB more than it has."""
+    """Limit forks to 1 s and 1 GiB, and this process to 2 GiB more than it has."""
     monkeypatch.setattr(isolate, "CPU_SECONDS", 0)  # one more is given
     monkeypatch.setattr(isolate, "BYTES_PER_SECOND", 2**40)
     monkeypatch.setattr(isolate, "MEMORY_BYTES", GIB)
@@ -41,7 +41,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _error(command: str, path: Path) -> str | None:
-    """What a command says of a file that is alone in the folder of its split."""
+    """Return a command's error for the only file in the folder of its split."""
     masked = path.parent.name.endswith("_test")
     try:
         if command == "check":
@@ -55,7 +55,7 @@ def _error(command: str, path: Path) -> str | None:
 
 
 def _alone(path: Path, folder: Path) -> Path:
-    """A copy of the file in a folder of its own, one after the other."""
+    """A copy of each file in a separate folder, one after the other."""
     folder = folder / "alone" / "singlecoil_val"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -63,7 +63,7 @@ def _alone(path: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_one_error_of_all_who_look(
+def test_every_command_that_checks_reports_the_damage(
     name: str, small_dataset: Path, tmp_path: Path
 ) -> None:
     damage = DAMAGES[name]
@@ -75,7 +75,7 @@ def test_damage_is_one_error_of_all_who_look(
     (tmp_path / "secret.bin").write_bytes(bytes(10**5))
     with h5py.File(path, "r+") as file:
         damage.edit(file)
-    # training and reconstruction inspect alike, but for references and values
+    # training and reconstruction check the same, except references and values
     commands = ALL if damage.message else ALL[:2]
     messages = {command: _error(command, path) for command in commands}
     for command, message in messages.items():
@@ -104,10 +104,10 @@ def _as_the_host_reads(path: Path) -> dict[str, np.ndarray]:
 
 
 def _assert_named_or_sound(original: Path, paths: list[Path], command: str, folder: Path) -> int:
-    """Accepted files have the shapes of the original; with checksums and by check, its values.
+    """Accepted files have the original's shapes, and with checksums and check its values.
 
     Returns:
-        How many were refused.
+        The number of refused files.
     """
     with h5py.File(original) as file:
         right = {key: file[key][()] for key in (KSPACE, TARGET)}
@@ -120,14 +120,14 @@ def _assert_named_or_sound(original: Path, paths: list[Path], command: str, fold
             assert "\n" not in message
             refused += 1
             continue
-        if command == "reconstruct":  # looks at references and values as it loads each slice
+        if command == "reconstruct":  # checks references and values as it loads each slice
             continue
         read = next(isolate.map_in_fork(_as_the_host_reads, [path]))
         assert read[KSPACE].shape[-2:] == right[KSPACE].shape[-2:]
         assert read[TARGET].shape[-2:] == right[TARGET].shape[-2:]
         assert np.isfinite(read[KSPACE]).all()
         assert np.isfinite(read[TARGET]).all()
-        if command == "check":  # which compares them with each other
+        if command == "check":  # compares them with each other
             assert not path.name.startswith("truncated")
         if command == "check" and "plain" not in path.name:
             assert all(np.array_equal(read[key], right[key]) for key in right), path.name
@@ -182,7 +182,7 @@ def test_the_commands_themselves(
 def test_links_of_the_file_system(
     small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A link to a volume is a volume; one to nothing is an error that says so."""
+    """A link to a volume is a volume; a broken link is a clear error."""
     folder = tmp_path / "singlecoil_val"
     folder.mkdir()
     (folder / "a.h5").symlink_to(small_dataset / "singlecoil_val" / "c.h5")

@@ -1,4 +1,4 @@
-"""A disk that is full: a child process may write no file above a size."""
+"""A full disk: a child process cannot write files above a size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN = Path("clgnet/singlecoil")
 
 @pytest.fixture(autouse=True)
 def finished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run of one epoch in the working folder, beside its data."""
+    """A run of one epoch in the working folder, next to its data."""
     monkeypatch.chdir(tmp_path)
     make_small_dataset(Path("data"), "singlecoil")
     assert main([*COMMAND, "--max_epochs", "1", "--logger", "false"]) == 0
@@ -27,12 +27,12 @@ def finished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def execute(module: str, limit: int, *flags: str) -> Done:
-    """Run a command that may write no file above a size."""
+    """Run a command that cannot write files above a size."""
     return Running(as_main, module, [*flags], file_bytes=limit).wait()
 
 
 def run(module: str, limit: int, *flags: str) -> str:
-    """Run a command that must fail; gives its one error."""
+    """Run a command that must fail; return its error."""
     process = execute(module, limit, *flags)
     assert process.returncode == 1, process.stderr
     assert "Traceback" not in process.stderr
@@ -42,7 +42,7 @@ def run(module: str, limit: int, *flags: str) -> str:
 
 
 def contents() -> dict[Path, bytes]:
-    """All files of the run, hidden ones too, but logs and saved images."""
+    """All files of the run, including hidden ones, except logs and saved images."""
     paths = [path for path in RUN.rglob("*") if path.is_file()]
     return {path: path.read_bytes() for path in paths if path.parts[2] not in ("tensorboard",)}
 
@@ -64,12 +64,12 @@ def test_configuration_and_checkpoints(finished_run: Path) -> None:
         assert after[path] == before[path]
         load(path)
         assert torch.load(path, weights_only=True)["epoch"] == 0
-    # with room, the same command goes on
+    # with free space, the same command continues
     assert main([*COMMAND, "--max_epochs", "2"]) == 0
 
 
 def test_log(finished_run: Path) -> None:
-    """Whose images fill the disk some epochs later; the checkpoints before that are whole."""
+    """Its images fill the disk some epochs later; earlier checkpoints are whole."""
     limit = (finished_run / "checkpoints" / "last.ckpt").stat().st_size * 5 // 4
     flags = [*COMMAND, "--max_epochs", "1000", "--num_log_images", "100"]
     process = execute(TRAIN, limit, *flags)

@@ -1,12 +1,12 @@
-"""fastMRI's own tests, with and without this library: with it no more of them fail.
+"""fastMRI's own tests, with and without this library: no more fail with it.
 
 They are not in fastMRI's wheel. Its source distribution has them:
 
     pip download --no-deps --no-binary fastmri fastmri==0.3.0 && tar xzf fastmri-0.3.0.tar.gz
     FASTMRI_HOST_TESTS=fastmri-0.3.0/tests python -m pytest -m slow -s tests/reliability
 
-The copy that runs is called `host_tests`, since this repository has a package `tests` too, and is
-tested against the installed fastmri.
+The copy that runs is called `host_tests`, since this repository also has a package `tests`. It
+tests the installed fastmri.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-# The host's fixtures call np.product, which NumPy 2 has no more: without it most tests end there.
+# The host's fixtures call np.product, which NumPy 2 removed: without it most tests fail there.
 PLUGIN = """
 import numpy
 
@@ -31,7 +31,7 @@ if not hasattr(numpy, "product"):
 
 @pytest.fixture
 def host_tests(tmp_path: Path) -> Path:
-    """A copy of the host's tests, in a folder where pytest finds no other configuration."""
+    """A copy of the host's tests, in a folder without other pytest configuration."""
     if "FASTMRI_HOST_TESTS" not in os.environ:
         pytest.skip("needs FASTMRI_HOST_TESTS, the folder tests of fastmri 0.3.0's source")
     shutil.copytree(os.environ["FASTMRI_HOST_TESTS"], tmp_path / "host_tests")
@@ -59,7 +59,7 @@ def outcomes(folder: Path, *plugins: str) -> dict[str, str]:
 
 
 def summary(found: dict[str, str]) -> str:
-    """Counts, and the names of what failed."""
+    """Counts, and the names of failed tests."""
     values = list(found.values())
     counts = ", ".join(f"{values.count(kind)} {kind}" for kind in sorted(set(values)))
     bad = [name for name, kind in found.items() if kind in ("failure", "error")]
@@ -67,7 +67,7 @@ def summary(found: dict[str, str]) -> str:
 
 
 @pytest.mark.slow
-def test_fails_on_nothing_that_it_did_not_fail_on_without_us(host_tests: Path) -> None:
+def test_no_host_test_fails_only_with_this_library(host_tests: Path) -> None:
     without = outcomes(host_tests)
     with_us = outcomes(host_tests, "fastmri_clgnet")
     print(f"\nfastmri alone: {summary(without)}\nwith fastmri_clgnet: {summary(with_us)}")

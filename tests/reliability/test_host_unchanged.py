@@ -1,4 +1,4 @@
-"""Importing this library adds its classes to fastMRI, and changes nothing else there."""
+"""Importing this library adds its classes to fastMRI, and changes nothing else in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps([changed, sorted(after.keys() - before.keys() - modules)]))
 
 
 def test_only_two_functions_are_new() -> None:
-    """In fastMRI, Lightning and torchmetrics, after the import of every module of ours."""
+    """In fastMRI, Lightning and torchmetrics, after importing all our modules."""
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True, check=True
     )

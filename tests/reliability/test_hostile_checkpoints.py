@@ -1,4 +1,4 @@
-"""Checkpoints that nobody here wrote: no code runs, one error names the file."""
+"""Untrusted checkpoints: no code runs, and an error names the file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ HOSTILE: dict[str, Writer] = {
         shutil.make_archive(str(path), "zip", ".") and Path(f"{path}.zip").rename(path)
     ),
 }
-# these are of this library's form, and would be made into a model
+# these have this library's form, and a model would be made from them
 HOSTILE_MODELS: dict[str, Writer] = {
     "no tensors": lambda path, good: torch.save({**good, "state_dict": {"x": "y"}}, path),
     "other sizes": lambda path, good: torch.save(with_arguments(good, chans=8), path),
@@ -79,7 +79,7 @@ HOSTILE_MODELS: dict[str, Writer] = {
 
 @pytest.fixture
 def commands(small_dataset: Path) -> dict[str, Callable[[str], int]]:
-    """Every command that takes a checkpoint."""
+    """Every command that accepts a checkpoint."""
     data = ["--data_path", str(small_dataset), *QUIET]
     training = [*data, *SMALL, "--max_epochs", "1"]
     volumes = ["--data_path", str(small_dataset / "singlecoil_val"), "--output_path", "out"]
@@ -89,7 +89,7 @@ def commands(small_dataset: Path) -> dict[str, Callable[[str], int]]:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / "last.ckpt")
         status = train_clgnet.main(training)
-        (folder / "last.ckpt").unlink()  # for the others to start without
+        (folder / "last.ckpt").unlink()  # so that the others start without it
         return status
 
     return {
@@ -115,7 +115,7 @@ def test_every_command_refuses_it_in_one_line(
     writer = {**HOSTILE, **HOSTILE_MODELS}[kind]
     writer(Path("hostile.ckpt"), good)
     for name, command in commands.items():
-        # all load alike; and training makes the model that its flags say, not the file's
+        # all load in the same way; training makes the model of its flags, not the file's
         if kind != "code" and name not in (
             ("export",) if kind in HOSTILE_MODELS else ("continue", "export")
         ):
@@ -128,7 +128,7 @@ def test_every_command_refuses_it_in_one_line(
     assert not Path("out").exists()
 
 
-def test_the_reason_is_no_advice_to_load_it_unsafely(good: dict[str, Any]) -> None:
+def test_the_message_does_not_advise_unsafe_loading(good: dict[str, Any]) -> None:
     HOSTILE["code"](Path("code.ckpt"), good)
     with pytest.raises(InputError) as error:
         load_tensors(Path("code.ckpt"), "a checkpoint")
@@ -137,7 +137,7 @@ def test_the_reason_is_no_advice_to_load_it_unsafely(good: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("text", ["# notes", "notes", '{"a": 1}', "alpha: 0", "cnotes", ""])
-def test_a_text_is_said_to_be_no_checkpoint(text: str, tmp_path: Path) -> None:
+def test_a_text_file_is_reported_as_no_checkpoint(text: str, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text(text)
     with pytest.raises(InputError) as error:

@@ -50,7 +50,7 @@ def test_objects_in_yaml_are_refused_in_one_line(
 def test_classes_in_yaml_are_words(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_dataset: Path
 ) -> None:
-    """No flag takes a class, and nothing imports what a word names."""
+    """No flag takes a class, and words are never imported."""
     monkeypatch.chdir(tmp_path)
     Path("run.yaml").write_text(f"{name}: {{class_path: os.mkdir, init_args: {{path: exploded}}}}")
     command = ["--config", "run.yaml", "--data_path", str(small_dataset), "--alpha", "0"]

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: nothing half written, and the next start ends as if nothing was."""
+"""SIGKILL at random moments: no file is half written, and the next start ends as usual."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads times und
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported() -> None:
-    """Let the server import everything before times are taken."""
+    """Let the server import everything before times are measured."""
     process = SERVER.Process(target=int)
     process.start()
     process.join()
@@ -35,10 +35,10 @@ def run(argv: list[str], until: float = math.inf) -> tuple[float, int | None]:
     """Run the command in a process; kill it when it has computed for some seconds.
 
     Returns:
-        The seconds that it computed, which do not depend on what else the machine does, and its
+        The seconds that it computed, which do not depend on other work of the machine, and its
         exit code.
     """
-    # forked from one that has imported everything, so that kills do not all hit the imports
+    # forked after all imports, so that kills do not only hit the imports
     process = SERVER.Process(target=_main, args=(argv,))
     process.start()
     used = 0.0
@@ -47,7 +47,7 @@ def run(argv: list[str], until: float = math.inf) -> tuple[float, int | None]:
         with contextlib.suppress(OSError, IndexError):  # it has just ended
             fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
             used = max(used, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
-    process.kill()  # which does nothing to one that has ended
+    process.kill()  # no effect if it has ended
     process.join()
     return used, process.exitcode
 
@@ -59,10 +59,10 @@ def _main(argv: list[str]) -> None:
 
 
 def assert_all_whole(folder: Path) -> None:
-    """Whatever has a final name can be read to its end."""
+    """All files with a final name can be read in full."""
     for path in folder.rglob("[!.]*"):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue  # what is being written, or was when it was killed
+            continue  # being written, or half written at the kill
         if path.suffix == ".h5":
             with h5py.File(path) as file:
                 for name in file:
@@ -99,7 +99,7 @@ def test_killed_runs_end_as_whole_ones(
     killed = 0
     for number in range(n_kills):
         root = tmp_path / str(number)
-        # one in each of as many parts of the run's time
+        # one in each of equal parts of the run's time
         _, status = run(flags(root), seconds * (number + chooser.random()) / n_kills)
         killed += status == -9
         assert_all_whole(root)

@@ -17,7 +17,7 @@ from tests.helpers import QUIET, SMALL
 
 
 def _cpu_seconds() -> float:
-    """Computing of this process and those that it has ended."""
+    """Computing time of this process and its ended children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
@@ -35,7 +35,7 @@ def _many(root: Path, original: Path, sizes: dict[str, int]) -> Path:
 def test_the_check_opens_each_file_once(
     small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And does so in a fraction of a minute for 2,000; here a tenth of them."""
+    """It takes a fraction of a minute for 2,000 files; this test has a tenth of them."""
     root = _many(tmp_path / "data", small_dataset / "singlecoil_val" / "c.h5", {"train": 200})
     log = tmp_path / "opened"
     original = isolate.open_hdf5

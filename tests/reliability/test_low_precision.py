@@ -42,7 +42,7 @@ def test_200_steps_stay_finite(model: str, precision: str, data_path: Path, tmp_
     command = ["--model", model, *NETWORKS[model], *QUIET, *data, "--precision", precision]
     if torch.cuda.is_available():
         command += ["--accelerator", "gpu", "--devices", "1"]
-    # NaN or Inf in a loss, a gradient, a validation or a weight would end this with an error
+    # NaN or Inf in a loss, a gradient, a validation or a weight would be an error
     length = ["--max_epochs", "-1", "--max_steps", str(STEPS), "--val_check_interval", "100"]
     length += ["--check_val_every_n_epoch", "null", "--batch_size", "2"]
     assert main([*command, *length]) == 0

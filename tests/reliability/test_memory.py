@@ -1,4 +1,4 @@
-"""Memory and open files do not grow with the length of a training, nor from run to run."""
+"""Memory and open files do not grow during a training, nor from run to run."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ for i in range(1 if every else 8):
 print("MEASURED", json.dumps(measured))
 """
 SMALL = {"chans": 4, "num_groups": 1, "num_blocks": 1}
-MEGABYTES = 30  # noise of the allocator; what grew would grow by more
+MEGABYTES = 30  # noise of the allocator; a leak would be larger
 
 
 def assert_flat(
     folder: Path, root: Path, every: int, batch_size: int, model: str = "clgnet", **epochs: Any
 ) -> None:
-    """Of resident megabytes and open files the last is not above the second; the first warms up."""
+    """The last memory and number of open files are not above the second; the first is warm-up."""
     quiet = {"accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 10}
     arguments = SMALL if model == "clgnet" else {}
     job = json.dumps([every, model, arguments, str(root), batch_size, quiet | epochs])
@@ -77,5 +77,5 @@ def test_50_epochs_of_validation_with_images(small_dataset: Path, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["clgnet", "dudor"])
 def test_runs_in_one_process(model: str, small_dataset: Path, tmp_path: Path) -> None:
-    """As `benchmark table1` has them, one after the other."""
+    """As in `benchmark table1`, one after the other."""
     assert_flat(tmp_path, small_dataset, 0, 2, model, max_epochs=1)

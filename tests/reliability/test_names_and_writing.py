@@ -1,4 +1,4 @@
-"""Names that lead elsewhere, and disks that are full: nothing is written outside, or by half."""
+"""Names that lead elsewhere, and full disks: nothing is written outside, or half written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOSTILE = ("../x.h5", "../../../x.h5", "/tmp/x.h5", "a/b.h5", "..\\x.h5", "..", 
 
 @contextmanager
 def _small_disk(n_bytes: int) -> Iterator[None]:
-    """Let this process write files of so many bytes at most; more is an error, as on a disk."""
+    """Limit files of this process to this many bytes; more is an error, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
@@ -71,7 +71,7 @@ def test_names_of_samples_do_not_lead_out_of_the_folder(name: str, tmp_path: Pat
     assert _files(tmp_path) == []
 
 
-def test_plain_names_stay() -> None:
+def test_plain_names_are_kept() -> None:
     for name in ("file1000.h5", "a b.h5", "Ä..h5", "...h5"):
         assert plain_name(name) == name
 

@@ -1,4 +1,4 @@
-"""NaN and Inf in training: weights never take them in, whichever way they come."""
+"""NaN and Inf in training never reach the weights, wherever they come from."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def kspace_sample(i: int, value: float = 0.0) -> ReferenceSample:
 
 
 class _SpoiledGradient(torch.autograd.Function):
-    """The identity, but for its gradient."""
+    """The identity, except for its gradient."""
 
     @staticmethod
     def forward(ctx: Any, value: torch.Tensor, factor: float) -> torch.Tensor:
@@ -57,7 +57,7 @@ class _SpoiledGradient(torch.autograd.Function):
 
 
 class SpoiledLoss:
-    """The mean absolute error, spoiled where the target's first pixel says so."""
+    """The mean absolute error, spoiled if the target's first pixel is marked."""
 
     def __init__(self, loss: float = 1.0, gradient: float = 1.0) -> None:
         """Take the factors of loss and gradient."""
@@ -130,7 +130,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stop_names_step_and_slice_and_skip_is_as_if_the_batch_were_not_there(
+def test_stop_names_step_and_slice_and_skip_ignores_the_batch(
     case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad, loss, message = CASES[case]
@@ -150,7 +150,7 @@ def test_stop_names_step_and_slice_and_skip_is_as_if_the_batch_were_not_there(
 def test_with_accumulated_gradients_the_whole_step_is_skipped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Only the last of its batches is known by name."""
+    """Only the last of its batches is named."""
     good = [unet_sample(i) for i in range(4)]
     ends_with = "of up to 2 batches that end with"
     for pair, cause in (
@@ -172,7 +172,7 @@ def test_with_accumulated_gradients_the_whole_step_is_skipped(
 
 
 @pytest.mark.parametrize("model", ["cddn", "dccnn"])
-def test_running_statistics_do_not_take_nan_in(model: str) -> None:
+def test_running_statistics_ignore_nan(model: str) -> None:
     good = [kspace_sample(i) for i in range(2)]
     skipped, on_nan = fit([good[0], kspace_sample(9, NAN), good[1]], "skip", model=model)
     assert on_nan.skipped == 1
@@ -180,7 +180,7 @@ def test_running_statistics_do_not_take_nan_in(model: str) -> None:
     assert_same_state(skipped, without)
 
 
-def test_an_epoch_of_which_all_is_skipped_is_an_error() -> None:
+def test_an_epoch_with_every_step_skipped_is_an_error() -> None:
     with pytest.raises(InputError, match="all of its steps were skipped"):
         fit([unet_sample(i, NAN) for i in range(3)], "skip")
     with pytest.raises(ValueError, match="'leave': expected stop or skip"):
@@ -189,7 +189,7 @@ def test_an_epoch_of_which_all_is_skipped_is_an_error() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.cuda.amp.GradScaler")  # Lightning 2.2
 def test_overflowing_gradients_are_left_to_the_gradient_scaler() -> None:
-    """In 16-mixed it skips these steps and lowers its scale; a loss of NaN is another matter."""
+    """In 16-mixed it skips these steps and lowers its scale; a NaN loss is treated differently."""
     samples = [marked(i) for i in range(4)]
 
     def mixed() -> MixedPrecision:

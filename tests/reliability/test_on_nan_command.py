@@ -1,4 +1,4 @@
-"""--on_nan of the training commands: what is said, what stays on the disk."""
+"""--on_nan of the training commands: the messages, and the files that are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHECKPOINTS = Path("clgnet/singlecoil/checkpoints")
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data set that can be damaged, of which the check before training reads one slice a file."""
+    """A data set to damage; the check before training reads only one slice per file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folders, "READ_WHOLE_BYTES", 0)
     return make_small_dataset(Path("data"), "singlecoil")
@@ -37,7 +37,7 @@ def damage(name: str, key: str = "kspace") -> None:
         file[key][2, 5, 5] = np.nan
 
 
-def test_stop_names_the_slice_and_leaves_the_checkpoints_alone(
+def test_stop_names_the_slice_and_keeps_the_checkpoints(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([*COMMAND, "--max_epochs", "1"]) == 0
@@ -83,7 +83,7 @@ def test_weights_that_diverge_stop_before_they_are_saved(
 ) -> None:
     assert main([*COMMAND, "--max_epochs", "1"]) == 0
     before = (CHECKPOINTS / "last.ckpt").read_bytes()
-    # a step to weights of 1e30, which the validation is the first to use
+    # a step to weights of 1e30, first used by the validation
     flags = ["--max_steps", "1", "--lr", "1e30", "--ckpt_path", "none"]
     assert main([*COMMAND, *flags, "--limit_train_batches", "1"]) == 1
     message = "validation after step 1: NaN or Inf in the validation loss of c.h5, slice 0"
@@ -100,7 +100,7 @@ def test_fine_tuning_against_bands_stops_and_skips(capsys: pytest.CaptureFixture
     error = capsys.readouterr().err.splitlines()[-1]
     assert "a.h5, slice 2: the sample holds NaN or Inf" in error
     assert train_banding.main([*command, "--on_nan", "skip"]) == 0
-    # of an epoch of warm-up, in which the adversary alone takes steps
+    # of a warm-up epoch, in which only the adversary takes steps
     assert "Steps skipped for NaN or Inf: 1 (of 6)" in capsys.readouterr().out
     plain = torch.load("banding/clgnet/singlecoil/checkpoints/plain.ckpt", weights_only=True)
     assert all(torch.isfinite(value).all() for value in plain["state_dict"].values())
@@ -108,7 +108,7 @@ def test_fine_tuning_against_bands_stops_and_skips(capsys: pytest.CaptureFixture
 
 @pytest.mark.slow
 def test_two_processes_stop_and_skip_together() -> None:
-    """One of them alone has the bad slice."""
+    """Only one of them has the bad slice."""
     shutil.rmtree("data/singlecoil_test")  # which has one volume, too few for two
     flags = ["--devices", "2", "--strategy", "ddp", "--max_epochs", "2", "--batch_size", "1"]
 
@@ -121,7 +121,7 @@ def test_two_processes_stop_and_skip_together() -> None:
     assert skipped.returncode == 0, skipped.stderr
     assert skipped.stdout.count("a.h5, slice 2: the sample holds NaN or Inf") == 2
     assert "Steps skipped for NaN or Inf: 2 (of 6)" in skipped.stdout
-    # the check before training reads all of so small a data set: let the file look as it should
+    # the check before training reads all of a data set this small: the file must look valid
     code = (
         "import sys; from fastmri_clgnet.data import folders; folders.READ_WHOLE_BYTES = 0;"
         "from fastmri_clgnet.train_clgnet import main; sys.exit(main(sys.argv[1:]))"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: the same command ends as if it had not been stopped."""
+"""Ctrl-C and SIGTERM at any moment: the same command ends as an unstopped one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training.stopping import SaveAndStop
 from tests.reliability.runs import COMMAND, assert_same_state, checkpoint, make_weights
 
-# one run is not stopped at all; Lightning warns of what does not hold here, see data_module.py
+# one run is not stopped at all; Lightning's warning does not apply, see data_module.py
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch"),
     pytest.mark.filterwarnings("ignore:Detected KeyboardInterrupt"),  # of older versions
@@ -39,7 +39,7 @@ def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def at_call(
     number: int, method: Callable[..., Any], signals: list[signal.Signals]
 ) -> Callable[..., Any]:
-    """Send the process signals at a method's call of that number, counted from 1."""
+    """Send the process signals at the given call of a method, counted from 1."""
     calls = 0
 
     def counted(*args: Any) -> Any:
@@ -59,7 +59,7 @@ STEP, VALIDATION = "on_train_batch_start", "validation_step"
 def stopped_at(
     command: list[str], where: str, number: int, signum: signal.Signals, capsys: Any
 ) -> str:
-    """Send a run a signal at a step or validation step of that number; gives what it printed."""
+    """Send a run a signal at the given step or validation step; return its output."""
     owner: type = SaveAndStop if where == STEP else CLGNetModule
     listener = signal.getsignal(signal.SIGINT)
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def test_a_run_that_is_stopped_again_and_again_ends_as_a_whole_one(
     assert "Stopped before the first checkpoint" in printed and not last.exists()
     for where, number, signum, steps in (
         (STEP, 1, signal.SIGINT, 1),
-        (STEP, 1, signal.SIGTERM, 2),  # the last but one of the epoch
+        (STEP, 1, signal.SIGTERM, 2),  # the second to last of the epoch
         (VALIDATION, 1, signal.SIGINT, 2),  # of the first epoch: its last step is repeated
         (VALIDATION, 3, signal.SIGTERM, 3),  # too late: the epoch ends
         (STEP, 1, signal.SIGINT, 4),
@@ -100,7 +100,7 @@ def test_a_run_that_is_stopped_again_and_again_ends_as_a_whole_one(
 def test_in_the_middle_of_accumulated_gradients(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And of validations that follow numbers of batches."""
+    """Also with validations after a number of batches."""
     more = ["--batch_size", "1", "--accumulate_grad_batches", "2", "--checkpoint_minutes", "0"]
     more += ["--check_val_every_n_epoch", "null", "--val_check_interval", "4"]
     assert main([*command, str(tmp_path / "whole"), *more]) == 0
@@ -114,7 +114,7 @@ def test_in_the_middle_of_accumulated_gradients(
     assert_same_state(tmp_path / "run", tmp_path / "whole", logged=False)
 
 
-def test_sigterm_in_a_test_is_no_success(
+def test_sigterm_in_a_test_is_not_a_success(
     command: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test_step = CLGNetModule.test_step
@@ -136,10 +136,10 @@ def test_a_second_interrupt_stops_at_once_and_writes_nothing(
 
 
 @pytest.mark.parametrize(("minutes", "saved"), [("60", False), ("0", True)])
-def test_within_an_epoch_it_is_saved_by_the_clock(
+def test_checkpoints_within_an_epoch_follow_the_clock(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: str, saved: bool
 ) -> None:
-    """A run that dies has lost no more than --checkpoint_minutes."""
+    """A killed run loses at most --checkpoint_minutes."""
 
     def step_or_die(*args: Any) -> Any:
         if args[2] == 1:  # the second batch

@@ -47,7 +47,7 @@ def test_zero_slices_train_validate_test_and_reconstruct(
     data = ["--data_path", str(data_path), "--default_root_dir", str(root)]
     data += ["--challenge", challenge]
     command = ["--model", model, *NETWORKS[model], *QUIET, *data, "--batch_size", "1"]
-    # every slice for itself, images logged; NaN in a loss, a gradient or a weight is an error
+    # one slice per batch, images logged; NaN in a loss, a gradient or a weight is an error
     assert main([*command, "--max_epochs", "1", "--logger", "false"]) == 0
     metrics = json.loads((root / "metrics.json").read_text())
     for values in metrics.values():

@@ -26,7 +26,7 @@ class Folders(NamedTuple):
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Two volumes of 8 slices, one of them with a hostile name; noise makes the predictions."""
+    """Two volumes of 8 slices, one with a hostile name; predictions are volumes with noise."""
     root = tmp_path_factory.mktemp("report")
     folders = Folders(root / "targets", root / "good", root / "bad")
     rng = np.random.default_rng(0)

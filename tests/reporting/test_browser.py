@@ -22,7 +22,7 @@ Browse = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def browse() -> Iterator[Browse]:
-    """Start browsers, with or without JavaScript; all are ended afterwards."""
+    """Start browsers, with or without JavaScript; close all afterwards."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     driver_path = shutil.which("chromedriver")
     if chromium is None or driver_path is None:
@@ -51,7 +51,7 @@ def browse() -> Iterator[Browse]:
 
 @pytest.fixture(scope="module")
 def page(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of two folders, asked for a slice of the volume with the hostile name."""
+    """A report of two folders, with a requested slice of the volume with the hostile name."""
     path = tmp_path_factory.mktemp("page") / "report.html"
     command = [str(folders.bad), str(folders.good), "--target-path", str(folders.targets)]
     command += ["--labels", HOSTILE, "good", "--slices", f"{HOSTILE}.h5:2", "plain.h5:3"]
@@ -60,7 +60,7 @@ def page(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def requests(driver: Any) -> list[str]:
-    """Addresses that were asked for since the last call."""
+    """Addresses requested since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [
         message["params"]["request"]["url"]
@@ -92,7 +92,7 @@ def test_loads_without_errors_and_asks_for_nothing(browse: Browse, page: Path) -
 
 
 def test_policy_stops_requests(browse: Browse, page: Path) -> None:
-    """Even what got into the page by mistake could not ask for anything."""
+    """Even markup that gets into the page by mistake cannot make a request."""
     driver = open_page(browse, page)
     driver.execute_script("document.body.append(Object.assign(new Image(), {src: 'http://a.b/c'}))")
     (error,) = driver.get_log("browser")
@@ -133,7 +133,7 @@ def test_wipe_by_keyboard_and_mouse(browse: Browse, page: Path) -> None:
     position = panel.find_element(By.CLASS_NAME, "position")
 
     def cut() -> float:
-        """Per cent of the upper image that are cut away on the right."""
+        """Per cent of the upper image that are hidden on the right."""
         return float(over.value_of_css_property("clip-path").split()[1].rstrip("%"))
 
     assert cut() == 50
@@ -164,7 +164,7 @@ def test_wipe_by_keyboard_and_mouse(browse: Browse, page: Path) -> None:
 def test_is_static_without_javascript(browse: Browse, page: Path) -> None:
     driver = open_page(browse, page, javascript=False)
     images = driver.find_elements(By.CSS_SELECTOR, ".row img")
-    assert len(images) == 5 * 5  # asked for twice, worst, median, best; two methods and the target
+    assert len(images) == 5 * 5  # two requested, worst, median, best; two methods and the target
     assert all(image.is_displayed() and image.size["width"] > 100 for image in images)
     for name in ("slider", "wipe"):
         assert not driver.find_element(By.CLASS_NAME, name).is_displayed()

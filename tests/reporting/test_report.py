@@ -1,4 +1,4 @@
-"""The report, as a function and as a command: what the page holds, for runs and folders."""
+"""The report, as a function and as a command: the page's contents, for runs and folders."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_report_of_a_run_in_an_empty_folder(
         assert heading in page.text
     assert f"python -m fastmri_clgnet.train_clgnet --config {run}/config.yaml" in page.text
     assert f"fastmri_clgnet.report {run} --figure figures/f.pdf --device cpu\n" in page.text
-    # the numbers are the run's own validation
+    # the numbers equal those of the run's validation
     logged = json.loads((run / "metrics.json").read_text())
     for method in ("zero-filled", "CLGNet"):
         assert f"{logged[method]['ssim']:.4f} [" in page.text
-    assert "An interval over fewer than 5 volumes says hardly anything" in page.text
-    # the second report makes nothing again
+    assert "Intervals over fewer than 5 volumes say little" in page.text
+    # the second report reconstructs nothing again
     made = run / "validation_reconstructions" / "c.h5"
     time = made.stat().st_mtime_ns
     written = report([run], device="cpu", zero_filled=False)
@@ -91,7 +91,7 @@ def test_report_of_a_run_in_an_empty_folder(
 def test_a_run_shows_its_checkpoint_and_not_other_files(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of the volumes' names in reconstructions/, and an earlier checkpoint's, are not it."""
+    """It shows no files with the volumes' names in reconstructions/, or by an old checkpoint."""
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
@@ -100,7 +100,7 @@ def test_a_run_shows_its_checkpoint_and_not_other_files(
     report([run], zero_filled=False, device="cpu")
     ssim = json.loads((run / "metrics.json").read_text())["CLGNet"]["ssim"]
     assert f"{ssim:.4f} [" in Path("report.html").read_text(encoding="utf-8")
-    # the training goes on
+    # the training continues
     best = run / "checkpoints" / "best.ckpt"
     checkpoint = torch.load(best, weights_only=False)
     for values in checkpoint["state_dict"].values():
@@ -128,7 +128,7 @@ def test_a_run_without_a_checkpoint_is_refused(small_run: Path, tmp_path: Path) 
 def test_report_of_folders_names_what_is_wrong(
     small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reconstructions say their mask, so that zero-filled images can stand beside them."""
+    """Reconstructions record their mask, so zero-filled images can be added."""
     targets, noisy = small_dataset / "multicoil_val", tmp_path / "noisy"
     noisy.mkdir()
     for name in ("c.h5", "d.h5"):
@@ -154,14 +154,14 @@ def test_names_are_text_and_not_markup(folders: Folders, tmp_path: Path) -> None
     text = output.read_text(encoding="utf-8")
     page = Texts(text)
     assert page.tags.count("script") == 2
-    # the script is the one that the policy allows
+    # the policy allows exactly this script
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in text
     assert "<img src=x" not in text
     assert "throw 1" in page.text
     assert f"{HOSTILE}.h5" in page.text
-    assert "do not say their mask" in page.text
+    assert "do not record their mask" in page.text
 
 
 def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_run_without_its_data_shows_curves_and_settings(small_run: Path, tmp_p
         assert not output.exists()
     report([run], output)
     page = Texts(output.read_text(encoding="utf-8"))
-    assert "is not where its settings say" in page.text
+    assert "is not at the path in its settings" in page.text
     assert "validation at the end of the training" in page.text
     logged = json.loads((run / "metrics.json").read_text())
     assert f"{logged['CLGNet']['psnr']:.4g}" in page.text
@@ -216,7 +216,7 @@ def test_captions_are_fastmris_metrics_of_the_slice(folders: Folders, tmp_path: 
 
 
 def test_pages_stay_small(tmp_path: Path) -> None:
-    """Volumes that are too large for the page are thinned out, the chosen slices are kept."""
+    """Volumes that are too large for the page lose slices, but not the chosen ones."""
     rng = np.random.default_rng(0)
     target = rng.random((40, 64, 64), dtype=np.float32)
     noisy = target + 0.1 * rng.standard_normal(target.shape).astype(np.float32)
@@ -240,7 +240,7 @@ ERRORS = {
     "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "slices plain.h5:8: expected"),
     "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "zoom 30 0 9"),
     "figure": (["FOLDER", "TARGETS", "--figure", "f.gif"], "ending in .png or .pdf"),
-    "other data": (["TARGETS_ALONE", "TARGETS"], "nothing of"),
+    "other data": (["TARGETS_ALONE", "TARGETS"], "no volume could"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Weights that ship with the package: by name, wherever weights are taken."""
+"""Weights that ship with the package: by name, wherever weights are accepted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.helpers import QUIET, SMALL
 
 @pytest.fixture
 def named(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small model under the name "tiny", as the package's own are stored."""
+    """A small model named "tiny", stored as the package's own weights are."""
     folder = tmp_path / "weights"
     export(small_run / "checkpoints" / "best.ckpt", folder / "tiny", half=True)
     monkeypatch.setattr("fastmri_clgnet.weights._FOLDER", folder)
@@ -87,7 +87,7 @@ def test_listed(named: Path, capsys: pytest.CaptureFixture[str]) -> None:
         load("other")
 
 
-def test_what_is_said_of_several_accelerations() -> None:
+def test_description_of_several_accelerations() -> None:
     training = read_model(shipped()["brain-varnet"]).training
     assert training == "multicoil, AXFLAIR AXT1 AXT2, 4x 8x, simulated k-space"
 

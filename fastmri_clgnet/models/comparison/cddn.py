@@ -17,7 +17,7 @@ from fastmri_clgnet.models.fourier import hard_data_consistency, to_image
 
 
 class DilatedDenseLayer(nn.Module):
-    """BN-ReLU-1x1-BN-ReLU-3x3 (dilated), its output concatenated to its input."""
+    """BN-ReLU-1x1-BN-ReLU-3x3 (dilated), with its output concatenated to its input."""
 
     def __init__(self, in_chans: int, growth: int, dilation: int) -> None:
         super().__init__()
@@ -31,21 +31,21 @@ class DilatedDenseLayer(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, in_chans, height, width) to (batch, in_chans + growth, height, width)."""
+        """Map (batch, in_chans, height, width) to (batch, in_chans + growth, height, width)."""
         return torch.cat([features, self.layers(features)], dim=1)
 
 
 class CDDN(KspaceNetwork):
-    """Cascades of dilated dense networks with a residual and data consistency without parameters.
+    """Cascades of dilated dense networks with a residual, and data consistency without parameters.
 
     119,860 parameters, 32.05 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss: mean squared
     error of the complex image, as in the paper.
 
-    The paper's two-step data consistency is: hard data consistency, the magnitude in place of the
-    complex image, hard data consistency again. The magnitude step is sound where images are real
-    and not negative, such as k-space simulated from magnitude images; it throws away the phase of
-    raw k-space, contradicts the measurement there, and is off by default: one hard data consistency
-    is left of the two, since the second would change nothing.
+    The paper's two-step data consistency is: hard data consistency, replacing the complex image by
+    its magnitude, hard data consistency again. The magnitude step is valid if images are real and
+    not negative, as with k-space simulated from magnitude images. For raw k-space it discards the
+    phase and contradicts the measurement, so it is off by default. Then only one hard data
+    consistency is applied, since the second would change nothing.
 
     Args:
         num_cascades: Number of cascades.

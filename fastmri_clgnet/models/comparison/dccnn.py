@@ -23,7 +23,7 @@ class DCCNN(KspaceNetwork):
 
     Args:
         num_cascades: Number of cascades.
-        num_convolutions: Convolutions in each.
+        num_convolutions: Convolutions in each cascade.
         chans: Width.
 
     Example:

@@ -24,7 +24,7 @@ from fastmri_clgnet.models.fourier import (
 
 
 class SqueezeAndExcitation(nn.Module):
-    """Scales channels by a gate that is computed from their means."""
+    """Scales channels by a gate computed from their means."""
 
     def __init__(self, chans: int, reduction: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class DilatedResidualDenseBlock(nn.Module):
 
 
 class DilatedResidualDenseNetwork(nn.Module):
-    """DRDN: three dense blocks whose outputs are fused; no residual from its input."""
+    """DRDN: three dense blocks with fused outputs; no residual from the input."""
 
     def __init__(self, chans: int, reduction: int, num_blocks: int = 3) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class DilatedResidualDenseNetwork(nn.Module):
 class DuDoRNet(KspaceNetwork):
     """Recurrent restoration of image and k-space with shared weights and hard data consistency.
 
-    A recurrence: image network, data consistency, FFT, k-space network, data consistency, inverse
+    One recurrence: image network, data consistency, FFT, k-space network, data consistency, inverse
     FFT.
 
     649,476 parameters, 851.53 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss, as
@@ -105,7 +105,7 @@ class DuDoRNet(KspaceNetwork):
     Args:
         num_recurrences: Number of recurrences.
         chans: Width of both networks.
-        reduction: Of the inner widths of their squeeze-and-excitation gates.
+        reduction: Reduction of the inner widths of their squeeze-and-excitation gates.
 
     Example:
         >>> network = DuDoRNet(num_recurrences=1)
@@ -140,7 +140,7 @@ class DuDoRNet(KspaceNetwork):
         return Reconstruction(image, {"images": tuple(images), "kspaces": tuple(kspaces)})
 
     def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
-        """Mean absolute errors, summed over recurrences: {"image": ..., "kspace": ...}."""
+        """Return mean absolute errors, summed over recurrences: {"image": ..., "kspace": ...}."""
         images, kspaces = output.auxiliary["images"], output.auxiliary["kspaces"]
         errors = [F.l1_loss(crop_like(image, reference.image), reference.image) for image in images]
         kspace_errors = [F.l1_loss(kspace, reference.kspace) for kspace in kspaces]

@@ -42,7 +42,7 @@ class ISTAPhase(nn.Module):
     def forward(
         self, image: torch.Tensor, masked_kspace: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The next image, and the residual B(F(D r)) - D r, (batch, chans, height, width)."""
+        """Return the next image and the residual B(F(D r)) - D r, (batch, chans, height, width)."""
         image = image - self.step * data_gradient(image, masked_kspace, mask)
         features = self.entry(to_channels(image))
         transformed = self.forward_2(F.relu(self.forward_1(features)))
@@ -56,9 +56,9 @@ class ISTANetPlus(KspaceNetwork):
     """ISTA-Net+ with two channels for the complex image.
 
     381,800 parameters, 148.57 GMac at 512 x 512, as in Table 2 of CLGNet's paper. The learned
-    gradient step is its only, soft, data consistency. Loss: mean squared error of the complex image
-    plus 0.01 times the mean squared symmetry residual B(F(D r)) - D r over all phases, as in the
-    paper, whose images are real.
+    gradient step is its only data consistency, which is soft. Loss: mean squared error of the
+    complex image plus 0.01 times the mean squared symmetry residual B(F(D r)) - D r over all
+    phases, as in the paper, whose images are real.
 
     Args:
         num_phases: Number of phases.
@@ -96,7 +96,7 @@ class ISTANetPlus(KspaceNetwork):
         return Reconstruction(image, {"symmetry": tuple(residuals)})
 
     def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
-        """{"image": mean squared error, "symmetry": weighted mean of the phases' residuals}."""
+        """Return {"image": mean squared error, "symmetry": weighted mean of phases' residuals}."""
         symmetry = torch.stack(output.auxiliary["symmetry"]).mean()
         image = super().losses(output, reference)
         return {**image, "symmetry": self.symmetry_weight * symmetry}

@@ -1,4 +1,4 @@
-"""What the comparison methods share: their interface and small tools."""
+"""The common interface of the comparison methods, and small tools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Reconstruction(NamedTuple):
-    """A complex image (batch, height, width, 2), and by name what else the network's loss needs.
+    """A complex image (batch, height, width, 2), and further inputs of the network's loss by name.
 
     Example:
         >>> from fastmri_clgnet.models.comparison import ISTANetPlus
@@ -27,10 +27,10 @@ class Reconstruction(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """What a reconstruction is compared with, normalised as the network's input.
+    """The reference of a reconstruction, normalised as the network's input.
 
     Attributes:
-        image: Complex image, (batch, rows, columns, 2), cropped as the magnitude target is.
+        image: Complex image, (batch, rows, columns, 2), cropped like the magnitude target.
         kspace: Fully sampled k-space, (batch, height, width, 2), not cropped.
 
     Example:
@@ -51,9 +51,9 @@ class KspaceNetwork(nn.Module, ABC):
     """A network that reconstructs a complex image from undersampled single-coil k-space.
 
     Attributes:
-        learning_rate: Of Adam, as its paper gives it.
-        betas: Of Adam.
-        weight_decay: Of Adam.
+        learning_rate: Adam's learning rate in the method's paper.
+        betas: Adam's betas.
+        weight_decay: Adam's weight decay.
 
     Example:
         >>> import fastmri
@@ -78,34 +78,34 @@ class KspaceNetwork(nn.Module, ABC):
             mask: Sampled columns, (batch, 1, width, 1), 0 or 1 (or bool).
 
         Returns:
-            The image and what else `losses` compares.
+            The image, and the further inputs of `losses`.
         """
 
     def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
-        """The training loss of the paper as named, weighted terms, to be added.
+        """Compute the paper's training loss as named, weighted terms to add up.
 
-        Unless overridden, the mean squared error of the complex image: the mean over batch, pixels
-        and both parts, real and imaginary.
+        By default it is the mean squared error of the complex image, averaged over batch, pixels
+        and
         """
         return {"image": F.mse_loss(crop_like(output.image, reference.image), reference.image)}
 
 
 def crop_like(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """The centre of (batch, height, width, 2) that has the height and width of another."""
+    """Crop (batch, height, width, 2) at its centre to the height and width of another tensor."""
     cropped: torch.Tensor = complex_center_crop(image, (other.shape[-3], other.shape[-2]))
     return cropped
 
 
 def to_channels(values: torch.Tensor) -> torch.Tensor:
-    """(batch, height, width, 2) to (batch, 2, height, width)."""
+    """Convert (batch, height, width, 2) to (batch, 2, height, width)."""
     return values.permute(0, 3, 1, 2)
 
 
 def from_channels(values: torch.Tensor) -> torch.Tensor:
-    """(batch, 2, height, width) to (batch, height, width, 2)."""
+    """Convert (batch, 2, height, width) to (batch, height, width, 2)."""
     return values.permute(0, 2, 3, 1).contiguous()
 
 
 def convolution(in_chans: int, out_chans: int, dilation: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution with bias that keeps the size."""
+    """Make a 3x3 convolution with bias that keeps the size."""
     return nn.Conv2d(in_chans, out_chans, 3, padding=dilation, dilation=dilation)

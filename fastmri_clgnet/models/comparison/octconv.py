@@ -20,9 +20,9 @@ from fastmri_clgnet.models.fourier import hard_data_consistency, to_image
 
 
 class ComplexConv2d(nn.Module):
-    """Complex 3x3 convolution: four real ones that share two kernels, one bias an output.
+    """Complex 3x3 convolution: four real ones that share two kernels, with one bias per output.
 
-    (W_r + i W_i) * (x_r + i x_i), evaluated as one real convolution. Real parts stand in front of
+    (W_r + i W_i) * (x_r + i x_i), evaluated as one real convolution. Real parts come before
     imaginary parts.
 
     Attributes:
@@ -30,7 +30,7 @@ class ComplexConv2d(nn.Module):
     """
 
     def __init__(self, in_chans: int, out_chans: int, bias: bool = True) -> None:
-        """Make the kernels, initialised as nn.Conv2d does with twice the inputs."""
+        """Make the kernels, initialised as in nn.Conv2d with twice the inputs."""
         super().__init__()
         self.in_chans = in_chans
         self.out_chans = out_chans
@@ -52,7 +52,7 @@ class OctaveConv2d(nn.Module):
     """Complex octave convolution between features of full and of half resolution.
 
     High to low: average pooling, then convolution; low to high: convolution, then nearest
-    upsampling. A path of no channels is left out.
+    upsampling. Paths without channels are omitted.
     """
 
     def __init__(self, in_high: int, in_low: int, out_high: int, out_low: int) -> None:
@@ -65,7 +65,7 @@ class OctaveConv2d(nn.Module):
     def forward(
         self, high: torch.Tensor, low: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map features of both resolutions; `low` is None where there is none yet."""
+        """Map features of both resolutions; `low` is None in the first layer."""
         new_high = self.high_to_high(high)
         new_low = self.high_to_low(F.avg_pool2d(high, 2, ceil_mode=True))
         if low is not None and self.low_to_high is not None and self.low_to_low is not None:
@@ -75,12 +75,12 @@ class OctaveConv2d(nn.Module):
 
 
 def upsample(low: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Nearest upsampling to the height and width of another tensor."""
+    """Upsample to the height and width of another tensor, by the nearest neighbour."""
     return F.interpolate(low, size=like.shape[-2:], mode="nearest")
 
 
 class OctaveBlock(nn.Module):
-    """Five complex convolutions with ReLU between, octave ones but the last, with a residual."""
+    """Four complex octave convolutions and a complex one, with ReLU in between and a residual."""
 
     def __init__(self, chans: int, low_chans: int) -> None:
         super().__init__()
@@ -111,13 +111,13 @@ class OctaveBlock(nn.Module):
 class DualOctConv(KspaceNetwork):
     """Blocks of complex octave convolutions, each followed by hard data consistency.
 
-    567,060 parameters as in Table 2 of CLGNet's paper; 246 GMac at 512 x 512, where the table has
+    567,060 parameters as in Table 2 of CLGNet's paper; 246 GMac at 512 x 512, while the table has
     471.07, which no natural reading of the configuration gives. Loss: the mean absolute error of
-    the complex image, as in the paper, read as that of its real and imaginary parts.
+    the complex image, as in the paper, interpreted as that of its real and imaginary parts.
 
     Args:
         num_blocks: Number of blocks.
-        chans: Real features, twice the complex channels.
+        chans: Number of real features, twice the complex channels.
         alpha: Share of the features at half resolution.
 
     Example:
@@ -148,5 +148,5 @@ class DualOctConv(KspaceNetwork):
         return Reconstruction(image, {})
 
     def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
-        """{"image": mean absolute error of real and imaginary parts}."""
+        """Return {"image": mean absolute error of real and imaginary parts}."""
         return {"image": F.l1_loss(crop_like(output.image, reference.image), reference.image)}

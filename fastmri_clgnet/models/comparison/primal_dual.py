@@ -19,7 +19,7 @@ from fastmri_clgnet.models.fourier import to_image, to_kspace
 
 
 class ProximalBlock(nn.Module):
-    """Four convolutions with ReLU between, in place of a proximal operator."""
+    """Four convolutions with ReLU in between, replacing a proximal operator."""
 
     def __init__(self, in_chans: int, chans: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class ProximalBlock(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Map complex tensors (batch, height, width, 2) to one of them."""
+        """Map complex tensors (batch, height, width, 2) to one tensor of this shape."""
         features = torch.cat([to_channels(each) for each in inputs], dim=1)
         for i, layer in enumerate(self.layers):
             features = layer(F.relu(features) if i else features)
@@ -39,10 +39,10 @@ class ProximalBlock(nn.Module):
 
 
 class PrimalDualNet(KspaceNetwork):
-    """Alternates between k-space and image, weights not shared, no other data consistency.
+    """Alternates between k-space and image, without shared weights or other data consistency.
 
     d <- Gamma(d, A p, y),  p <- Lambda(p, A^H d),  A = mask FFT; d and p start at zero.
-    Weights start in Glorot's way.
+    Weights have Glorot's initialisation.
 
     410,920 parameters, 107.72 GMac at 512 x 512, as in Table 2 of CLGNet's paper. Loss: mean
     squared error of the complex image, as in the paper.

@@ -1,4 +1,4 @@
-"""The comparison methods: counts of the paper, data consistency, FFT conventions, learning."""
+"""The comparison methods: the paper's counts, data consistency, FFT conventions, learning."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_hard_data_consistency_is_a_projection(size: tuple[int, int]) -> None:
     torch.testing.assert_close(mask * to_kspace(once), measured, rtol=0, atol=1e-12)
     twice = hard_data_consistency(once, measured, mask)
     torch.testing.assert_close(twice, once, rtol=0, atol=1e-12)
-    # what was not measured stays, bit for bit
+    # unmeasured samples stay, bit for bit
     kspace = to_kspace(image)
     kept = replace_measured(kspace, measured, mask)
     assert torch.equal((1 - mask) * kept, (1 - mask) * kspace)
@@ -191,7 +191,7 @@ def test_gradients_reach_every_parameter(name: str, size: tuple[int, int]) -> No
 
 @pytest.mark.parametrize("name", COMPARISON_METHODS)
 def test_overfits_one_slice(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its own loss, through the module: far below the error of zero-filling."""
+    """With its own loss, through the module: far below the error of zero-filling."""
     network = small_network(name)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
     target = ((x**2 + 2 * y**2) < 0.5).float()[None]
@@ -238,7 +238,7 @@ def test_state_dict_round_trip(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_fourier_operators_take_half_precision(dtype: torch.dtype) -> None:
-    """What a convolution gives under autocast: the FFT is computed in float32."""
+    """The output of a convolution under autocast: the FFT is computed in float32."""
     values = torch.randn(1, 8, 9, 2).to(dtype)
     for function in (to_image, to_kspace):
         assert function(values).dtype is torch.float32
@@ -259,7 +259,7 @@ def test_autocast_is_near_full_precision(name: str) -> None:
 
 
 def test_gradients_reach_the_first_block_of_pd() -> None:
-    """It has no residual path: PyTorch's initial weights leave 1e-15 of the last block's."""
+    """It has no residual path: PyTorch's initial weights would give 1e-15 of the last block's."""
     torch.manual_seed(0)
     network = PrimalDualNet()
     mask = (torch.rand(1, 1, 32, 1) < 0.5).float()

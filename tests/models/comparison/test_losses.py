@@ -102,7 +102,7 @@ def test_istas_squared_error_and_symmetry() -> None:
 
 
 class Scale(nn.Module):
-    """In place of a network: multiplies by a number."""
+    """Replaces a network: multiplies by a number."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ def test_dudornets_absolute_errors_over_recurrences() -> None:
 
 
 def make_batch(kspace: np.ndarray) -> ReferenceSample:
-    """What a loader gives of single-coil k-space (batch, height, width), in float64."""
+    """Make a loader's batch of single-coil k-space (batch, height, width), in float64."""
     whole, image = as_tensor(kspace[:, None]), as_tensor(ifft(kspace)[:, None][CENTRE])
     mask = torch.from_numpy(MASK).reshape(1, 1, 1, WIDTH, 1).expand(len(kspace), -1, -1, -1, -1)
     target = torch.view_as_complex(image)[:, 0].abs()
