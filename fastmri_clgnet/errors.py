@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -42,7 +43,13 @@ def words(values: Iterable[object]) -> str:
 def exit_status(command: Callable[[], int], debug: bool = False) -> int:
     """Run a command; print an `InputError` or `OSError` as one line, or raise it with `debug`."""
     try:
-        return command()
+        try:
+            return command()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the program that reads the output has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (InputError, OSError) as error:
         if debug:
             raise

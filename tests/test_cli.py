@@ -326,3 +326,13 @@ def test_console_script_lists_and_runs_the_commands(
     assert all(f"python -m fastmri_clgnet.{name}" in printed for name in COMMANDS)
     assert console_script(["check", str(tmp_path / "missing")]) == 1
     assert "missing" in capsys.readouterr().err
+
+
+def test_a_reader_that_ends_early_is_no_error() -> None:
+    """As `evaluate --help | head` does."""
+    command = [sys.executable, "-m", "fastmri_clgnet.evaluate", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
