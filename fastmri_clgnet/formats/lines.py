@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.formats.header import INTERPOLATED, Sizes, image_axis
+from fastmri_clgnet.formats.orientation import STRONGER, refuse_wrong_axes
 from fastmri_clgnet.formats.scan import Scan
 
 GRIDDING = "grid and reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
@@ -33,6 +35,8 @@ class Line(NamedTuple):
     slice: int
     number: int  # of the phase encoding, from any origin
     calibrates: bool = False  # parallel imaging, and is no line of the image
+    both: bool = False  # of the image, and calibrates parallel imaging
+    average: int = 0
 
 
 class Placement(NamedTuple):
@@ -45,24 +49,24 @@ class Placement(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """Sizes of k-space and image; pixels in millimetres."""
+    """Sizes of k-space and image; pixels in millimetres, None if unknown."""
 
     rows: int
     columns: int
     height: int
     width: int
-    pixel_height: float
-    pixel_width: float
+    pixel_height: float | None
+    pixel_width: float | None
 
 
-class Sizes(NamedTuple):
-    """What a header says: rows and columns, height and width, their fields of view in mm."""
+class Said(NamedTuple):
+    """What a header says of the lines; None where it does not."""
 
-    encoded: tuple[int, int]
-    encoded_mm: tuple[float, float]
-    recon: tuple[int, int]
-    recon_mm: tuple[float, float]
-    in_mm: bool = True  # False: fields of view are unknown, in pixels
+    center: int | None = None  # the number of the central line
+    end: int | None = None  # one past the last number
+    acceleration: int | None = None  # of the phase encodings
+    averages: int = 1  # of lines, or repetitions of one image
+    several: tuple[str, ...] = ()  # images, such as "TE 5 10", that no counter separates
 
 
 def choose(
@@ -100,24 +104,33 @@ def choose(
     return imaging, calibration, []
 
 
-def measured_matrix(lines: Sequence[Line], sizes: Sizes) -> tuple[Matrix, list[str]]:
-    """The matrix that was measured, and notes where the header gives another one."""
+def measured_matrix(
+    lines: Sequence[Line], sizes: Sizes, said: Said
+) -> tuple[Matrix, list[Line], list[str]]:
+    """The matrix that was measured, the lines with their echo, and where the header differs."""
+    (rows, columns), (row_mm, column_mm), recon, recon_mm = sizes
+    length = lines[0].samples.shape[1]
+    lines, notes = _with_echo(lines, rows)
+    if rows is None or rows > INTERPOLATED * length:
+        says, rows = rows, _around(0, lines[0].center_sample, length)
+        notes.append(f"rows of the header: {says}; by the readouts {rows}, which is taken")
+    numbers = [line.number for line in lines]
+    first, end = min(numbers), max(numbers) + 1
+    if columns is None or columns > INTERPOLATED * (end - first):
+        says, columns = columns, _around(first, said.center, max(end, said.end or 0))
+        notes.append(f"columns of the header: {says}; by the lines {columns}, which is taken")
     # Some headers give the size to which the scanner interpolates as the encoded one, or keep the
     # oversampled one for readouts without oversampling: both leave shorter readouts that are whole.
-    (rows, columns), (row_mm, column_mm), recon, recon_mm, _ = sizes
-    notes = []
-    length = lines[0].samples.shape[1]
     whole = all(
         line.samples.shape[1] == length and line.center_sample == length // 2 for line in lines
     )
     if whole and 0 < length < rows:
         says = f"the header's matrix has {rows} rows, but readouts have {length} samples"
         fewer = round(columns * length / rows)
-        numbers = [line.number for line in lines]
-        interpolated = max(numbers) - min(numbers) < fewer  # along the lines, too
-        without = 0 < recon_mm[0] < row_mm and abs(rows * recon_mm[0] / row_mm - length) < 1
-        if without and not interpolated:
-            row_mm = recon_mm[0]
+        interpolated = end - first <= fewer  # along the lines, too
+        height, pixel = image_axis(rows, row_mm, recon[0], recon_mm[0])
+        if height == length and not interpolated:
+            row_mm = None if pixel is None else pixel * length
             notes.append(f"{says}: read as readouts without oversampling")
         else:
             columns = fewer if interpolated else columns
@@ -126,29 +139,73 @@ def measured_matrix(lines: Sequence[Line], sizes: Sizes) -> tuple[Matrix, list[s
                 f"{columns} were measured"
             )
         rows = length
-    height, pixel_height = _image_axis(rows, row_mm, recon[0], recon_mm[0])
-    width, pixel_width = _image_axis(columns, column_mm, recon[1], recon_mm[1])
-    return Matrix(rows, columns, height, width, pixel_height, pixel_width), notes
+    height, pixel_height = image_axis(rows, row_mm, recon[0], recon_mm[0])
+    width, pixel_width = image_axis(columns, column_mm, recon[1], recon_mm[1])
+    if None in recon:
+        how = "as its field of view says" if all(recon_mm) else "as large as the matrix"
+        notes.append(f"the header has no size of the image: {height} x {width}, {how}")
+    for pixels, of_header, pixel, mm in (
+        (height, recon[0], pixel_height, recon_mm[0]),
+        (width, recon[1], pixel_width, recon_mm[1]),
+    ):
+        if pixel and of_header and mm and round(mm / pixel) > of_header + 1:
+            notes.append(
+                f"the header's image of {of_header} pixels contradicts its field of view of "
+                f"{mm:g} mm ({round(mm / pixel)} pixels): {pixels} are taken"
+            )
+    return Matrix(rows, columns, height, width, pixel_height, pixel_width), lines, notes
 
 
-def _image_axis(encoded: int, encoded_mm: float, recon: int, recon_mm: float) -> tuple[int, float]:
-    """Pixels of the image along one axis, and the size of one in millimetres."""
-    # as it was encoded; of an interpolated matrix, the field of view settles how many there are
-    pixel = encoded_mm / encoded
-    within = round(recon_mm / pixel) if pixel > 0 and recon_mm > 0 else recon
-    return min(recon, encoded, max(within, 1)), pixel
+def _around(first: int, center: int | None, end: int) -> int:
+    """The size of an axis of which this range, with this centre, was measured."""
+    middle = (first + end) // 2
+    if center is None or not first <= center < end or abs(center - middle) <= 1:
+        return end - first
+    return 2 * max(center - first, end - center)
+
+
+def _with_echo(lines: Sequence[Line], rows: int | None) -> tuple[list[Line], list[str]]:
+    """Short readouts with their echo where most energy is, if the file has it elsewhere."""
+    length, center = lines[0].samples.shape[1], lines[0].center_sample
+    same = [line for line in lines if line.samples.shape[1] == length]
+    if length == rows or length == 0 or any(line.center_sample != center for line in same):
+        return list(lines), []
+    energy = np.sum([(np.abs(line.samples) ** 2).sum(axis=0) for line in same], axis=0)
+    near = max(CENTRE_TOLERANCE, length // 16)
+
+    def around(place: int) -> float:
+        return float(energy[max(place - near, 0) : max(place + near + 1, 0)].sum())
+
+    peak = int(np.argmax(energy))
+    if abs(peak - center) <= near or around(peak) < STRONGER * around(center):
+        return list(lines), []
+    if abs(peak - length // 2) <= near:
+        peak = length // 2
+    note = (
+        f"the file says that sample {center} is the echo, the energy sample {peak}, which is used"
+    )
+    return [
+        line._replace(center_sample=peak) if line.samples.shape[1] == length else line
+        for line in lines
+    ], [note]
 
 
 def sort_lines(
-    path: Path, lines: Sequence[Line], rows: int, columns: int, header_center: int
+    path: Path, lines: Sequence[Line], rows: int, columns: int, said: Said
 ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.bool_], list[str]]:
     """Put lines into k-space, averaged: (slices, coils, rows, columns), sampled columns, notes."""
     imaging = [line for line in lines if not line.calibrates]
     shape = imaging[0].samples.shape
-    calibration = [line for line in lines if line.calibrates and line.samples.shape == shape]
-    n_coils, n_slices = shape[0], 1 + max(line.slice for line in imaging)
+    slices = {number: i for i, number in enumerate(slice_numbers(imaging))}
+    calibration = [
+        line
+        for line in lines
+        if line.calibrates and line.samples.shape == shape and line.slice in slices
+    ]
+    n_coils, n_slices = shape[0], len(slices)
     used = [*imaging, *calibration]
-    center, notes = _center(used, columns, header_center)
+    center, notes = _center(used, columns, columns // 2 if said.center is None else said.center)
+    notes += _acceleration(path, used, columns, said)
 
     kspace = np.zeros((n_slices, n_coils, rows, columns), np.complex64)
     counts = np.zeros((n_slices, columns), int)
@@ -156,14 +213,14 @@ def sort_lines(
     for group in (imaging, calibration):
         taken = counts > 0  # by the image, between whose lines those that calibrate go
         for line in group:
-            length = line.samples.shape[1]
+            place, length = slices[line.slice], line.samples.shape[1]
             # a partial echo starts after the first row; a whole one fills all
             first = 0 if length == rows else rows // 2 - line.center_sample
             column = line.number + columns // 2 - center
             fits = 0 <= first <= rows - length and len(line.samples) == n_coils
             overshoot = max(-column, column - columns + 1)
             if group is calibration:
-                if not fits or overshoot > 0 or line.slice >= n_slices or taken[line.slice, column]:
+                if not fits or overshoot > 0 or taken[place, column]:
                     continue
             elif not fits or overshoot * OVERSHOOT > columns:
                 raise InputError(
@@ -174,22 +231,21 @@ def sort_lines(
             if overshoot > 0:
                 beyond.add(line.number)
                 continue
-            kspace[line.slice, :, first : first + length, column] += line.samples
-            counts[line.slice, column] += 1
+            kspace[place, :, first : first + length, column] += line.samples
+            counts[place, column] += 1
             missing_rows = max(missing_rows, first, rows - first - length)
     sampled = np.asarray((counts > 0).any(axis=0))
     if not sampled.any() or not counts[:, sampled].all():
         raise InputError(
             f"{path}: the slices have different phase encodings; is the acquisition complete?"
         )
+    notes += _averages(path, imaging, said)
     kspace /= np.maximum(counts, 1)[:, None, None]
     if beyond:
         notes.append(
             f"{len(beyond)} lines beyond the header's matrix of {columns} lines are left out (of "
             f"numbers {_span(imaging)}, with the centre at {center})"
         )
-    if counts.max() > 1:
-        notes.append(f"lines that were measured up to {counts.max()} times are averaged")
     if missing_rows:
         notes.append(f"asymmetric echo: {missing_rows} of {rows} rows were not measured")
     low, high = np.flatnonzero(sampled)[[0, -1]]
@@ -197,6 +253,57 @@ def sort_lines(
     if abs(before - after) > columns // 16:
         notes.append(f"partial Fourier: columns {low} to {high} of {columns} were measured")
     return kspace, sampled, notes
+
+
+def slice_numbers(lines: Sequence[Line]) -> list[int]:
+    """The numbers of the image's slices, from any origin, in order."""
+    return sorted({line.slice for line in lines if not line.calibrates})
+
+
+def _averages(path: Path, imaging: Sequence[Line], said: Said) -> list[str]:
+    """What is averaged; an error where lines that were measured again may be other images."""
+    repeats: dict[tuple[int, int, bool], list[int]] = {}
+    for line in imaging:
+        repeats.setdefault((line.slice, line.number, line.both), []).append(line.average)
+    most = max(map(len, repeats.values()))
+    if most == 1:
+        return []
+    labelled = all(len(set(averages)) == len(averages) for averages in repeats.values())
+    named = said.averages >= most
+    several = words(said.several)
+    if (labelled and named) if several else (labelled or named):
+        return [f"lines that were measured up to {most} times are averaged"]
+    lists = f", and the header lists several images ({', '.join(said.several)})"
+    raise InputError(
+        f"{path}: lines were measured up to {most} times{lists if several else ''}, but no counter "
+        "says which image they belong to, and neither counters nor header call all of them "
+        "averages: number them as contrast (echo), phase, repetition or set, and choose one, such "
+        "as contrast 0; or number them as averages of one image"
+    )
+
+
+def _acceleration(path: Path, lines: Sequence[Line], columns: int, said: Said) -> list[str]:
+    """How the lines' acceleration contradicts the header's; an error where it is left open."""
+    numbers = sorted({line.number for line in lines})
+    steps = np.diff(numbers)
+    if said.acceleration is None or not len(steps):
+        return []
+    consecutive = steps.max() == 1
+    if consecutive and 1 < said.acceleration <= 1.1 * columns / len(numbers):
+        raise InputError(
+            f"{path}: the header's {columns} lines are accelerated by {said.acceleration}, but the "
+            f"{len(numbers)} lines are numbered one after another ({_span(lines)}), so that their "
+            f"places are unknown: number every line by its place (kspace_encode_step_1 in steps of "
+            f"{said.acceleration}), or remove the acceleration from the header"
+        )
+    left_out = set(steps.tolist()) - {1}
+    found = words(left_out) or "1"  # of irregular patterns there is no one step
+    if len(left_out) > 1 or found == str(said.acceleration):
+        return []
+    return [
+        f"the header's acceleration is {said.acceleration}, that of the lines' numbers {found}, "
+        "which is taken"
+    ]
 
 
 def _center(lines: Sequence[Line], columns: int, header: int) -> tuple[int, list[str]]:
@@ -240,25 +347,25 @@ def make_scan(
     path: Path,
     lines: Sequence[Line],
     sizes: Sizes,
-    header_center: int | None,
+    said: Said,
     places: Mapping[int, Placement],
     thickness_mm: float,
     acquisition: str,
     notes: Sequence[str],
 ) -> Scan:
     """Make a volume of lines: slices in the order in which they lie, and their geometry."""
-    matrix, of_matrix = measured_matrix(lines, sizes)
-    center = matrix.columns // 2 if header_center is None else header_center
-    kspace, sampled, more = sort_lines(path, lines, matrix.rows, matrix.columns, center)
+    matrix, lines, of_matrix = measured_matrix(lines, sizes, said)
+    kspace, sampled, more = sort_lines(path, lines, matrix.rows, matrix.columns, said)
+    refuse_wrong_axes(path, kspace)
     first, end = (int(place) for place in np.flatnonzero(sampled)[[0, -1]] + [0, 1])
-    placements = [places.get(i) for i in range(len(kspace))]
+    placements = [places.get(number) for number in slice_numbers(lines)]
     order = slice_order(placements)
     if order != sorted(order):
         kspace = kspace[order]
         more.append("slices are sorted by their position")
     size = (matrix.height, matrix.width)
     pixel, affine = None, None
-    if sizes.in_mm and min(matrix.pixel_height, matrix.pixel_width) > 0:
+    if matrix.pixel_height is not None and matrix.pixel_width is not None:
         pixel = (matrix.pixel_height, matrix.pixel_width)
         affine = image_affine(
             [placements[i] for i in order],
@@ -304,12 +411,12 @@ def image_affine(
     if len(known) < len(placements) or not known:
         return None
     first, last = known[0], known[-1]
-    if any(abs(np.linalg.norm(vector) - 1) > 1e-3 for vector in first[1:]):
+    if not all(abs(np.linalg.norm(vector) - 1) <= 1e-3 for vector in first[1:]):  # or NaN
         return None
     step = first.normal * thickness_mm
     if len(known) > 1:
         step = (last.position - first.position) / (len(known) - 1)
-        if np.linalg.norm(step) < 1e-3:
+        if not np.linalg.norm(step) >= 1e-3:
             return None
     # the middle of the slice is the pixel of the Fourier transform's origin
     origin = [n // 2 - (n - size) // 2 for n, size in zip(kspace_size, recon_size, strict=True)]
@@ -318,4 +425,4 @@ def image_affine(
     affine = np.eye(4)
     affine[:3] = np.stack([down, across, step, corner], axis=1)
     affine[:2] *= -1  # left, posterior to right, anterior
-    return affine
+    return affine if np.isfinite(affine).all() else None

@@ -21,11 +21,11 @@ from fastmri_clgnet.formats.hdf5 import measurement_groups, open_hdf5
 from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.lines import GRIDDING
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import (
     Reader,
     Scan,
     acquired_columns,
-    refuse_2d_undersampling,
 )
 from fastmri_clgnet.formats.twix import Twix, is_twix, pick
 
@@ -218,7 +218,7 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     }
     if array.ndim in guesses:
         return _numpy(path, array, guesses[array.ndim])
-    refuse_2d_undersampling(path, array.astype(np.complex64, copy=False))
+    refuse_wrong_axes(path, array[None])
     raise InputError(
         f"{path}: an array {shape}, whose first axis may be slices or coils: name the axes "
         "(coil row column or slice row column; Reading(axes=...) in Python)"

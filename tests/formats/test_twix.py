@@ -130,7 +130,7 @@ def test_partial_fourier_has_its_centre_where_the_energy_is(path: Path, kspace: 
     assert any("line 14 is the centre of k-space, the energy line 8, which" in note
                for note in scan.notes)  # fmt: skip
     assert any("partial Fourier: columns 12 to 39 of 40" in note for note in scan.notes)
-    assert "fully sampled (28 of 40 lines)" in str(scan)
+    assert "fully sampled (28 of 40 lines, net acceleration 1.4)" in str(scan)
 
 
 def test_asymmetric_echo_and_cut_samples(path: Path, kspace: np.ndarray) -> None:
