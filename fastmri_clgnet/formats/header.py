@@ -16,8 +16,8 @@ from fastmri_clgnet.formats.hdf5 import get_dataset
 _LARGEST = 2**16 - 1  # ISMRMRD's sizes are of the type xs:unsignedShort
 _NAMESPACE = {"i": "http://www.ismrm.org/ISMRMRD"}
 INTERPOLATED = 8  # at most: pixels of an image to each that was measured, along an axis
-# matrix sizes that make sense: an image of one pixel is what an empty field is read as elsewhere
-_LEAST = {"encodedSpace": {"x": 1, "y": 1, "z": 1}, "reconSpace": {"x": 2, "y": 2, "z": 1}}
+# matrix sizes that make sense: one is what an empty field is read as elsewhere
+_LEAST = {"encodedSpace": {"x": 2, "y": 2, "z": 1}, "reconSpace": {"x": 2, "y": 2, "z": 1}}
 
 
 class HeaderInfo(NamedTuple):
@@ -145,11 +145,11 @@ class Header(Fields):
         """The text of the first element so nested, counted from the root."""
         return (self.root.findtext(_path(*names), "", _NAMESPACE)).strip() or None
 
-    def several(self, *names: str) -> list[float]:
-        """The different numbers above 0 of all elements so nested, counted from the root."""
+    def several(self, *names: str, zero: bool = False) -> list[float]:
+        """The different numbers of all elements so nested, from the root; 0 only if it counts."""
         texts = [element.text for element in self.root.iterfind(_path(*names), _NAMESPACE)]
-        numbers = [self.usable(" ".join(names), text or "") for text in texts]
-        return sorted({number for number in numbers if number})
+        numbers = {self.usable(" ".join(names), text or "") for text in texts}
+        return sorted(n for n in numbers if n is not None and (zero or n > 0))
 
     def text(self, *names: str) -> str | None:
         """The text of an element of the first encoding, None if there is none."""
@@ -235,7 +235,7 @@ def usable_header(text: bytes, path: Path, rows: int, columns: int) -> tuple[Hea
         header = Header(text, path)
     sizes = header.sizes()
     encoded = (sizes.encoded[0] or rows, sizes.encoded[1] or columns)
-    axes = [image_axis(*of_axis) for of_axis in zip(encoded, *sizes[1:], strict=True)]
+    axes = [image_axis(*axis) for axis in zip((rows, columns), *sizes[1:], strict=True)]
     center, maximum = (
         header.count("encodingLimits", "kspace_encoding_step_1", limit, smallest=0)
         for limit in ("center", "maximum")
@@ -247,8 +247,8 @@ def usable_header(text: bytes, path: Path, rows: int, columns: int) -> tuple[Hea
     pixel = None if high is None or wide is None else (high, wide)
     notes = [
         *header.notes,
-        f"the header is incomplete: read as {encoded[0]} x {encoded[1]}, image {height} x {width}, "
-        f"columns {acquired[0]} to {acquired[1] - 1} measured",
+        f"fastMRI itself cannot read this header: read as {encoded[0]} x {encoded[1]}, image "
+        f"{height} x {width}, columns {acquired[0]} to {acquired[1] - 1} measured",
     ]
     return HeaderInfo(encoded, (height, width), acquired, pixel), notes
 

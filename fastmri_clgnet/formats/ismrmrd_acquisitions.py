@@ -51,7 +51,9 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
         ) from error
     header = Header(text if isinstance(text, bytes) else str(text).encode(), path)
     trajectory = header.text("trajectory")
-    if trajectory not in ("cartesian", "", None):
+    if not trajectory:
+        header.notes.append("the header does not say the trajectory: taken for Cartesian")
+    elif trajectory != "cartesian":
         raise InputError(
             f"{path}: {trajectory} trajectory, expected a Cartesian trajectory; {GRIDDING}"
         )
@@ -106,7 +108,7 @@ def _said(header: Header, separated: int) -> Said:
 
     several = []
     for name, place in _OF_IMAGES.items():
-        values = header.several("sequenceParameters", *place)
+        values = header.several("sequenceParameters", *place, zero=name == "b-value")
         if len(values) > separated:
             several.append(f"{name} {words(f'{value:g}' for value in values)}")
     for name in ("contrast", "phase", "set"):
@@ -115,7 +117,7 @@ def _said(header: Header, separated: int) -> Said:
             several.append(f"{name} 0 to {largest}")
     averages = 1 + max(limit("average") or 0, limit("repetition") or 0)
     if header.first("sequenceParameters", "diffusionDimension") == "average":
-        several.append("images of other diffusion weighting, as averages")
+        several.append("diffusion weightings, numbered as averages")
         averages = 1
     end = limit("kspace_encoding_step_1")
     return Said(

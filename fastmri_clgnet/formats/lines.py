@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.header import INTERPOLATED, Sizes, image_axis
 from fastmri_clgnet.formats.orientation import STRONGER, refuse_wrong_axes
-from fastmri_clgnet.formats.scan import Scan
+from fastmri_clgnet.formats.scan import Scan, regular_step
 
 GRIDDING = "grid and reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
 THREE_DIMENSIONAL = "three-dimensional; expected slices with one phase-encoding direction"
@@ -113,12 +113,12 @@ def measured_matrix(
     lines, notes = _with_echo(lines, rows)
     if rows is None or rows > INTERPOLATED * length:
         says, rows = rows, _around(0, lines[0].center_sample, length)
-        notes.append(f"rows of the header: {says}; by the readouts {rows}, which is taken")
+        notes.append(f"the header has {says or 'no'} rows: read as {rows}, those of the readouts")
     numbers = [line.number for line in lines]
     first, end = min(numbers), max(numbers) + 1
     if columns is None or columns > INTERPOLATED * (end - first):
         says, columns = columns, _around(first, said.center, max(end, said.end or 0))
-        notes.append(f"columns of the header: {says}; by the lines {columns}, which is taken")
+        notes.append(f"the header has {says or 'no'} columns: read as {columns}, by the lines")
     # Some headers give the size to which the scanner interpolates as the encoded one, or keep the
     # oversampled one for readouts without oversampling: both leave shorter readouts that are whole.
     whole = all(
@@ -250,7 +250,7 @@ def sort_lines(
         notes.append(f"asymmetric echo: {missing_rows} of {rows} rows were not measured")
     low, high = np.flatnonzero(sampled)[[0, -1]]
     before, after = columns // 2 - low, high - columns // 2
-    if abs(before - after) > columns // 16:
+    if abs(before - after) > max(columns // 16, regular_step(np.flatnonzero(sampled)) or 1):
         notes.append(f"partial Fourier: columns {low} to {high} of {columns} were measured")
     return kspace, sampled, notes
 
@@ -284,11 +284,10 @@ def _averages(path: Path, imaging: Sequence[Line], said: Said) -> list[str]:
 
 def _acceleration(path: Path, lines: Sequence[Line], columns: int, said: Said) -> list[str]:
     """How the lines' acceleration contradicts the header's; an error where it is left open."""
-    numbers = sorted({line.number for line in lines})
-    steps = np.diff(numbers)
-    if said.acceleration is None or not len(steps):
+    numbers = np.unique([line.number for line in lines])
+    consecutive = len(numbers) == numbers[-1] - numbers[0] + 1
+    if said.acceleration is None or len(numbers) == 1:
         return []
-    consecutive = steps.max() == 1
     if consecutive and 1 < said.acceleration <= 1.1 * columns / len(numbers):
         raise InputError(
             f"{path}: the header's {columns} lines are accelerated by {said.acceleration}, but the "
@@ -296,12 +295,11 @@ def _acceleration(path: Path, lines: Sequence[Line], columns: int, said: Said) -
             f"places are unknown: number every line by its place (kspace_encode_step_1 in steps of "
             f"{said.acceleration}), or remove the acceleration from the header"
         )
-    left_out = set(steps.tolist()) - {1}
-    found = words(left_out) or "1"  # of irregular patterns there is no one step
-    if len(left_out) > 1 or found == str(said.acceleration):
+    step = 1 if consecutive else regular_step(numbers)
+    if step in (None, said.acceleration):
         return []
     return [
-        f"the header's acceleration is {said.acceleration}, that of the lines' numbers {found}, "
+        f"the header's acceleration is {said.acceleration}, that of the lines' numbers {step}, "
         "which is taken"
     ]
 

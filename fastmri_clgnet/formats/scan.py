@@ -98,13 +98,12 @@ class Scan(NamedTuple):
         if self.mask is None:
             parts.append(f"fully sampled{'' if sampled.all() else f' ({measured}, {net})'}")
         else:
-            gaps = np.diff(np.flatnonzero(sampled))
-            steps, counts = np.unique(gaps[gaps > 1], return_counts=True)
-            regular = counts.size > 0 and counts.max() > 0.9 * counts.sum()
-            every = f", every {steps[np.argmax(counts)]} lines" if regular else ""
+            central = n_central_columns(sampled)
+            step = regular_step(np.flatnonzero(sampled))
+            every = "" if step is None else f", every {step} lines"
             parts += [
                 f"{measured} measured ({net}{every})",
-                f"{n_central_columns(sampled)} calibration lines",
+                f"{central} calibration line{'s' * (central != 1)}",
             ]
         return f"{self.name} ({self.kind}, {self.acquisition}): {', '.join(parts)}"
 
@@ -152,6 +151,15 @@ class Reader(Protocol):
         Raises:
             InputError: If the file cannot be used. The others are converted nevertheless.
         """
+
+
+def regular_step(places: npt.NDArray[np.integer]) -> int | None:
+    """The step of regular undersampling, beside calibration lines; None if there is none."""
+    gaps = np.diff(places)
+    steps, counts = np.unique(gaps[gaps > 1], return_counts=True)
+    # on both sides of the calibration lines may be a smaller one
+    regular = len(steps) > 0 and counts[-1] >= max(counts.sum() - 2, counts.sum() / 2)
+    return int(steps[-1]) if regular else None
 
 
 def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:

@@ -339,12 +339,16 @@ class _Protocol(Fields):
         oversampling = self.number(self._group("sKSpace"), "dPhaseOversamplingForDialog")
         encoded_mm = None if phase_mm is None else phase_mm * (1 + (oversampling or 0))
         # the readout's oversampling is what its samples are more than the base resolution
-        if not base:
-            self.notes.append("the header has no base resolution: the image has all rows")
-        base = min(base, rows or base) or rows
+        samples = rows or length
+        if not base or base > samples:
+            self.notes.append(
+                f"base resolution of the header: {base or 'none'}; read as {samples // 2}, half of "
+                f"the {samples} samples, as Siemens oversamples the readout"
+            )
+            base = samples // 2
         return Sizes(
             (rows, columns),
-            (read_mm and base and read_mm * (rows or 2 * base) / base, encoded_mm),
+            (None if read_mm is None else read_mm * samples / base, encoded_mm),
             (base, columns),
             (read_mm, phase_mm),
         )
