@@ -195,8 +195,8 @@ class Fastmri:
             text = stored_header(file, path)
             acquisition, simulated = _said(file)
         rows, columns = kspace.shape[-2:]
-        size, pixel, acquired, notes = (rows, columns), None, (0, columns), []
-        header = None
+        size, pixel, acquired = (rows, columns), None, (0, columns)
+        header, notes = None, list[str]()
         if text is not None:
             header, notes = usable_header(text, path, rows, columns)
         refuse_wrong_axes(path, kspace, header)

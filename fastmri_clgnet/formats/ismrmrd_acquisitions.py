@@ -15,12 +15,11 @@ from fastmri_clgnet.formats.header import Header
 from fastmri_clgnet.formats.lines import (
     GRIDDING,
     THREE_DIMENSIONAL,
-    Line,
-    Placement,
-    Said,
     choose,
     make_scan,
 )
+from fastmri_clgnet.formats.matrix import Line, Said
+from fastmri_clgnet.formats.placement import Placement
 from fastmri_clgnet.formats.scan import Scan
 
 AT_ONCE = 256  # acquisitions

@@ -81,10 +81,10 @@ def read_scan(
     """Read one scan of any known format, which is recognised by the file's contents.
 
     Two-dimensional Cartesian k-space of one or more slices: Siemens TWIX, ISMRMRD, BART, fastMRI,
-    NumPy, Calgary-Campinas. What was measured twice is averaged, calibration lines go where no line
+    NumPy, Calgary-Campinas. Averages of one image are averaged, calibration lines go where no line
     of the image is, noise and navigators are left out; where partial Fourier headers give a wrong
-    centre of k-space, its energy gives it. `print(scan)` says what was found, `scan.notes` what is
-    worth knowing of how it was read.
+    centre of k-space, its energy gives it. Numbers of headers that make no sense are done without.
+    `print(scan)` says what was found, `scan.notes` what is worth knowing of how it was read.
 
     Args:
         path: The file; of BART's pair either one.

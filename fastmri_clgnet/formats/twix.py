@@ -28,12 +28,11 @@ from fastmri_clgnet.formats.lines import (
     GRIDDING,
     OVERSHOOT,
     THREE_DIMENSIONAL,
-    Line,
-    Placement,
-    Said,
     choose,
     make_scan,
 )
+from fastmri_clgnet.formats.matrix import Line, Said
+from fastmri_clgnet.formats.placement import Placement
 from fastmri_clgnet.formats.scan import Scan
 
 _COUNTERS = {"contrast": "Eco", "phase": "Phs", "repetition": "Rep", "set": "Set"}

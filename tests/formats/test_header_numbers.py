@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -225,7 +226,8 @@ def test_images_that_a_counter_separates(counter: str, path: Path, kspace: np.nd
     set_lines(path, repeated(3, counter))
     with pytest.raises(InputError, match=f"holds several of {counter} .0 1 2.; choose one"):
         read_scan(path)
-    scan = read_scan(path, Reading(**{counter: 1}))
+    chosen: dict[str, Any] = {counter: 1}
+    scan = read_scan(path, Reading(**chosen))
     np.testing.assert_array_equal(scan.kspace, kspace)
 
 
