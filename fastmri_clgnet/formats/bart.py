@@ -22,6 +22,7 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.conventions import PlainKspace, to_fastmri
 from fastmri_clgnet.formats.fastmri import image_size
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 COILS, SLICES = 3, 13  # dimensions
@@ -67,6 +68,7 @@ class Bart(PlainKspace):
         if kspace.shape[1] == 1:
             kspace = kspace[:, 0]
         size = image_size(path, kspace, self.recon_size)
+        refuse_wrong_axes(path, kspace)
         return Scan(kspace, size, sampled_columns(path, kspace))
 
 

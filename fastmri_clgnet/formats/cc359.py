@@ -34,7 +34,8 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.conventions import Convention, center_is_in_the_middle, to_fastmri
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.formats.numpy_arrays import load_array
-from fastmri_clgnet.formats.scan import Scan, refuse_2d_undersampling
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class CC359:
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read all slices of a volume, single-channel if it is a `.npy` file; see `Reader`."""
         kspace = _multi_channel(path) if is_hdf5(path) else _single_channel(path)
-        refuse_2d_undersampling(path, kspace[len(kspace) // 2])
         energy = np.zeros(kspace.shape[-2:])
         for one in kspace:
             energy += (np.abs(one) ** 2).reshape(-1, *energy.shape).sum(axis=0)
         convention: Convention = "shifted" if center_is_in_the_middle(energy) else "plain"
         for i, one in enumerate(kspace):
             kspace[i] = to_fastmri(one, convention, "backward")
+        refuse_wrong_axes(path, kspace)
         return Scan(
             kspace,
             (kspace.shape[-2], kspace.shape[-1]),

@@ -57,8 +57,6 @@ def to_fastmri(
 
 
 def center_is_in_the_middle(energy: npt.NDArray[np.floating]) -> bool:
-    """Whether the largest energy, (rows, columns), is nearer to the middle than to the corner."""
+    """Whether the largest energy, (rows, columns), is not nearer to the corner along both axes."""
     peak = np.unravel_index(np.argmax(energy), energy.shape)
-    to_middle = sum(abs(p - n // 2) / n for p, n in zip(peak, energy.shape, strict=True))
-    to_corner = sum(min(p, n - p) / n for p, n in zip(peak, energy.shape, strict=True))
-    return bool(to_middle < to_corner)
+    return any(abs(p - n // 2) < min(p, n - p) for p, n in zip(peak, energy.shape, strict=True))

@@ -14,7 +14,8 @@ import numpy as np
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask
 from fastmri_clgnet.formats.hdf5 import get_dataset, need_dataset, open_hdf5, plain
-from fastmri_clgnet.formats.header import HeaderInfo, read_header, stored_header
+from fastmri_clgnet.formats.header import HeaderInfo, read_header, stored_header, usable_header
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 # what the host's data set takes from the header, unless attributes of the file stand in its way
@@ -194,11 +195,19 @@ class Fastmri:
             text = stored_header(file, path)
             acquisition, simulated = _said(file)
         rows, columns = kspace.shape[-2:]
-        size, pixel, acquired, notes = (rows, columns), None, (0, columns), []
-        if text is None:
+        size, pixel, acquired = (rows, columns), None, (0, columns)
+        header, notes = None, list[str]()
+        if text is not None:
+            header, notes = usable_header(text, path, rows, columns)
+        refuse_wrong_axes(path, kspace, header)
+        if header is None:
             notes.append("no ismrmrd_header: the image is as large as the k-space")
         else:
-            header = read_header(text, path)
+            if header.encoded != (rows, columns):
+                notes.append(
+                    f"the header's matrix is {header.encoded[0]} x {header.encoded[1]}, the "
+                    f"k-space {rows} x {columns}"
+                )
             size, pixel = _cut_as_the_host(path, header.recon, rows, columns), header.pixel_mm
             first, end = max(header.acquired[0], 0), min(header.acquired[1], columns)
             outside = kspace[..., :first].any() or kspace[..., end:].any()

@@ -9,17 +9,17 @@ import h5py
 import ismrmrd
 import numpy as np
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.hdf5 import measurement_groups
+from fastmri_clgnet.formats.header import Header
 from fastmri_clgnet.formats.lines import (
     GRIDDING,
     THREE_DIMENSIONAL,
-    Line,
-    Placement,
-    Sizes,
     choose,
     make_scan,
 )
+from fastmri_clgnet.formats.matrix import Line, Said
+from fastmri_clgnet.formats.placement import Placement
 from fastmri_clgnet.formats.scan import Scan
 
 AT_ONCE = 256  # acquisitions
@@ -31,10 +31,10 @@ _OTHER_DATA = (
     ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,
 )  # fmt: skip
 # calibrations that were measured apart from the image, perhaps with another contrast
-_SEPARATE = (
-    ismrmrd.xsd.calibrationModeType.SEPARATE,
-    ismrmrd.xsd.calibrationModeType.EXTERNAL,
-)
+_SEPARATE = ("separate", "external")
+# of which a header lists one for each image
+_OF_IMAGES = {"TE": ("TE",), "TI": ("TI",), "TR": ("TR",), "flip angle": ("flipAngle_deg",),
+              "b-value": ("diffusion", "bvalue")}  # fmt: skip
 
 
 def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | None]) -> Scan:
@@ -42,30 +42,33 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
     try:
         with h5py.File(path, "r") as file:
             group, groups = file[dataset], measurement_groups(file)
-            header = ismrmrd.xsd.CreateFromDocument(group["xml"][0])
+            text = group["xml"][0]
             readouts = list(_read(group["data"]))
     except (OSError, LookupError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: not an ISMRMRD raw file with acquisitions in '{dataset}' ({error})"
         ) from error
-    if not header.encoding or header.encoding[0].trajectory.value != "cartesian":
-        found = header.encoding[0].trajectory.value if header.encoding else "no"
-        raise InputError(f"{path}: {found} trajectory, expected a Cartesian trajectory; {GRIDDING}")
-    encoding = header.encoding[0]
-    space, recon = encoding.encodedSpace, encoding.reconSpace
-    if space.matrixSize.z > 1:
-        raise InputError(f"{path}: {THREE_DIMENSIONAL}")
+    header = Header(text if isinstance(text, bytes) else str(text).encode(), path)
+    trajectory = header.text("trajectory")
+    if not trajectory:
+        header.notes.append("the header does not say the trajectory: taken for Cartesian")
+    elif trajectory != "cartesian":
+        raise InputError(
+            f"{path}: {trajectory} trajectory, expected a Cartesian trajectory; {GRIDDING}"
+        )
     # of other encodings are navigators and calibrations
     first = [one for one in readouts if one.encoding_space_ref == 0]
     ours = [one for one in first if not any(map(one.is_flag_set, _OTHER_DATA))]
-    parallel = encoding.parallelImaging
+    partitions = {one.idx.kspace_encode_step_2 for one in ours}
+    if len(partitions) > 1 or (header.count("encodedSpace", "matrixSize", "z") or 1) > 1:
+        raise InputError(f"{path}: {THREE_DIMENSIONAL}")
     imaging, calibration, notes = choose(
         path,
         ours,
         counters,
         lambda one, counter: getattr(one.idx, counter),
         _only_calibrates,
-        separate=parallel is not None and parallel.calibrationMode in _SEPARATE,
+        separate=header.text("parallelImaging", "calibrationMode") in _SEPARATE,
     )
     if len(ours) < len(readouts):
         other = f"{len(readouts) - len(ours)} readouts of noise, navigators and other "
@@ -73,30 +76,55 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
     if len(groups) > 1:
         place = groups.index(dataset) + 1
         notes.insert(0, f"measurement {place} of {len(groups)} (group '{dataset}')")
-    limits = encoding.encodingLimits.kspace_encoding_step_1
     places: dict[int, Placement] = {}
     for one in imaging:
         vectors = [
             np.array(value, float)
             for value in (one.position, one.read_dir, one.phase_dir, one.slice_dir)
         ]
-        if all(vector.any() for vector in vectors[1:]):
+        if np.isfinite(vectors).all() and all(vector.any() for vector in vectors[1:]):
             places.setdefault(one.idx.slice, Placement(*vectors))
-    measurement = header.measurementInformation
+    separated = max(len({getattr(one.idx, name) for one in ours}) for name in counters)
+    sizes, said = header.sizes(), _said(header, separated)
+    thickness = header.number("encodedSpace", "fieldOfView_mm", "z") or 1.0
     return make_scan(
         path,
         [_line(path, one) for one in [*imaging, *calibration]],
-        Sizes(
-            (space.matrixSize.x, space.matrixSize.y),
-            (space.fieldOfView_mm.x, space.fieldOfView_mm.y),
-            (recon.matrixSize.x, recon.matrixSize.y),
-            (recon.fieldOfView_mm.x, recon.fieldOfView_mm.y),
-        ),
-        None if limits is None else limits.center,
+        sizes,
+        said,
         places,
-        space.fieldOfView_mm.z or 1.0,
-        (measurement and measurement.protocolName) or "unknown",
-        notes,
+        thickness,
+        header.first("measurementInformation", "protocolName") or "unknown",
+        [*notes, *header.notes],
+    )
+
+
+def _said(header: Header, separated: int) -> Said:
+    """What the header says of the lines, of which a counter separates so many images."""
+
+    def limit(counter: str, which: str = "maximum") -> int | None:
+        return header.count("encodingLimits", counter, which, smallest=0)
+
+    several = []
+    for name, place in _OF_IMAGES.items():
+        values = header.several("sequenceParameters", *place, zero=name == "b-value")
+        if len(values) > separated:
+            several.append(f"{name} {words(f'{value:g}' for value in values)}")
+    for name in ("contrast", "phase", "set"):
+        largest = limit(name) or 0
+        if largest + 1 > separated:
+            several.append(f"{name} 0 to {largest}")
+    averages = 1 + max(limit("average") or 0, limit("repetition") or 0)
+    if header.first("sequenceParameters", "diffusionDimension") == "average":
+        several.append("diffusion weightings, numbered as averages")
+        averages = 1
+    end = limit("kspace_encoding_step_1")
+    return Said(
+        limit("kspace_encoding_step_1", "center"),
+        None if end is None else end + 1,
+        header.count("parallelImaging", "accelerationFactor", "kspace_encoding_step_1"),
+        averages,
+        tuple(several),
     )
 
 
@@ -118,8 +146,6 @@ def _only_calibrates(readout: ismrmrd.Acquisition) -> bool:
 
 def _line(path: Path, readout: ismrmrd.Acquisition) -> Line:
     """A readout without the samples that are to be discarded."""
-    if readout.idx.kspace_encode_step_2:
-        raise InputError(f"{path}: {THREE_DIMENSIONAL}")
     if readout.is_flag_set(ismrmrd.ACQ_IS_REVERSE):
         raise InputError(f"{path}: readouts in both directions, which is not supported")
     samples = readout.data[
@@ -131,4 +157,6 @@ def _line(path: Path, readout: ismrmrd.Acquisition) -> Line:
         readout.idx.slice,
         readout.idx.kspace_encode_step_1,
         _only_calibrates(readout),
+        readout.is_flag_set(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING),
+        readout.idx.average,
     )

@@ -1,68 +1,31 @@
 """Lines of two-dimensional Cartesian k-space, as scanners write them, put in their places.
 
 What is the same for every scanner's raw data: where the centre of k-space is, what was measured
-twice, which calibration lines belong to the image, and where the slices lie in the patient.
+twice, and which calibration lines belong to the image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.formats.scan import Scan
+from fastmri_clgnet.formats.header import Sizes
+from fastmri_clgnet.formats.matrix import CENTRE_TOLERANCE, Line, Said, measured_matrix
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.placement import Placement, image_affine, slice_order
+from fastmri_clgnet.formats.scan import Scan, regular_step
 
 GRIDDING = "grid and reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
 THREE_DIMENSIONAL = "three-dimensional; expected slices with one phase-encoding direction"
-CENTRE_TOLERANCE = 2  # lines that the energy may peak beside the header's centre
 OVERSHOOT = 8  # a line may lie this fraction, 1 / 8, of the matrix beyond its edge
 
 
 Readout = TypeVar("Readout")
-
-
-class Line(NamedTuple):
-    """One readout."""
-
-    samples: npt.NDArray[np.complex64]  # (coils, samples)
-    center_sample: int  # in which the echo is
-    slice: int
-    number: int  # of the phase encoding, from any origin
-    calibrates: bool = False  # parallel imaging, and is no line of the image
-
-
-class Placement(NamedTuple):
-    """Where a slice lies, by its scanner: patient coordinates (3,), left, posterior, superior."""
-
-    position: npt.NDArray[np.float64]  # the middle of the slice, in millimetres
-    read: npt.NDArray[np.float64]  # of length 1, as the others: direction of the rows' index
-    phase: npt.NDArray[np.float64]  # of the columns' index
-    normal: npt.NDArray[np.float64]
-
-
-class Matrix(NamedTuple):
-    """Sizes of k-space and image; pixels in millimetres."""
-
-    rows: int
-    columns: int
-    height: int
-    width: int
-    pixel_height: float
-    pixel_width: float
-
-
-class Sizes(NamedTuple):
-    """What a header says: rows and columns, height and width, their fields of view in mm."""
-
-    encoded: tuple[int, int]
-    encoded_mm: tuple[float, float]
-    recon: tuple[int, int]
-    recon_mm: tuple[float, float]
-    in_mm: bool = True  # False: fields of view are unknown, in pixels
 
 
 def choose(
@@ -100,55 +63,22 @@ def choose(
     return imaging, calibration, []
 
 
-def measured_matrix(lines: Sequence[Line], sizes: Sizes) -> tuple[Matrix, list[str]]:
-    """The matrix that was measured, and notes where the header gives another one."""
-    # Some headers give the size to which the scanner interpolates as the encoded one, or keep the
-    # oversampled one for readouts without oversampling: both leave shorter readouts that are whole.
-    (rows, columns), (row_mm, column_mm), recon, recon_mm, _ = sizes
-    notes = []
-    length = lines[0].samples.shape[1]
-    whole = all(
-        line.samples.shape[1] == length and line.center_sample == length // 2 for line in lines
-    )
-    if whole and 0 < length < rows:
-        says = f"the header's matrix has {rows} rows, but readouts have {length} samples"
-        fewer = round(columns * length / rows)
-        numbers = [line.number for line in lines]
-        interpolated = max(numbers) - min(numbers) < fewer  # along the lines, too
-        without = 0 < recon_mm[0] < row_mm and abs(rows * recon_mm[0] / row_mm - length) < 1
-        if without and not interpolated:
-            row_mm = recon_mm[0]
-            notes.append(f"{says}: read as readouts without oversampling")
-        else:
-            columns = fewer if interpolated else columns
-            notes.append(
-                f"{says}: read as a matrix that the scanner interpolates, of which {length} x "
-                f"{columns} were measured"
-            )
-        rows = length
-    height, pixel_height = _image_axis(rows, row_mm, recon[0], recon_mm[0])
-    width, pixel_width = _image_axis(columns, column_mm, recon[1], recon_mm[1])
-    return Matrix(rows, columns, height, width, pixel_height, pixel_width), notes
-
-
-def _image_axis(encoded: int, encoded_mm: float, recon: int, recon_mm: float) -> tuple[int, float]:
-    """Pixels of the image along one axis, and the size of one in millimetres."""
-    # as it was encoded; of an interpolated matrix, the field of view settles how many there are
-    pixel = encoded_mm / encoded
-    within = round(recon_mm / pixel) if pixel > 0 and recon_mm > 0 else recon
-    return min(recon, encoded, max(within, 1)), pixel
-
-
 def sort_lines(
-    path: Path, lines: Sequence[Line], rows: int, columns: int, header_center: int
+    path: Path, lines: Sequence[Line], rows: int, columns: int, said: Said
 ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.bool_], list[str]]:
     """Put lines into k-space, averaged: (slices, coils, rows, columns), sampled columns, notes."""
     imaging = [line for line in lines if not line.calibrates]
     shape = imaging[0].samples.shape
-    calibration = [line for line in lines if line.calibrates and line.samples.shape == shape]
-    n_coils, n_slices = shape[0], 1 + max(line.slice for line in imaging)
+    slices = {number: i for i, number in enumerate(slice_numbers(imaging))}
+    calibration = [
+        line
+        for line in lines
+        if line.calibrates and line.samples.shape == shape and line.slice in slices
+    ]
+    n_coils, n_slices = shape[0], len(slices)
     used = [*imaging, *calibration]
-    center, notes = _center(used, columns, header_center)
+    center, notes = _center(used, columns, columns // 2 if said.center is None else said.center)
+    notes += _acceleration(path, used, columns, said)
 
     kspace = np.zeros((n_slices, n_coils, rows, columns), np.complex64)
     counts = np.zeros((n_slices, columns), int)
@@ -156,14 +86,14 @@ def sort_lines(
     for group in (imaging, calibration):
         taken = counts > 0  # by the image, between whose lines those that calibrate go
         for line in group:
-            length = line.samples.shape[1]
+            place, length = slices[line.slice], line.samples.shape[1]
             # a partial echo starts after the first row; a whole one fills all
             first = 0 if length == rows else rows // 2 - line.center_sample
             column = line.number + columns // 2 - center
             fits = 0 <= first <= rows - length and len(line.samples) == n_coils
             overshoot = max(-column, column - columns + 1)
             if group is calibration:
-                if not fits or overshoot > 0 or line.slice >= n_slices or taken[line.slice, column]:
+                if not fits or overshoot > 0 or taken[place, column]:
                     continue
             elif not fits or overshoot * OVERSHOOT > columns:
                 raise InputError(
@@ -174,29 +104,77 @@ def sort_lines(
             if overshoot > 0:
                 beyond.add(line.number)
                 continue
-            kspace[line.slice, :, first : first + length, column] += line.samples
-            counts[line.slice, column] += 1
+            kspace[place, :, first : first + length, column] += line.samples
+            counts[place, column] += 1
             missing_rows = max(missing_rows, first, rows - first - length)
     sampled = np.asarray((counts > 0).any(axis=0))
     if not sampled.any() or not counts[:, sampled].all():
         raise InputError(
             f"{path}: the slices have different phase encodings; is the acquisition complete?"
         )
+    notes += _averages(path, imaging, said)
     kspace /= np.maximum(counts, 1)[:, None, None]
     if beyond:
         notes.append(
             f"{len(beyond)} lines beyond the header's matrix of {columns} lines are left out (of "
             f"numbers {_span(imaging)}, with the centre at {center})"
         )
-    if counts.max() > 1:
-        notes.append(f"lines that were measured up to {counts.max()} times are averaged")
     if missing_rows:
         notes.append(f"asymmetric echo: {missing_rows} of {rows} rows were not measured")
     low, high = np.flatnonzero(sampled)[[0, -1]]
     before, after = columns // 2 - low, high - columns // 2
-    if abs(before - after) > columns // 16:
+    if abs(before - after) > max(columns // 16, regular_step(np.flatnonzero(sampled)) or 1):
         notes.append(f"partial Fourier: columns {low} to {high} of {columns} were measured")
     return kspace, sampled, notes
+
+
+def slice_numbers(lines: Sequence[Line]) -> list[int]:
+    """The numbers of the image's slices, from any origin, in order."""
+    return sorted({line.slice for line in lines if not line.calibrates})
+
+
+def _averages(path: Path, imaging: Sequence[Line], said: Said) -> list[str]:
+    """What is averaged; an error where lines that were measured again may be other images."""
+    repeats: dict[tuple[int, int, bool], list[int]] = {}
+    for line in imaging:
+        repeats.setdefault((line.slice, line.number, line.both), []).append(line.average)
+    most = max(map(len, repeats.values()))
+    if most == 1:
+        return []
+    labelled = all(len(set(averages)) == len(averages) for averages in repeats.values())
+    named = said.averages >= most
+    several = words(said.several)
+    if (labelled and named) if several else (labelled or named):
+        return [f"lines that were measured up to {most} times are averaged"]
+    lists = f", and the header lists several images ({', '.join(said.several)})"
+    raise InputError(
+        f"{path}: lines were measured up to {most} times{lists if several else ''}, but no counter "
+        "says which image they belong to, and neither counters nor header call all of them "
+        "averages: number them as contrast (echo), phase, repetition or set, and choose one, such "
+        "as contrast 0; or number them as averages of one image"
+    )
+
+
+def _acceleration(path: Path, lines: Sequence[Line], columns: int, said: Said) -> list[str]:
+    """How the lines' acceleration contradicts the header's; an error where it is left open."""
+    numbers = np.unique([line.number for line in lines])
+    consecutive = len(numbers) == numbers[-1] - numbers[0] + 1
+    if said.acceleration is None or len(numbers) == 1:
+        return []
+    if consecutive and 1 < said.acceleration <= 1.1 * columns / len(numbers):
+        raise InputError(
+            f"{path}: the header's {columns} lines are accelerated by {said.acceleration}, but the "
+            f"{len(numbers)} lines are numbered one after another ({_span(lines)}), so that their "
+            f"places are unknown: number every line by its place (kspace_encode_step_1 in steps of "
+            f"{said.acceleration}), or remove the acceleration from the header"
+        )
+    step = 1 if consecutive else regular_step(numbers)
+    if step in (None, said.acceleration):
+        return []
+    return [
+        f"the header's acceleration is {said.acceleration}, that of the lines' numbers {step}, "
+        "which is taken"
+    ]
 
 
 def _center(lines: Sequence[Line], columns: int, header: int) -> tuple[int, list[str]]:
@@ -240,25 +218,25 @@ def make_scan(
     path: Path,
     lines: Sequence[Line],
     sizes: Sizes,
-    header_center: int | None,
+    said: Said,
     places: Mapping[int, Placement],
     thickness_mm: float,
     acquisition: str,
     notes: Sequence[str],
 ) -> Scan:
     """Make a volume of lines: slices in the order in which they lie, and their geometry."""
-    matrix, of_matrix = measured_matrix(lines, sizes)
-    center = matrix.columns // 2 if header_center is None else header_center
-    kspace, sampled, more = sort_lines(path, lines, matrix.rows, matrix.columns, center)
+    matrix, lines, of_matrix = measured_matrix(lines, sizes, said)
+    kspace, sampled, more = sort_lines(path, lines, matrix.rows, matrix.columns, said)
+    refuse_wrong_axes(path, kspace)
     first, end = (int(place) for place in np.flatnonzero(sampled)[[0, -1]] + [0, 1])
-    placements = [places.get(i) for i in range(len(kspace))]
+    placements = [places.get(number) for number in slice_numbers(lines)]
     order = slice_order(placements)
     if order != sorted(order):
         kspace = kspace[order]
         more.append("slices are sorted by their position")
     size = (matrix.height, matrix.width)
     pixel, affine = None, None
-    if sizes.in_mm and min(matrix.pixel_height, matrix.pixel_width) > 0:
+    if matrix.pixel_height is not None and matrix.pixel_width is not None:
         pixel = (matrix.pixel_height, matrix.pixel_width)
         affine = image_affine(
             [placements[i] for i in order],
@@ -277,45 +255,3 @@ def make_scan(
         affine=affine,
         notes=(*notes, *of_matrix, *more),
     )
-
-
-def slice_order(placements: Sequence[Placement | None]) -> list[int]:
-    """The slices in the order in which they lie; as they are where that is not known."""
-    as_they_are = list(range(len(placements)))
-    known = [one for one in placements if one is not None]
-    if len(known) < len(placements) or not known:
-        return as_they_are
-    along = np.array([one.position @ known[0].normal for one in known])
-    steps = np.diff(along)
-    if (np.abs(np.diff(np.sort(along))) < 1e-3).any() or (steps > 0).all() or (steps < 0).all():
-        return as_they_are
-    return np.argsort(along, kind="stable").tolist()
-
-
-def image_affine(
-    placements: Sequence[Placement | None],
-    kspace_size: tuple[int, int],
-    recon_size: tuple[int, int],
-    pixel_mm: tuple[float, float],
-    thickness_mm: float,
-) -> npt.NDArray[np.float64] | None:
-    """From the image's (row, column, slice, 1) to right, anterior, superior; None if unknown."""
-    known = [one for one in placements if one is not None]
-    if len(known) < len(placements) or not known:
-        return None
-    first, last = known[0], known[-1]
-    if any(abs(np.linalg.norm(vector) - 1) > 1e-3 for vector in first[1:]):
-        return None
-    step = first.normal * thickness_mm
-    if len(known) > 1:
-        step = (last.position - first.position) / (len(known) - 1)
-        if np.linalg.norm(step) < 1e-3:
-            return None
-    # the middle of the slice is the pixel of the Fourier transform's origin
-    origin = [n // 2 - (n - size) // 2 for n, size in zip(kspace_size, recon_size, strict=True)]
-    down, across = first.read * pixel_mm[0], first.phase * pixel_mm[1]
-    corner = first.position - down * origin[0] - across * origin[1]
-    affine = np.eye(4)
-    affine[:3] = np.stack([down, across, step, corner], axis=1)
-    affine[:2] *= -1  # left, posterior to right, anterior
-    return affine

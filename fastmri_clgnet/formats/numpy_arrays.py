@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.conventions import Convention, PlainKspace, to_fastmri
 from fastmri_clgnet.formats.fastmri import image_size
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 from fastmri_clgnet.formats.simulate import Simulation, transformed
 
@@ -59,6 +60,7 @@ class NumPy(PlainKspace, Simulation):
                     "'complex' of real and imaginary parts (kind image for images)"
                 )
             kspace = to_fastmri(array, self.convention, self.norm)
+            refuse_wrong_axes(path, kspace)
             return Scan(kspace, size, sampled_columns(path, kspace))
         if np.iscomplexobj(array):
             kspace = transformed(array, array.shape)

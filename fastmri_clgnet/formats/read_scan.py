@@ -21,11 +21,11 @@ from fastmri_clgnet.formats.hdf5 import measurement_groups, open_hdf5
 from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.lines import GRIDDING
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import (
     Reader,
     Scan,
     acquired_columns,
-    refuse_2d_undersampling,
 )
 from fastmri_clgnet.formats.twix import Twix, is_twix, pick
 
@@ -81,10 +81,10 @@ def read_scan(
     """Read one scan of any known format, which is recognised by the file's contents.
 
     Two-dimensional Cartesian k-space of one or more slices: Siemens TWIX, ISMRMRD, BART, fastMRI,
-    NumPy, Calgary-Campinas. What was measured twice is averaged, calibration lines go where no line
+    NumPy, Calgary-Campinas. Averages of one image are averaged, calibration lines go where no line
     of the image is, noise and navigators are left out; where partial Fourier headers give a wrong
-    centre of k-space, its energy gives it. `print(scan)` says what was found, `scan.notes` what is
-    worth knowing of how it was read.
+    centre of k-space, its energy gives it. Numbers of headers that make no sense are done without.
+    `print(scan)` says what was found, `scan.notes` what is worth knowing of how it was read.
 
     Args:
         path: The file; of BART's pair either one.
@@ -218,7 +218,7 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     }
     if array.ndim in guesses:
         return _numpy(path, array, guesses[array.ndim])
-    refuse_2d_undersampling(path, array.astype(np.complex64, copy=False))
+    refuse_wrong_axes(path, array[None])
     raise InputError(
         f"{path}: an array {shape}, whose first axis may be slices or coils: name the axes "
         "(coil row column or slice row column; Reading(axes=...) in Python)"

@@ -93,18 +93,17 @@ class Scan(NamedTuple):
             "image {} x {}{}".format(*self.recon_size, pixel),
         ]
         sampled = self.sampled()
+        measured = f"{sampled.sum()} of {columns} lines"
+        net = f"net acceleration {columns / sampled.sum():.2g}"
         if self.mask is None:
-            part = "" if sampled.all() else f" ({sampled.sum()} of {columns} lines)"
-            parts.append(f"fully sampled{part}")
+            parts.append(f"fully sampled{'' if sampled.all() else f' ({measured}, {net})'}")
         else:
-            gaps = np.diff(np.flatnonzero(sampled))
-            steps, counts = np.unique(gaps[gaps > 1], return_counts=True)
-            regular = len(steps) == 1 or counts.max() > 0.9 * counts.sum()
-            every = f", every {steps[np.argmax(counts)]} lines" if regular else ""
+            central = n_central_columns(sampled)
+            step = regular_step(np.flatnonzero(sampled))
+            every = "" if step is None else f", every {step} lines"
             parts += [
-                f"acceleration {self.acceleration():.2g} ({sampled.sum()} of {columns} lines"
-                f"{every})",
-                f"{n_central_columns(sampled)} calibration lines",
+                f"{measured} measured ({net}{every})",
+                f"{central} calibration line{'s' * (central != 1)}",
             ]
         return f"{self.name} ({self.kind}, {self.acquisition}): {', '.join(parts)}"
 
@@ -154,6 +153,15 @@ class Reader(Protocol):
         """
 
 
+def regular_step(places: npt.NDArray[np.integer]) -> int | None:
+    """The step of regular undersampling, beside calibration lines; None if there is none."""
+    gaps = np.diff(places)
+    steps, counts = np.unique(gaps[gaps > 1], return_counts=True)
+    # on both sides of the calibration lines may be a smaller one
+    regular = len(steps) > 0 and counts[-1] >= max(counts.sum() - 2, counts.sum() / 2)
+    return int(steps[-1]) if regular else None
+
+
 def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
     """The first column with a signal, and one past the last; all if the middle has none."""
     filled = np.flatnonzero(_filled_columns(kspace).any(axis=0))
@@ -164,7 +172,6 @@ def acquired_columns(kspace: npt.NDArray[np.complex64]) -> tuple[int, int]:
 
 def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_] | None:
     """The mask (columns,) of k-space that was acquired undersampled; None if it was not."""
-    refuse_2d_undersampling(path, kspace[len(kspace) // 2])
     by_slice = _filled_columns(kspace)
     filled = np.asarray(by_slice.any(axis=0))
     first, end = acquired_columns(kspace)
@@ -176,19 +183,6 @@ def sampled_columns(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArra
             "fully sampled volumes"
         )
     return None if filled[first:end].all() else filled
-
-
-def refuse_2d_undersampling(path: Path, kspace: npt.NDArray[np.complex64]) -> None:
-    """Refuse k-space that is mostly zero even in rows and columns with samples."""
-    filled = np.asarray((kspace != 0).reshape(-1, *kspace.shape[-2:]).any(axis=0))
-    inside = filled[filled.any(axis=1)][:, filled.any(axis=0)]
-    # elliptical sampling leaves out a fifth of it, patterns of factor 2 and more half
-    if inside.size and np.mean(inside) < 0.6:
-        raise InputError(
-            f"{path}: only {np.mean(inside):.0%} of the k-space is sampled, in two dimensions "
-            "(such as Poisson-disc), but the masks here are columns: use fully sampled volumes, or "
-            "reconstruct this one elsewhere (mrpro, sigpy, torchkbnufft)"
-        )
 
 
 def _filled_columns(kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_]:

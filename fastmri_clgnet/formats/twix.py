@@ -23,16 +23,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.header import Fields, Sizes
 from fastmri_clgnet.formats.lines import (
     GRIDDING,
     OVERSHOOT,
     THREE_DIMENSIONAL,
-    Line,
-    Placement,
-    Sizes,
     choose,
     make_scan,
 )
+from fastmri_clgnet.formats.matrix import Line, Said
+from fastmri_clgnet.formats.placement import Placement
 from fastmri_clgnet.formats.scan import Scan
 
 _COUNTERS = {"contrast": "Eco", "phase": "Phs", "repetition": "Rep", "set": "Set"}
@@ -121,17 +121,20 @@ class Twix:
             protocol.separate_calibration,
         )
         protocol.refuse_other_trajectories()
+        if len({block.mdh.Counter.Par for block in imaging}) > 1:
+            raise InputError(f"{path}: {THREE_DIMENSIONAL}")
         lines = [_line(path, block) for block in [*imaging, *calibration]]
-        sizes, of_sizes = protocol.sizes(lines)
+        separated = max(len({_counter(one, name) for one in readouts}) for name in _COUNTERS)
+        sizes = protocol.sizes(lines)
         return make_scan(
             path,
             lines,
             sizes,
-            int(imaging[0].mdh.CenterLin),
+            protocol.said(int(imaging[0].mdh.CenterLin), separated),
             _places(imaging),
             protocol.thickness,
             protocol.name,
-            [*notes, *of_calibration, *of_sizes],
+            [*notes, *of_calibration, *protocol.notes],
         )
 
 
@@ -232,8 +235,6 @@ def _only_calibrates(block: Any) -> bool:
 
 def _line(path: Path, block: Any) -> Line:
     """Read the samples of a readout, without those that are to be cut off."""
-    if block.mdh.Counter.Par:
-        raise InputError(f"{path}: {THREE_DIMENSIONAL}")
     if block.is_flag_set("REFLECT"):
         raise InputError(f"{path}: readouts in both directions (EPI), which is not supported")
     try:
@@ -248,75 +249,108 @@ def _line(path: Path, block: Any) -> Line:
         int(block.mdh.Counter.Sli),
         int(block.mdh.Counter.Lin),
         _only_calibrates(block),
+        block.is_flag_set("PATREFANDIMASCAN"),
+        int(block.mdh.Counter.Ave),
     )
 
 
-class _Protocol:
+class _Protocol(Fields):
     """What the header says: protocols differ, so that every field may be missing."""
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        super().__init__()
         self.path = path
         self.meas = {**header.get("Config", {}), **header.get("Meas", {})}
-        yaps = header.get("MeasYaps", {})
-        self.kspace, self.parallel = yaps.get("sKSpace", {}), yaps.get("sPat", {})
-        self.slice = (yaps.get("sSliceArray", {}).get("asSlice") or [{}])[0]
+        self.yaps = header.get("MeasYaps", {})
+        slices = self._group("sSliceArray").get("asSlice")
+        self.slice = slices[0] if isinstance(slices, list) and slices else {}
         self.name = str(self.meas.get("tProtocolName") or "unknown")
-        self.thickness = float(self.slice.get("dThickness", 1.0))
-        self.separate_calibration = (
-            int(self.parallel.get("ucRefScanMode", 1)) >= _SEPARATE_CALIBRATION
-        )
+        self.thickness = self.number(self.slice, "dThickness") or 1.0
+        mode = self.number(self._group("sPat"), "ucRefScanMode")
+        self.separate_calibration = mode is not None and mode >= _SEPARATE_CALIBRATION
 
-    def number(self, *names: str) -> float:
-        """The first of these that is a number above 0, else 0."""
-        for name in names:
-            value = self.meas.get(name)
-            if isinstance(value, int | float) and value > 0:
-                return float(value)
-        return 0.0
+    def _group(self, name: str) -> Mapping[str, Any]:
+        group = self.yaps.get(name)
+        return group if isinstance(group, Mapping) else {}
+
+    def number(self, fields: Mapping[str, Any], *names: str) -> float | None:
+        """The first of these that is a number above 0, None if none is."""
+        numbers = (self.usable(name, fields.get(name)) for name in names)
+        return next((number for number in numbers if number), None)
+
+    def count(self, *names: str) -> int | None:
+        """The first of these parameters that is a number above 0, as a whole one."""
+        number = self.number(self.meas, *names)
+        return None if number is None else round(number)
 
     def refuse_other_trajectories(self) -> None:
         """Raise an error for what is not on a Cartesian grid."""
-        trajectory = int(self.kspace.get("ucTrajectory", 1))
+        trajectory = round(self.number(self._group("sKSpace"), "ucTrajectory") or 1)
         if trajectory != 1:
             name = _TRAJECTORIES.get(trajectory, f"unknown ({trajectory})")
             raise InputError(
                 f"{self.path}: {name} trajectory, expected a Cartesian trajectory; {GRIDDING}"
             )
         mode = self.meas.get("alRegridMode") or [1]
-        if mode[0] not in (0, 1):
+        if isinstance(mode, list) and mode[0] not in (0, 1):
             raise InputError(
                 f"{self.path}: sampled on the ramps of the readout gradient; {GRIDDING}"
             )
 
-    def sizes(self, lines: Sequence[Line]) -> tuple[Sizes, list[str]]:
-        """Matrix and field of view of k-space and image, and notes."""
-        rows = round(self.number("iRoFTLength", "NRoFtlen", "NRoFTLen"))
-        columns = round(self.number("iPEFTLength", "NPeFTLen", "NPeftLen"))
-        base = round(self.number("lBaseResolution", "BaseResolution"))
-        read_mm = float(self.slice.get("dReadoutFOV", 0))
-        phase_mm = float(self.slice.get("dPhaseFOV", 0))
+    def said(self, center: int, separated: int) -> Said:
+        """What the header says of the lines, of which a counter separates so many images."""
+        images = {
+            "contrasts": self.number(self.yaps, "lContrasts"),
+            "phases": self.number(self._group("sPhysioImaging"), "lPhases"),
+            "diffusion weightings": self.number(self._group("sDiffusion"), "lDiffWeightings"),
+        }
+        acceleration = self.number(self._group("sPat"), "lAccelFactPE")
+        repetitions = 1 + (self.number(self.yaps, "lRepetitions") or 0)
+        return Said(
+            center,
+            None,
+            None if acceleration is None else round(acceleration),
+            round(max(self.number(self.yaps, "lAverages") or 1, repetitions)),
+            tuple(f"{n:g} {what}" for what, n in images.items() if (n or 1) > separated),
+        )
+
+    def sizes(self, lines: Sequence[Line]) -> Sizes:
+        """Matrix and field of view of k-space and image."""
+        rows = self.count("iRoFTLength", "NRoFtlen", "NRoFTLen")
+        columns = self.count("iPEFTLength", "NPeFTLen", "NPeftLen")
+        base = self.count("lBaseResolution", "BaseResolution") or round(
+            self.number(self._group("sKSpace"), "lBaseResolution") or 0
+        )
         length = max(line.samples.shape[1] for line in lines)
         numbers = [line.number for line in lines]
         n_lines = max(numbers) + 1
         span = n_lines - min(numbers)
-        if length > rows or span > columns + columns // OVERSHOOT:
-            note = (
+        if length > (rows or length) or span > (columns or span) * (1 + 1 / OVERSHOOT):
+            self.notes.append(
                 f"the header's matrix of {rows} x {columns} contradicts {length} samples and "
                 f"{n_lines} lines (of a Pulseq sequence?): read as measured, without oversampling; "
                 "pixel size and place in the patient are unknown"
             )
             size = (length, n_lines)
-            return Sizes(size, size, size, size, in_mm=False), [note]
-        oversampled = 1 + float(self.kspace.get("dPhaseOversamplingForDialog", 0))
-        base = min(base, rows) or rows
+            return Sizes(size, (None, None), size, (None, None))
+        read_mm = self.number(self.slice, "dReadoutFOV")
+        phase_mm = self.number(self.slice, "dPhaseFOV")
+        oversampling = self.number(self._group("sKSpace"), "dPhaseOversamplingForDialog")
+        encoded_mm = None if phase_mm is None else phase_mm * (1 + (oversampling or 0))
         # the readout's oversampling is what its samples are more than the base resolution
-        encoded_mm = (read_mm * rows / base, phase_mm * oversampled)
-        recon_mm = (read_mm, phase_mm)
-        if not all(recon_mm):
-            return Sizes(
-                (rows, columns), (rows, columns), (base, columns), (base, columns), False
-            ), []
-        return Sizes((rows, columns), encoded_mm, (base, columns), recon_mm), []
+        samples = rows or length
+        if not base or base > samples:
+            self.notes.append(
+                f"base resolution of the header: {base or 'none'}; read as {samples // 2}, half of "
+                f"the {samples} samples, as Siemens oversamples the readout"
+            )
+            base = samples // 2
+        return Sizes(
+            (rows, columns),
+            (None if read_mm is None else read_mm * samples / base, encoded_mm),
+            (base, columns),
+            (read_mm, phase_mm),
+        )
 
 
 def _places(blocks: Sequence[Any]) -> dict[int, Placement]:

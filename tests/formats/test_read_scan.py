@@ -218,6 +218,32 @@ def test_poisson_disc_and_2d_masks_are_refused(tmp_path: Path, kspace: np.ndarra
         read_scan(tmp_path / "d.h5")
 
 
+def test_axes_and_centre_are_inspected_in_every_format(tmp_path: Path, kspace: np.ndarray) -> None:
+    """Undersampled rows, rows in the place of columns, half of the shifts."""
+    path = tmp_path / "a.h5"
+    write_fastmri_file(path, kspace)
+    with h5py.File(path, "r+") as file:
+        del file["kspace"]
+        file["kspace"] = np.ascontiguousarray(kspace.swapaxes(-1, -2))
+    with pytest.raises(InputError, match="20 rows and 32 columns, but the header's matrix has 32"):
+        read_scan(path)
+    regular = np.zeros((ROWS, COLUMNS), bool)
+    regular[::2, ::2] = regular[14:18] = True
+    half = np.fft.ifftshift(kspace, axes=-2)
+    for wrong, message in (
+        (kspace * regular, "in two dimensions"),
+        (kspace * (np.arange(ROWS) % 2 == 0)[:, None], "only 16 of 32 rows are sampled"),
+        (half, "the centre of k-space is in row 0 and column 10 of 32 x 20"),
+    ):
+        write_bart(tmp_path / "b.cfl", wrong)
+        write_numpy(tmp_path / "c.npy", wrong)
+        with h5py.File(tmp_path / "d.h5", "w") as file:
+            file["kspace"] = wrong
+        for name in ("b.cfl", "c.npy", "d.h5"):
+            with pytest.raises(InputError, match=f"{name}: .*{message}"):
+                read_scan(tmp_path / name)
+
+
 def test_spokes_are_refused(tmp_path: Path) -> None:
     """Radial data without a trajectory: every column has the centre of k-space in its middle."""
     rng = np.random.default_rng(0)

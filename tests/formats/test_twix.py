@@ -130,7 +130,7 @@ def test_partial_fourier_has_its_centre_where_the_energy_is(path: Path, kspace: 
     assert any("line 14 is the centre of k-space, the energy line 8, which" in note
                for note in scan.notes)  # fmt: skip
     assert any("partial Fourier: columns 12 to 39 of 40" in note for note in scan.notes)
-    assert "fully sampled (28 of 40 lines)" in str(scan)
+    assert "fully sampled (28 of 40 lines, net acceleration 1.4)" in str(scan)
 
 
 def test_asymmetric_echo_and_cut_samples(path: Path, kspace: np.ndarray) -> None:
@@ -277,3 +277,61 @@ def test_a_folder_of_scans_is_converted(tmp_path: Path, kspace: np.ndarray) -> N
     done = convert(tmp_path / "in", tmp_path / "out", Twix(), split=(1, 0, 0), num_workers=1)
     assert not done.failures
     assert_good(tmp_path / "out")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-1", "0", '""', "text", "99999999999"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sKSpace.lBaseResolution", "sKSpace.ucTrajectory", "sPat.ucRefScanMode",
+        "sPat.lAccelFactPE", "lAverages", "lContrasts", "sSliceArray.asSlice[0].dReadoutFOV",
+        "sSliceArray.asSlice[0].dPhaseFOV", "sSliceArray.asSlice[0].dThickness", "rows", "columns",
+    ],
+)  # fmt: skip
+def test_a_number_that_is_none_is_done_without(
+    name: str, value: str, path: Path, kspace: np.ndarray
+) -> None:
+    write(path, lines(kspace), **{name: value})
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, kspace)
+    assert scan.recon_size == (SIZE, COLUMNS)
+    known = name.startswith("sSliceArray") or value == "0"
+    assert scan.notes or known  # a field of view of 0 is an unknown one
+
+
+@pytest.mark.parametrize(
+    ("counter", "header", "averaged"),
+    [
+        (None, {}, False),
+        ("Ida", {}, False),
+        ("Ave", {}, True),
+        (None, {"lAverages": 2}, True),
+        ("Ave", {"lContrasts": 2}, False),
+    ],
+)
+def test_only_averages_are_averaged(
+    counter: str | None, header: dict[str, int], averaged: bool, path: Path, kspace: np.ndarray
+) -> None:
+    again = lines(kspace, counters={} if counter is None else {counter: 1})
+    write(path, [*lines(kspace), *again], **header)
+    if averaged:
+        np.testing.assert_allclose(read_scan(path).kspace, kspace, rtol=1e-6)
+    else:
+        with pytest.raises(InputError, match="lines were measured up to 2 times"):
+            read_scan(path)
+
+
+def test_slices_from_one_and_an_acceleration_that_lines_contradict(
+    path: Path, kspace: np.ndarray
+) -> None:
+    moved = [Readout(one.samples, one.line, one.slice + 1) for one in lines(kspace)]
+    write(path, moved, sPat__lAccelFactPE=3)
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.kspace, kspace)
+    assert "the header's acceleration is 3, that of the lines' numbers 1" in scan.notes[0]
+    every_third = [
+        Readout(one.samples, one.line // 3) for one in lines(kspace[:1], range(0, 40, 3))
+    ]
+    write(path, every_third, sPat__lAccelFactPE=3)
+    with pytest.raises(InputError, match="14 lines are numbered one after another"):
+        read_scan(path)
