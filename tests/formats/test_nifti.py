@@ -25,7 +25,7 @@ def _write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
 def test_magnitudes_in_radiological_order(plane: str, tmp_path: Path) -> None:
     """Stored as (superior, left, anterior): the plane follows the file's orientation."""
-    volume = np.abs(blobs(0, 14, 16, 18)).astype(np.float32)  # right, anterior, superior
+    volume = np.abs(blobs(0, 17, 16, 18)).astype(np.float32)  # right, anterior, superior
     affine = np.zeros((4, 4))
     affine[[2, 0, 1, 3], [0, 1, 2, 3]] = 3.0, -2.0, 1.0, 1.0
     _write(tmp_path / "in" / "sub-01_T1w.nii.gz", volume[::-1].transpose(2, 0, 1), affine)

@@ -185,14 +185,19 @@ def test_what_is_neither_is_refused_in_one_sentence(tmp_path: Path) -> None:
             load(path, model=model)
 
 
+def compiled(network: nn.Module) -> Any:
+    """What torch.compile makes of a network, of a type that torch does not say."""
+    return torch.compile(network)
+
+
 def test_compiled_and_parallel_parts_of_a_network(tmp_path: Path) -> None:
     """As torch.compile and DataParallel name them, not as this package thinks that they do."""
     varnet = VarNet(**VARNETS[0]).eval()
     wrapped = VarNet(**VARNETS[0])
     wrapped.load_state_dict(varnet.state_dict())
-    wrapped.sens_net = torch.compile(wrapped.sens_net)
+    wrapped.sens_net = compiled(wrapped.sens_net)
     wrapped.cascades[0].model = nn.DataParallel(wrapped.cascades[0].model)
-    whole = torch.compile(nn.DataParallel(wrapped))
+    whole = compiled(nn.DataParallel(wrapped))
     names = set(whole.state_dict())
     assert "_orig_mod.module.cascades.0.model.module.unet.up_conv.0.1.bias" in names
     assert any(name.startswith("_orig_mod.module.sens_net._orig_mod.") for name in names)
@@ -202,7 +207,7 @@ def test_compiled_and_parallel_parts_of_a_network(tmp_path: Path) -> None:
         assert torch.equal(loaded(kspace, mask), varnet(kspace, mask))
 
 
-OLD = {
+OLD: dict[str, dict[Any, Any]] = {
     "namespace": {"hyper_parameters": argparse.Namespace(chans=2)},
     "callback": {"callbacks": {ModelCheckpoint: {"best_model_path": "best.ckpt"}}},
 }

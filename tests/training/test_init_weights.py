@@ -102,7 +102,7 @@ def test_weights_of_a_compiled_model_are_loaded_continued_and_tested(
     assert continued["epoch"] == 2 and continued["state_dict"].keys() == plain.keys()
     # a compiled network of one's own begins with plain weights
     module = CLGNetModule(1, 1, 4, 1, 1)
-    module.clgnet = torch.compile(module.clgnet)
+    module.clgnet = torch.compile(module.clgnet)  # type: ignore[assignment]
     start_from(module, small_run / "checkpoints" / "last.ckpt")
     assert torch.equal(
         module.state_dict()["clgnet._orig_mod." + next(iter(plain))[7:]], next(iter(plain.values()))
