@@ -19,10 +19,7 @@ _ENDINGS = {
     ".bmp": "images",
 }  # of files whose beginnings say nothing
 _TRIED = 200  # files and folders of a folder
-NAMES = {
-    "dicom": "a DICOM image", "nifti": "an image (NIfTI)", "matlab": "a MATLAB file",
-    "images": "a PNG, TIFF, JPEG or BMP image",
-}  # fmt: skip
+NAMES = {"dicom": "DICOM", "nifti": "NIfTI", "matlab": "MATLAB", "images": "PNG, TIFF, JPEG, BMP"}
 
 
 def image_format(path: Path) -> str | None:
@@ -47,13 +44,14 @@ def image_format(path: Path) -> str | None:
 def convert_command(path: Path, flags: str) -> str:
     """The command that simulates the k-space of images, and what to do next."""
     return (
-        "its k-space is simulated by python -m fastmri_clgnet.convert "
-        f"{shlex.quote(str(path))} OUT --from {flags} --split 0 0 1 (then OUT/singlecoil_test is "
-        "data for reconstruct)"
+        f"simulate it: python -m fastmri_clgnet.convert {shlex.quote(str(path))} OUT --from "
+        f"{flags} --split 0 0 1 (then reconstruct OUT/singlecoil_test)"
     )
 
 
 def image_hint(path: Path) -> str:
     """What to do with a file, or the files of a folder, if they are images; else empty."""
     name = image_format(path)
-    return "" if name is None else f"; {NAMES[name]}? {convert_command(path, name)}"
+    if name is None:
+        return ""
+    return f"; images ({NAMES[name]}) hold no k-space; {convert_command(path, name)}"

@@ -157,10 +157,11 @@ def choose_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         raise InputError(f"{path}: an empty file")
     kind = image_format(path)
     if kind == "matlab":
-        raise InputError(f"{path}: {_of_matlab(path)}")
+        _refuse_kspace_of_matlab(path)
     if kind is not None:
         raise InputError(
-            f"{path}: {NAMES[kind]}, which holds no k-space; {convert_command(path, kind)}"
+            f"{path}: an image ({NAMES[kind]}), which holds no k-space; "
+            f"{convert_command(path, kind)}"
         )
     if beginning.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
         return _hdf5_reader(path, reading)
@@ -200,19 +201,19 @@ def _hdf5_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     return path, reader, "ISMRMRD"
 
 
-def _of_matlab(path: Path) -> str:
-    """What to do with a MATLAB file, which says neither what it holds nor what its axes are."""
-    with contextlib.suppress(InputError):  # where the conversion says what it needs
+def _refuse_kspace_of_matlab(path: Path) -> None:
+    """Say how a complex array of MATLAB is read, since the file does not say what its axes are."""
+    name, array = "", np.empty(0)
+    with contextlib.suppress(InputError):  # several arrays, or none: convert says what it needs
         name, array = load_matlab(path)
-        if np.iscomplexobj(array):
-            axes = ("row", "column", "coil", "slice")[: array.ndim]
-            return (
-                f"{name} is a complex array {array.shape}; name its axes: read_scan(path, "
-                f"reader=Matlab(axes={axes}, kind='kspace')) in Python, or python -m "
-                f"fastmri_clgnet.convert {shlex.quote(str(path))} OUT --from matlab --kind kspace "
-                f"--axes {words(axes)} --split 0 0 1"
-            )
-    return f"a MATLAB file of images? {convert_command(path, 'matlab')}"
+    if np.iscomplexobj(array):
+        axes = ("row", "column", "coil", "slice")[: array.ndim]
+        raise InputError(
+            f"{path}: {name} is a complex array {array.shape}; name its axes: read_scan(path, "
+            f"reader=Matlab(axes={axes}, kind='kspace')) in Python, or python -m "
+            f"fastmri_clgnet.convert {shlex.quote(str(path))} OUT --from matlab --kind kspace "
+            f"--axes {words(axes)} --split 0 0 1"
+        )
 
 
 def _is_npz(path: Path) -> bool:
@@ -235,7 +236,7 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         raise InputError(
             f"{path}: an array {shape} of {array.dtype}; expected complex k-space (with an axis of "
             "real and imaginary part: name the axes, such as slice row column complex; "
-            "Reading(axes=...) in Python). Images? "
+            "Reading(axes=...) in Python). Images hold no k-space; "
             f"{convert_command(path, f'numpy --axes {named} --kind image')}"
         )
     guesses: dict[int, tuple[Axis, ...]] = {
