@@ -30,6 +30,8 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
         images: npt.NDArray[np.float32] = stored[()]
     if images.ndim != 3 or 0 in images.shape:
         raise InputError(f"{path}: expected {key} (slices, height, width), got {images.shape}")
+    if images.dtype.kind not in "fiu":
+        raise InputError(f"{path}: expected {key} of real numbers, got {images.dtype}")
     if not np.isfinite(images).all():
         raise InputError(f"{path}: {key} holds NaN or Inf")
     return images
@@ -87,7 +89,7 @@ def _evaluate_one(job: tuple[Path, str, str, Path, str]) -> VolumeMetrics | str:
         pair = read_pair(target, folder / target.name, challenge)
         return VolumeMetrics(method, target.name, acquisition, *volume_metrics(*pair))
     except Exception as error:
-        return failure(target, error)
+        return failure(folder / target.name, error)
 
 
 def evaluate_folders(

@@ -48,7 +48,6 @@ class Nifti(Simulation):
         try:
             image = nibabel.as_closest_canonical(nibabel.load(path))
             values = np.asanyarray(image.dataobj)
-            pixel = [float(image.header.get_zooms()[axis]) for axis in _PLANES[self.plane]]
         except Exception as error:  # a damaged header makes nibabel raise errors of many kinds
             reason = words(str(error).split())
             raise InputError(f"{path}: not a NIfTI file that can be read ({reason})") from error
@@ -60,5 +59,7 @@ class Nifti(Simulation):
                 f"{path}: expected one volume of magnitude images, got {values.shape} "
                 f"{values.dtype}"
             )
-        slices = values.transpose(_PLANES[self.plane])[:, ::-1, ::-1]
+        axes = _PLANES[self.plane]
+        pixel = [float(image.header.get_zooms()[axis]) for axis in axes]
+        slices = values.transpose(axes)[:, ::-1, ::-1]
         return self.simulated(path, slices, seed, (pixel[1], pixel[2]))
