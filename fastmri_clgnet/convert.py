@@ -37,8 +37,9 @@ __all__ = [
     "convert",
 ]  # fmt: skip
 
-_ALL = (CC359, NumPy, Matlab, Bart, IsmrmrdRaw, Twix, Nifti, Dicom, Images)
-READERS: dict[str, type] = {each.name: each for each in _ALL}
+READERS: dict[str, type] = {
+    each.name: each for each in (CC359, NumPy, Matlab, Bart, IsmrmrdRaw, Twix, Nifti, Dicom, Images)
+}
 
 
 main = partial(cli.run, convert, positional=("source", "out"), choice=("reader", "from", READERS))

@@ -34,7 +34,7 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def failure(path: Path, error: Exception) -> str:
+def failure(path: Path, error: BaseException) -> str:
     """What is wrong with one of many files, in one line, whatever was raised."""
     if isinstance(error, InputError):
         return str(error)

@@ -46,7 +46,7 @@ def attempt(job: Job) -> Done | str:
     """Convert one volume, unless that has been done, or say what is wrong with it."""
     try:
         return _convert(job)
-    except Exception as error:  # by whatever library reads the file
+    except (Exception, SystemExit) as error:  # of whatever library reads the file
         return failure(job.volume.path, error)
 
 
