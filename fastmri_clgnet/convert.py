@@ -7,13 +7,28 @@ from functools import partial
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.conversion.convert import Conversion, convert
-from fastmri_clgnet.formats import CC359, Bart, IsmrmrdRaw, Nifti, NumPy, Reader, Scan, Twix
+from fastmri_clgnet.formats import (
+    CC359,
+    Bart,
+    Dicom,
+    Images,
+    IsmrmrdRaw,
+    Matlab,
+    Nifti,
+    NumPy,
+    Reader,
+    Scan,
+    Twix,
+)
 
 __all__ = [
     "CC359",
     "Bart",
     "Conversion",
+    "Dicom",
+    "Images",
     "IsmrmrdRaw",
+    "Matlab",
     "Nifti",
     "NumPy",
     "Reader",
@@ -22,7 +37,9 @@ __all__ = [
     "convert",
 ]  # fmt: skip
 
-READERS = {each.name: each for each in (CC359, NumPy, Bart, IsmrmrdRaw, Twix, Nifti)}
+READERS: dict[str, type] = {
+    each.name: each for each in (CC359, NumPy, Matlab, Bart, IsmrmrdRaw, Twix, Nifti, Dicom, Images)
+}
 
 
 main = partial(cli.run, convert, positional=("source", "out"), choice=("reader", "from", READERS))

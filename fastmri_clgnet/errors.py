@@ -35,6 +35,16 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def failure(path: Path, error: BaseException) -> str:
+    """What is wrong with one of many files, in one line, whatever was raised."""
+    if isinstance(error, InputError):
+        return str(error)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, OSError | ValueError):
+        reason = f"{type(error).__name__}: {reason}"
+    return f"{path}: cannot be used ({reason})"
+
+
 def words(values: Iterable[object]) -> str:
     """Join values with spaces, as on a command line."""
     return " ".join(map(str, values))

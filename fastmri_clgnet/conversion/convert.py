@@ -22,6 +22,7 @@ from fastmri_clgnet.tables import format_table
 
 RECORD = "conversion.json"  # in the output folder
 CHALLENGES = tuple(TARGET_KEYS)
+SHOWN_NOTES = 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Conversion:
             n_slices = sum(one.n_slices for one in part)
             cells.append([f"{challenge}_{split}", str(len(part)), str(n_slices), images])
         lines = [format_table(cells)]
+        lines += self._notes()
         skipped = sum(one.skipped for one in self.done)
         if skipped:
             lines.append(f"({skipped} of the volumes had been converted before)")
@@ -69,13 +71,27 @@ class Conversion:
         ]
         return "\n".join(lines)
 
+    def _notes(self) -> list[str]:
+        """What is worth knowing of how volumes were read; equal notes once."""
+        names: dict[str, list[str]] = {}
+        for one in self.done:
+            for note in one.notes:
+                names.setdefault(note, []).append(one.path.name)
+        lines = [
+            f"note: {note} ({which[0] if len(which) == 1 else f'{len(which)} volumes'})"
+            for note, which in names.items()
+        ]
+        more = len(lines) - SHOWN_NOTES
+        more_line = f"note: {more} others, in the attribute 'notes' of the files"
+        return [*lines[:SHOWN_NOTES], *([more_line] if more > 0 else [])]
+
 
 def convert(
     source: Path | str,
     out: Path | str,
     reader: Reader,
     *,
-    split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    split: tuple[float, float, float] | None = None,
     by: By = "volume",
     mask: Mask = Mask(),
     acquisition: str | None = None,
@@ -86,15 +102,16 @@ def convert(
 
     The same call continues what was interrupted, to the same bytes. A source that has folders
     train, val and test keeps its splits; otherwise they are drawn. Test volumes are undersampled by
-    masks drawn by file name. A script that uses more than one worker needs the guard
-    `if __name__ == "__main__":`; a reader that is defined in a notebook uses one.
+    masks drawn by file name. Arguments that would have no effect are refused. A script that uses
+    more than one worker needs the guard `if __name__ == "__main__":`; a reader that is defined in a
+    notebook uses one.
 
     Args:
         source: Folder of the data, or one file.
         out: Folder to make.
         reader: Reads the files, such as `NumPy(("slice", "row", "column"))`.
         split: Fractions of the volumes for training, validation and test, where the source has no
-            folders train, val and test.
+            folders train, val and test; by default 0.8 0.1 0.1.
         by: What is never divided: a volume (one file); a folder of the source, such as a patient's;
             prefix: the files whose names agree up to the first '_'.
         mask: Of the test volumes.
@@ -127,13 +144,21 @@ def convert(
         raise InputError(f"seed {seed}: expected 0 to {2**32 - 1}")
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies in the source {source}; give a folder elsewhere")
-    found = split_source(source, tuple(reader.suffixes), split, by, seed)
+    if num_workers < 0:
+        raise InputError(f"num_workers {num_workers}: expected 0 or more")
+    volumes = getattr(reader, "volumes", None)
+    found = split_source(source, tuple(reader.suffixes), split, by, seed, volumes)
+    if mask != Mask() and all(one.split != "test" for one in found):
+        raise InputError(f"{mask}: masks are of test volumes, and there are none; omit it")
     settings: dict[str, Any] = {"split": split, "by": by, "acquisition": acquisition, "seed": seed}
     settings |= {"source_format": getattr(reader, "name", type(reader).__name__)}
     for each in (mask, reader):
         if dataclasses.is_dataclass(each) and not isinstance(each, type):
             settings |= dataclasses.asdict(each)
-    sizes = {f"{one.split}/{one.name}": one.path.stat().st_size for one in found}
+    sizes = {
+        f"{one.split}/{one.name}": sum(file.stat().st_size for file in one.files or [one.path])
+        for one in found
+    }
     _record(out, settings, sizes)
 
     interactive = not Path(getattr(sys.modules["__main__"], "__file__", "")).is_file()
@@ -167,7 +192,7 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> Non
             and any((out / f"{challenge}_{name}.h5").is_file() for challenge in CHALLENGES)
         ]
         difference = ", ".join(
-            f"{key} {before.get(key)}"
+            f"the default {key}" if before.get(key) is None else f"{key} {before[key]}"
             for key in sorted({*before, *settings})
             if before.get(key) != settings.get(key)
         )

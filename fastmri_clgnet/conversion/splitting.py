@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from fastmri_clgnet.errors import InputError, words
 
 DRAWN = ("train", "val", "test")  # of fastMRI's splits, in the order of the fractions
+FRACTIONS = (0.8, 0.1, 0.1)  # by default
 By = Literal["volume", "folder", "prefix"]
 
 
@@ -21,16 +22,34 @@ class Found(NamedTuple):
     path: Path
     name: str  # of the file to write: its folders and itself joined by '_', without the ending
     split: str
+    files: tuple[Path, ...] = ()  # of a volume that is several files; then `path` names them
+
+
+# gives the files of each volume that some files are, by its path without an ending
+Volumes = Callable[[Sequence[Path]], Mapping[Path, tuple[Path, ...]]]
 
 
 def split_source(
-    source: Path, suffixes: tuple[str, ...], fractions: Sequence[float], by: By, seed: int
+    source: Path,
+    suffixes: tuple[str, ...],
+    fractions: Sequence[float] | None,
+    by: By,
+    seed: int,
+    volumes: Volumes | None = None,
 ) -> list[Found]:
     """The volumes of a source by split and name; it may have splits of its own, else draw them."""
     base = source.parent if source.is_file() else source
-    names = _files(source, base, suffixes)
+    files = _files(source, base, suffixes)
+    made: dict[Path, tuple[Path, tuple[Path, ...]]]
+    if volumes is None:
+        made = {name: (base / name, ()) for name in files}
+    else:
+        grouped = volumes([base / name for name in files])
+        made = {_named(path, base): (path, parts) for path, parts in grouped.items()}
+    names = sorted(made)
     if not names:
-        raise InputError(f"{source}: no files ending in {words(suffixes)}")
+        endings = f"files ending in {words(suffixes)}" if any(suffixes) else "files of this format"
+        raise InputError(f"{source}: no {endings}")
     own = {
         name: split
         for name in names
@@ -43,15 +62,36 @@ def split_source(
             f"{len(outside)} file(s) outside them, such as {words(outside[:3])}; sort all "
             "files into folders train, val and test, or none"
         )
+    if own and (fractions is not None or by != "volume"):
+        raise InputError(
+            f"{source}: has folders {words(sorted({name.parts[0] for name in own}))}, whose splits "
+            "are kept; omit split and by"
+        )
+    if by == "folder" and all(len(name.parts) == 1 for name in files):
+        raise InputError(f"by folder: {source} has no folders; omit it")
+    if by == "prefix" and not any("_" in name.name for name in names):
+        raise InputError("by prefix: no name has a '_', which would end the prefix; omit it")
     found = []
-    for name, split in (own or assign_splits(names, fractions, by, seed)).items():
-        ending = next(ending for ending in suffixes if name.name.lower().endswith(ending))
-        stem = "_".join(name.parts[bool(own) :])[: -len(ending)]
-        found.append(Found(base / name, stem, split))
+    drawn = own or assign_splits(names, fractions or FRACTIONS, by, seed)
+    for name, split in drawn.items():
+        stem = "_".join(name.parts[bool(own) :])
+        if volumes is None:
+            ending = next(ending for ending in suffixes if name.name.lower().endswith(ending))
+            stem = stem[: -len(ending)]
+        path, parts = made[name]
+        found.append(Found(path, stem, split, parts))
     for (stem, split), count in Counter((one.name, one.split) for one in found).items():
         if count > 1:
             raise InputError(f"{source}: {count} files would be {split}/{stem}.h5; rename them")
     return sorted(found, key=lambda one: (one.split, one.name))
+
+
+def _named(path: Path, base: Path) -> Path:
+    """A volume's path relative to the source; of a folder's own files, the folder's name."""
+    name = path.relative_to(base)
+    if not name.parts:
+        return Path(base.resolve().name or "volume")
+    return name / name if len(name.parts) == 1 and _split_of(name.name) else name
 
 
 def _files(source: Path, base: Path, suffixes: tuple[str, ...]) -> list[Path]:

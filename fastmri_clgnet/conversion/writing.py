@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.conversion.splitting import Found
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
 from fastmri_clgnet.formats.scan import Reader, Scan, acquired_columns
@@ -39,26 +39,25 @@ class Done(NamedTuple):
     n_slices: int
     image_size: tuple[int, int]
     skipped: bool
+    notes: tuple[str, ...] = ()  # of how it was read
 
 
 def attempt(job: Job) -> Done | str:
     """Convert one volume, unless that has been done, or say what is wrong with it."""
     try:
         return _convert(job)
-    except InputError as error:
-        return str(error)
+    except (Exception, SystemExit) as error:  # of whatever library reads the file
+        return failure(job.volume.path, error)
 
 
 def _convert(job: Job) -> Done:
-    source, name, split = job.volume
+    source, name, split, files = job.volume
     for challenge in TARGET_KEYS:
         path = job.out / f"{challenge}_{split}" / f"{name}.h5"
         if path.is_file():
             return _done(path, challenge, split, skipped=True)
-    try:
-        scan = job.reader.read(source, [job.seed, *name.encode()])
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error})") from error
+    seed = [job.seed, *name.encode()]
+    scan = job.reader.read(files or source, seed)  # type: ignore[arg-type]
     path = job.out / f"{scan.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name
@@ -75,19 +74,27 @@ def _done(path: Path, challenge: str, split: str, skipped: bool) -> Done:
     with h5py.File(path, "r") as file:
         kspace = file["kspace"]
         shown = file.get(TARGET_KEYS[challenge], kspace)
-        return Done(path, challenge, split, len(kspace), tuple(shown.shape[-2:]), skipped)
+        size, notes = tuple(shown.shape[-2:]), str(file.attrs.get("notes", "")).splitlines()
+        return Done(path, challenge, split, len(kspace), size, skipped, tuple(notes))
 
 
 def _write(path: Path, scan: Scan, job: Job) -> None:
     """Write one volume: a test volume undersampled, with the reference of its full k-space."""
     kspace, mask, target = scan.kspace, scan.mask, None
     attributes = dict(scan.attributes)
+    if scan.notes:
+        attributes["notes"] = "\n".join(scan.notes)
     split = job.volume.split
     if mask is not None and split != "test":
         raise InputError(
             f"{path}: acquired undersampled ({mask.sum()} of {len(mask)} columns), so that it "
             f"has no reference for the {split} split; sort all files of the source into folders "
             "train, val and test, this one into test"
+        )
+    if mask is not None and job.mask != Mask():
+        raise InputError(
+            f"{path}: acquired undersampled, and keeps its own mask; omit the mask, or convert the "
+            "fully sampled volumes by themselves"
         )
     acquired = scan.acquired or acquired_columns(kspace)
     if mask is None:

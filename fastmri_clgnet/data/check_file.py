@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.data.findings import Finding
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.errors import failure, words
 from fastmri_clgnet.formats.fastmri import SPLITS
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
 from fastmri_clgnet.formats.fourier import reference_image
@@ -25,8 +25,8 @@ def check_file(path: Path) -> Finding:
     """Check a file of a split's folder; one whose structure is wrong is not read further."""
     try:
         return next(read_files([path], _check_open))
-    except InputError as error:
-        return Finding(path, (), (), [str(error).removeprefix(f"{path}: ")], [])
+    except Exception as error:
+        return Finding(path, (), (), [failure(path, error).removeprefix(f"{path}: ")], [])
 
 
 def _check_open(file: h5py.File, path: Path) -> Finding:

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.conversion_of import image_hint
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, split_names
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
 from fastmri_clgnet.formats.hdf5 import get_dataset
@@ -39,7 +40,7 @@ def list_files(folder: Path) -> list[Path]:
         names = ", ".join(within or [path.name for path in paths[:4]])
         raise InputError(
             f"{folder}: expected fastMRI's HDF5 files, but there are the folders {names}; give one "
-            "of them"
+            f"of them{image_hint(folder)}"
         )
     return paths
 

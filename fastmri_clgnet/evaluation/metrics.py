@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastmri.data.transforms import center_crop
 from fastmri.evaluate import METRIC_FUNCS
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.evaluation.results import VolumeMetrics
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
@@ -30,6 +30,8 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
         images: npt.NDArray[np.float32] = stored[()]
     if images.ndim != 3 or 0 in images.shape:
         raise InputError(f"{path}: expected {key} (slices, height, width), got {images.shape}")
+    if images.dtype.kind not in "fiu":
+        raise InputError(f"{path}: expected {key} of real numbers, got {images.dtype}")
     if not np.isfinite(images).all():
         raise InputError(f"{path}: {key} holds NaN or Inf")
     return images
@@ -85,9 +87,9 @@ def _evaluate_one(job: tuple[Path, str, str, Path, str]) -> VolumeMetrics | str:
     target, acquisition, method, folder, challenge = job
     try:
         pair = read_pair(target, folder / target.name, challenge)
-    except InputError as error:
-        return str(error)
-    return VolumeMetrics(method, target.name, acquisition, *volume_metrics(*pair))
+        return VolumeMetrics(method, target.name, acquisition, *volume_metrics(*pair))
+    except Exception as error:
+        return failure(folder / target.name, error)
 
 
 def evaluate_folders(

@@ -18,18 +18,19 @@ class PlainKspace:
     """What files of plain arrays do not say of their k-space.
 
     Args:
-        norm: Normalisation of the FFT, in NumPy's words: settles the scale of the images.
+        norm: Normalisation of the FFT, in NumPy's words: settles the scale of the images; by
+            default ortho.
         recon_size: Height and width of the image, cut from the middle, such as half the rows where
             the readout (down the rows) was oversampled twice; by default the rows and columns of
             the k-space.
     """
 
-    norm: Norm = "ortho"
+    norm: Norm | None = None
     recon_size: tuple[int, int] | None = None
 
 
 def to_fastmri(
-    kspace: npt.NDArray[np.complexfloating], convention: Convention, norm: Norm
+    kspace: npt.NDArray[np.complexfloating], convention: Convention, norm: Norm | None = None
 ) -> npt.NDArray[np.complex64]:
     """Give k-space (..., rows, columns) of which `fastmri.ifft2c` makes the same image.
 
@@ -39,7 +40,7 @@ def to_fastmri(
     """
     axes = (-2, -1)
     rows, columns = kspace.shape[-2:]
-    power = {"ortho": 0.0, "backward": -0.5, "forward": 0.5}[norm]
+    power = {"ortho": 0.0, "backward": -0.5, "forward": 0.5}[norm or "ortho"]
     factor: npt.NDArray = np.array((rows * columns) ** power)
     if convention != "centred":
         # shift theorem: ifftshift of an image of n pixels moves it by -(n // 2)

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.conversion_of import image_format, image_hint
 
 SLICE_BYTES = 2**29  # at most of what is read at once: 64 coils of 1024 x 1024 complex numbers
 # what h5py raises of damaged files
@@ -39,7 +40,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     if not path.is_file() or not h5py.is_hdf5(path):
         raise InputError(
             f"{path}: not an HDF5 file, but fastMRI opens everything in the folder; move it "
-            "elsewhere"
+            f"elsewhere{image_hint(path.parent) if image_format(path) else ''}"
         )
     try:
         with h5py.File(path, "r") as file:
@@ -100,7 +101,7 @@ def need_dataset(
     item = get_dataset(file, key, path, at_once)
     if item is None:
         keys = ", ".join(sorted(file)) or "nothing"
-        raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}")
+        raise InputError(f"{path}: no '{key}' (the file holds: {keys}); {hint}{image_hint(path)}")
     return item
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.formats.simulate import Simulation
 
@@ -49,10 +48,9 @@ class Nifti(Simulation):
         try:
             image = nibabel.as_closest_canonical(nibabel.load(path))
             values = np.asanyarray(image.dataobj)
-        except (
-            OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError
-        ) as error:  # fmt: skip
-            raise InputError(f"{path}: not a NIfTI file that can be read ({error})") from error
+        except Exception as error:  # a damaged header makes nibabel raise errors of many kinds
+            reason = words(str(error).split())
+            raise InputError(f"{path}: not a NIfTI file that can be read ({reason})") from error
         if values.ndim == 4 and values.shape[3] == 1:
             values = values[..., 0]
         numbers = np.issubdtype(values.dtype, np.number) and not np.iscomplexobj(values)
@@ -62,8 +60,6 @@ class Nifti(Simulation):
                 f"{values.dtype}"
             )
         axes = _PLANES[self.plane]
-        slices = values.transpose(axes)[:, ::-1, ::-1]
-        kspace, attributes = self.kspace(path, slices, seed)
         pixel = [float(image.header.get_zooms()[axis]) for axis in axes]
-        size = (slices.shape[1], slices.shape[2])
-        return Scan(kspace, size, pixel_mm=(pixel[1], pixel[2]), attributes=attributes)
+        slices = values.transpose(axes)[:, ::-1, ::-1]
+        return self.simulated(path, slices, seed, (pixel[1], pixel[2]))

@@ -21,8 +21,55 @@ from fastmri_clgnet.formats.simulate import Simulation, transformed
 Axis = Literal["slice", "coil", "row", "column", "complex"]  # in fastMRI's order
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arrays(PlainKspace, Simulation):
+    """Files of one array: k-space, or complex or magnitude images.
+
+    Args:
+        convention: Of k-space, in NumPy's words. centred: fftshift(fft2(ifftshift(image))), as
+            fastMRI, and the default; plain: fft2(image), not centred; shifted:
+            fftshift(fft2(image)).
+    """
+
+    convention: Convention | None = None
+
+    def scan(
+        self,
+        path: Path,
+        array: npt.NDArray,
+        axes: Sequence[Axis],
+        kind: Literal["kspace", "image"],
+        seed: Sequence[int],
+    ) -> Scan:
+        """The volume of an array with such axes; refuses what has no effect on it."""
+        array = _in_order(path, array, axes)
+        size = image_size(path, array, self.recon_size)
+        if kind == "kspace":
+            if not np.iscomplexobj(array):
+                raise InputError(
+                    f"{path}: k-space of type {array.dtype}; expected complex numbers, or an axis "
+                    "'complex' of real and imaginary parts (kind image for images)"
+                )
+            self._refuse(path, "k-space, to which nothing is simulated", "noise", "coils")
+            kspace = to_fastmri(array, self.convention or "centred", self.norm)
+            refuse_wrong_axes(path, kspace)
+            return Scan(kspace, size, sampled_columns(path, kspace))
+        self._refuse(path, "images, not k-space", "convention", "norm")
+        if np.iscomplexobj(array):
+            self._refuse(path, "complex images, transformed as they are", "noise", "coils")
+            kspace = transformed(array, array.shape)
+            return Scan(kspace, size, attributes={"source": "k-space of complex images"})
+        if "coil" in axes:
+            raise InputError(f"{path}: coil images without phase; expected complex ones")
+        return self.simulated(path, array, seed)._replace(recon_size=size)
+
+    def _refuse(self, path: Path, what: str, *names: str) -> None:
+        if given := [name for name in names if getattr(self, name) is not None]:
+            raise InputError(f"{path}: {what}; omit {' and '.join(given)}")
+
+
 @dataclass(frozen=True)
-class NumPy(PlainKspace, Simulation):
+class NumPy(Arrays):
     """NumPy arrays of k-space or images.
 
     Args:
@@ -31,8 +78,6 @@ class NumPy(PlainKspace, Simulation):
             without 'coil' the data is single-coil.
         kind: Complex images are transformed as they are; magnitude images get a simulated phase and
             noise.
-        convention: Of k-space, in NumPy's words. centred: fftshift(fft2(ifftshift(image))), as
-            fastMRI; plain: fft2(image), not centred; shifted: fftshift(fft2(image)).
         key: Array of an .npz file; by default the only one, or 'kspace'.
 
     Example:
@@ -44,57 +89,44 @@ class NumPy(PlainKspace, Simulation):
 
     axes: tuple[Axis, ...]
     kind: Literal["kspace", "image"] = "kspace"
-    convention: Convention = "centred"
     key: str | None = None
     name: ClassVar[str] = "numpy"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
 
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume; see `Reader`."""
-        array = self._in_order(path, load_array(path, self.key))
-        size = image_size(path, array, self.recon_size)
-        if self.kind == "kspace":
-            if not np.iscomplexobj(array):
-                raise InputError(
-                    f"{path}: k-space of type {array.dtype}; expected complex numbers, or an axis "
-                    "'complex' of real and imaginary parts (kind image for images)"
-                )
-            kspace = to_fastmri(array, self.convention, self.norm)
-            refuse_wrong_axes(path, kspace)
-            return Scan(kspace, size, sampled_columns(path, kspace))
-        if np.iscomplexobj(array):
-            kspace = transformed(array, array.shape)
-            return Scan(kspace, size, attributes={"source": "k-space of complex images"})
-        if "coil" in self.axes:
-            raise InputError(f"{path}: coil images without phase; expected complex ones")
-        kspace, attributes = self.kspace(path, array, seed)
-        return Scan(kspace, size, attributes=attributes)
+        return self.scan(path, load_array(path, self.key), self.axes, self.kind, seed)
 
-    def _in_order(self, path: Path, array: npt.NDArray) -> npt.NDArray:
-        """(slices, [coils,] rows, columns), complex if there is an axis 'complex'."""
-        axes = list(self.axes)
-        if len(set(axes)) < len(axes) or not {"row", "column"} <= set(axes):
-            raise InputError(f"axes {words(axes)}: expected row and column, and each name once")
-        if array.ndim != len(axes):
+
+def _in_order(path: Path, array: npt.NDArray, names: Sequence[Axis]) -> npt.NDArray:
+    """(slices, [coils,] rows, columns), complex if there is an axis 'complex'."""
+    axes = list(names)
+    if len(set(axes)) < len(axes) or not {"row", "column"} <= set(axes):
+        raise InputError(f"axes {words(axes)}: expected row and column, and each name once")
+    if array.ndim != len(axes):
+        raise InputError(
+            f"{path}: an array of shape {array.shape} has {array.ndim} axes, but axes "
+            f"{words(axes)} names {len(axes)}"
+        )
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"{path}: an array of {array.dtype}; expected numbers")
+    array = array.transpose([axes.index(axis) for axis in get_args(Axis) if axis in axes])
+    if "complex" in axes:
+        if array.shape[-1] != 2 or np.iscomplexobj(array):
             raise InputError(
-                f"{path}: an array of shape {array.shape} has {array.ndim} axes, but axes "
-                f"{words(axes)} names {len(axes)}"
+                f"{path}: expected real numbers and an axis 'complex' of 2, got "
+                f"{array.shape[-1]} and {array.dtype}"
             )
-        array = array.transpose([axes.index(axis) for axis in get_args(Axis) if axis in axes])
-        if "complex" in axes:
-            if array.shape[-1] != 2 or np.iscomplexobj(array):
-                raise InputError(
-                    f"{path}: expected real numbers and an axis 'complex' of 2, got "
-                    f"{array.shape[-1]} and {array.dtype}"
-                )
-            array = array[..., 0] + 1j * array[..., 1]
-        return array if "slice" in axes else array[None]
+        array = array[..., 0] + 1j * array[..., 1]
+    return array if "slice" in axes else array[None]
 
 
 def load_array(path: Path, key: str | None = None) -> npt.NDArray:
     """Read an array that is not empty, and never a pickle; `key` as in `NumPy`."""
     try:
         loaded = np.load(path, allow_pickle=False)
+        if key is not None and isinstance(loaded, np.ndarray):
+            raise InputError(f"{path}: one array, which has no name; omit key")
         array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shlex
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +13,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.bart import Bart
 from fastmri_clgnet.formats.cc359 import CC359
 from fastmri_clgnet.formats.conventions import center_is_in_the_middle
+from fastmri_clgnet.formats.conversion_of import NAMES, convert_command, image_format, image_hint
 from fastmri_clgnet.formats.fastmri import checked_kspace, image_size
 from fastmri_clgnet.formats.fastmri_reading import Fastmri
 from fastmri_clgnet.formats.hdf5 import measurement_groups, open_hdf5
 from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.lines import GRIDDING
+from fastmri_clgnet.formats.matlab import load_matlab
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
 from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import (
@@ -137,7 +141,7 @@ def choose_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if path.is_dir():
         raise InputError(
             f"{path}: a folder, expected the file of one scan (a folder of fastMRI's files is the "
-            "data_path of reconstruct)"
+            f"data_path of reconstruct){image_hint(path)}"
         )
     cfl = path.with_suffix(".cfl")
     if path.suffix in (".cfl", ".hdr", "") and cfl.is_file() and cfl.with_suffix(".hdr").is_file():
@@ -151,6 +155,14 @@ def choose_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         beginning = file.read(352)
     if not beginning:
         raise InputError(f"{path}: an empty file")
+    kind = image_format(path)
+    if kind == "matlab":
+        _refuse_kspace_of_matlab(path)
+    if kind is not None:
+        raise InputError(
+            f"{path}: an image ({NAMES[kind]}), which holds no k-space; "
+            f"{convert_command(path, kind)}"
+        )
     if beginning.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
         return _hdf5_reader(path, reading)
     if beginning.startswith(b"\x93NUMPY") or _is_npz(path):
@@ -158,10 +170,8 @@ def choose_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     counters = {name: getattr(reading, name) for name in ("contrast", "phase", "repetition", "set")}
     if path.suffix.lower() == ".dat" or is_twix(path):
         return path, Twix(reading.measurement, **counters), "Siemens TWIX"
-    if beginning[128:132] == b"DICM":
-        raise InputError(f"{path}: a DICOM image, which holds no k-space; {_EXPECTED}")
-    if beginning.startswith(b"\x1f\x8b") or beginning[344:348] in (b"n+1\0", b"ni1\0"):
-        raise InputError(f"{path}: an image (NIfTI?), which holds no k-space; {_EXPECTED}")
+    if beginning.startswith(b"\x1f\x8b"):
+        raise InputError(f"{path}: compressed, such as an image (NIfTI?); {_EXPECTED}")
     if path.suffix == ".cfl":
         raise InputError(
             f"{path}: no {path.with_suffix('.hdr').name} beside it, which says its size"
@@ -191,6 +201,21 @@ def _hdf5_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     return path, reader, "ISMRMRD"
 
 
+def _refuse_kspace_of_matlab(path: Path) -> None:
+    """Say how a complex array of MATLAB is read, since the file does not say what its axes are."""
+    name, array = "", np.empty(0)
+    with contextlib.suppress(InputError):  # several arrays, or none: convert says what it needs
+        name, array = load_matlab(path)
+    if np.iscomplexobj(array):
+        axes = ("row", "column", "coil", "slice")[: array.ndim]
+        raise InputError(
+            f"{path}: {name} is a complex array {array.shape}; name its axes: read_scan(path, "
+            f"reader=Matlab(axes={axes}, kind='kspace')) in Python, or python -m "
+            f"fastmri_clgnet.convert {shlex.quote(str(path))} OUT --from matlab --kind kspace "
+            f"--axes {words(axes)} --split 0 0 1"
+        )
+
+
 def _is_npz(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
@@ -207,10 +232,12 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     if reading.axes is not None:
         return _numpy(path, array, reading.axes)
     if not np.iscomplexobj(array):
+        named = "row column" if array.ndim == 2 else "slice row column"
         raise InputError(
             f"{path}: an array {shape} of {array.dtype}; expected complex k-space (with an axis of "
             "real and imaginary part: name the axes, such as slice row column complex; "
-            "Reading(axes=...) in Python)"
+            "Reading(axes=...) in Python). Images hold no k-space; "
+            f"{convert_command(path, f'numpy --axes {named} --kind image')}"
         )
     guesses: dict[int, tuple[Axis, ...]] = {
         2: ("row", "column"),

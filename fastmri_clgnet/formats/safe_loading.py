@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import torch
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
+from fastmri_clgnet.formats.state_names import printable
 
+_CLASS = re.compile(r"GLOBAL (\S+) was not an allowed global")
+_KEY = b"X\n\0\0\0state_dict"  # as a pickle holds the name of a dictionary's entry
 _REFUSAL = "WeightsUnpickler error: "  # the line of torch's message that says what was found
 
 
@@ -32,10 +36,14 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
         pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError,
         AttributeError, MemoryError, OverflowError,
     ) as error:  # fmt: skip
-        reason = f"cannot be loaded safely ({_reason(error)})"
+        reason, remedy = f"cannot be loaded safely ({_reason(error)})", ""
         if not isinstance(error, OSError) and not _is_saved(path):
             reason = "not a checkpoint: empty, or not begun as torch.save begins a file"
-        raise InputError(f"{path}: {reason}; expected {expected}") from error
+        elif classes := _CLASS.findall(str(error)):
+            held = printable(classes[0])
+            reason = f"cannot be loaded safely, since it holds Python's {held}"
+            remedy = _remedy(path)
+        raise InputError(f"{path}: {reason}; expected {expected}{remedy}") from error
     if not isinstance(contents, dict):
         raise InputError(f"{path}: holds a {type(contents).__name__}; expected {expected}")
     return contents
@@ -45,6 +53,18 @@ def _is_saved(path: Path) -> bool:
     """Whether a file begins as those of `torch.save` do, now (a zip archive) or before 2020."""
     with path.open("rb") as file:
         return file.read(4).startswith((b"PK\x03\x04", b"\x80\x02"))
+
+
+def _remedy(path: Path) -> str:
+    """Two lines that make a plain file of one that torch does not load safely."""
+    with path.open("rb") as file:
+        is_checkpoint = _KEY in file.read(2**24)
+    weights = '["state_dict"]' if is_checkpoint else ".state_dict()"
+    return (
+        ". In the environment that wrote it, these two lines write its weights to a plain file:\n"
+        f'  import torch; saved = torch.load({path.name!r}, map_location="cpu")\n'
+        f"  torch.save(saved{weights}, {path.stem + '_state_dict.pt'!r})"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -120,7 +120,9 @@ class Reader(Protocol):
     """Reads the files of a format.
 
     The readers here are frozen dataclasses. `convert` takes any other object of this kind. The
-    fields of a dataclass are recorded, so that a conversion is continued with the same ones.
+    fields of a dataclass are recorded, so that a conversion is continued with the same ones. A
+    reader whose volumes are several files has a method `volumes(paths)`, too, which gives the files
+    of each volume by a path that names it; `read` then takes the files of one.
 
     Example:
         >>> class TextReader:

@@ -11,8 +11,12 @@ import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.modulation import coil_sensitivities, smooth_phase
+from fastmri_clgnet.formats.scan import Scan
 
 PERCENTILE = 99  # of the volume, which the noise is relative to
+NOISE, COILS = 0.01, 1  # by default
+MIN_SIZE = 16  # of images: what the networks here take
+EIGHT_BITS = "8-bit images: at most 256 grey values, which may have been windowed for display"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,46 +25,72 @@ class Simulation:
 
     Args:
         noise: Standard deviation of each part of the complex noise that magnitude images get,
-            relative to the volume's 99th percentile.
-        coils: Simulated receiver coils of magnitude images; 1: single-coil data with a smooth
-            phase.
+            relative to the volume's 99th percentile; by default 0.01.
+        coils: Simulated receiver coils of magnitude images; by default 1: single-coil data with a
+            smooth phase.
     """
 
-    noise: float = 0.01
-    coils: int = 1
+    noise: float | None = None
+    coils: int | None = None
 
-    def kspace(
-        self, path: Path, magnitude: npt.NDArray, seed: Sequence[int]
-    ) -> tuple[npt.NDArray[np.complex64], dict[str, str | int | float]]:
-        """k-space (slices, [coils,] height, width) of magnitudes, and attributes that say so."""
+    def simulated(
+        self,
+        path: Path,
+        magnitude: npt.NDArray,
+        seed: Sequence[int],
+        pixel_mm: tuple[float, float] | None = None,
+        acquisition: str = "unknown",
+        notes: Sequence[str] = (),
+    ) -> Scan:
+        """The scan of magnitude images (slices, height, width), whose attributes say so."""
+        if magnitude.dtype.itemsize == 1:
+            notes = (*notes, EIGHT_BITS)
         magnitude = _not_negative(path, magnitude)
-        if self.noise < 0 or self.coils < 1:
+        noise = NOISE if self.noise is None else self.noise
+        coils = COILS if self.coils is None else self.coils
+        if not 0 <= noise < np.inf or coils < 1:
             raise InputError(
-                f"noise {self.noise:g}, coils {self.coils}: expected noise of 0 or more and coils "
-                "of 1 or more"
+                f"noise {noise:g}, coils {coils}: expected noise of 0 or more and coils of 1 or "
+                "more"
+            )
+        if pixel_mm is not None and not all(0 < each < np.inf for each in pixel_mm):
+            pixel_mm = None
+        height, width = size = magnitude.shape[1], magnitude.shape[2]
+        if min(size) < MIN_SIZE:
+            raise InputError(
+                f"{path}: images of {height} x {width} pixels; expected {MIN_SIZE} x {MIN_SIZE} or "
+                "more, the least that the networks here take"
             )
         rng = np.random.default_rng(seed)
-        single = self.coils == 1
+        single = coils == 1
         y, x = np.meshgrid(
             *((np.arange(n) - n // 2) / n for n in magnitude.shape[-2:]), indexing="ij"
         )
-        maps = (smooth_phase(rng) if single else coil_sensitivities(rng, self.coils))(y, x)
+        maps = (smooth_phase(rng) if single else coil_sensitivities(rng, coils))(y, x)
         if single:
             maps /= np.abs(maps)  # its series is cut off
-        deviation = self.noise * float(np.percentile(magnitude, PERCENTILE))
-        noise = (rng.normal(scale=deviation, size=(2, *maps.shape)) for _ in magnitude)
+        deviation = noise * float(np.percentile(magnitude, PERCENTILE))
+        drawn = (rng.normal(scale=deviation, size=(2, *maps.shape)) for _ in magnitude)
         images = (
             image * maps + real + 1j * imaginary
-            for image, (real, imaginary) in zip(magnitude, noise, strict=True)
+            for image, (real, imaginary) in zip(magnitude, drawn, strict=True)
         )
         kspace = transformed(images, (len(magnitude), *maps.shape))
         what = "phase" if single else "coil sensitivities"
-        return kspace[:, 0] if single else kspace, {
+        attributes: dict[str, str | int | float] = {
             "simulated": f"k-space of magnitude images: {what} and noise are simulated",
-            "simulated_noise": self.noise,
-            "simulated_coils": self.coils,
+            "simulated_noise": noise,
+            "simulated_coils": coils,
             "simulated_seed": seed[0],
         }
+        return Scan(
+            kspace[:, 0] if single else kspace,
+            size,
+            acquisition=acquisition,
+            pixel_mm=pixel_mm,
+            attributes=attributes,
+            notes=tuple(notes),
+        )
 
 
 def transformed(
@@ -80,6 +110,8 @@ def _not_negative(path: Path, magnitude: npt.NDArray) -> npt.NDArray[np.float64]
     magnitude = magnitude.astype(np.float64)
     if not np.isfinite(magnitude).all():
         raise InputError(f"{path}: the images hold NaN or Inf")
+    if not magnitude.any():
+        raise InputError(f"{path}: the images are zero everywhere")
     if magnitude.max() <= 0 or magnitude.min() < -0.01 * magnitude.max():
         raise InputError(
             f"{path}: values from {magnitude.min():g} to {magnitude.max():g}; expected magnitude "

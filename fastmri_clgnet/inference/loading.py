@@ -17,7 +17,8 @@ from torch import nn
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.safe_loading import load_tensors
-from fastmri_clgnet.inference.plain_weights import printable, tell_network
+from fastmri_clgnet.formats.state_names import difference, named_for, plain_names, printable
+from fastmri_clgnet.inference.plain_weights import tell_network
 from fastmri_clgnet.models.reconstructor import Reconstructor
 from fastmri_clgnet.models.registry import MODELS
 from fastmri_clgnet.weights import ARGUMENTS_SUFFIX, EXPECTED, WEIGHTS_SUFFIX, find_weights
@@ -108,7 +109,7 @@ def start_from(module: nn.Module, checkpoint: Path | str) -> StoredModel:
     """
     stored = read_model(checkpoint, getattr(module, "model_name", None))
     check_fit(stored.path, stored.state, stored.arguments, module, "another init_weights")
-    module.load_state_dict(stored.state)
+    module.load_state_dict(named_for(module, stored.state))
     return stored
 
 
@@ -150,6 +151,7 @@ def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
         )
     if name is not None and model not in (None, name):
         raise InputError(f"{path}: of the model {name}, not of {model}")
+    state = plain_names(state)
     name = model if name is None else name
     if name is None:  # as in checkpoints of fastMRI's own modules
         with contextlib.suppress(ValueError):
@@ -195,6 +197,8 @@ def build(stored: StoredModel) -> Reconstructor:
         if unknown := arguments.keys() - names - _OF_THE_TRAINING:
             raise TypeError(f"its arguments {words(sorted(unknown))} are unknown")
         network.make_network(arguments)
+        if unfit := difference(stored.state, network.state_dict()):
+            raise ValueError(unfit)
         network.load_state_dict(stored.state)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         reason = " ".join(str(error).split())
@@ -222,12 +226,10 @@ def check_fit(
     Raises:
         InputError: If they are of another one; says how they differ.
     """
-    expected = module.state_dict()
-    shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
-    same_shapes = shapes[0] == shapes[1]
+    unfit = difference(named_for(module, state), module.state_dict())
     names = signature(type(module)).parameters
     theirs = completed(arguments, names)
-    compared = _WITHOUT_PARAMETERS if same_shapes else names.keys() - _OF_THE_TRAINING
+    compared = names.keys() - _OF_THE_TRAINING if unfit else _WITHOUT_PARAMETERS
     differences = [
         f"{name} {theirs[name]}"
         for name, value in module.hparams.items()
@@ -235,13 +237,13 @@ def check_fit(
     ]
     if differences:
         raise InputError(
-            f"{path}: of another model or size, trained with {', '.join(differences)}. Give "
-            f"these, or {remedy}"
+            f"{path}: of another model or size{f' ({unfit})' if unfit else ''}, trained with "
+            f"{', '.join(differences)}. Give these, or {remedy}"
         )
-    if not same_shapes:
-        name = next(iter(state.keys() ^ expected.keys()), "sizes")
+    if unfit:
         raise InputError(
-            f"{path}: of another model ({name} does not fit {type(module).__name__}). Give {remedy}"
+            f"{path}: of another model, which does not fit {type(module).__name__} ({unfit}). Give "
+            f"{remedy}"
         )
 
 

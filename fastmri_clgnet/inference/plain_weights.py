@@ -9,8 +9,10 @@ import fastmri
 import torch
 from fastmri.models import Unet, VarNet
 
-# of modules around the network: a parallel one, a script's, a Lightning module
-_PREFIXES = ("module", "model", "varnet", "unet")
+from fastmri_clgnet.formats.state_names import difference, plain_names, printable
+
+# of modules around the network: a script's, a Lightning module
+_PREFIXES = ("model", "varnet", "unet")
 _WINDOW = "loss.w"  # of the SSIM loss, which fastMRI's VarNetModule has among its buffers
 _FIRST, _CASCADE = "down_sample_layers.0.layers.0.weight", "cascades.0.model.unet."
 _SENSITIVITIES = "sens_net.norm_unet.unet."
@@ -29,8 +31,8 @@ def tell_network(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
 
     Args:
         weights: The state dictionary of a `fastmri.models.Unet` or `VarNet`, by itself or in other
-            modules: the prefixes module., model., varnet. and unet. are removed, however they are
-            stacked.
+            modules: the prefixes model., varnet. and unet. are removed, however they are stacked,
+            and what torch.compile and DataParallel add to names.
 
     Returns:
         Model, arguments and state dictionary of the Lightning module here.
@@ -40,7 +42,7 @@ def tell_network(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
     """
     if not all(isinstance(name, str) for name in weights):
         raise ValueError("tensors whose names are no text")
-    state = _without_prefixes(weights)
+    state = _without_prefixes(plain_names(weights))
     found = f"{len(weights)} tensors such as {printable(next(iter(weights), 'none'))}"
     try:
         if _FIRST in state:
@@ -56,23 +58,13 @@ def tell_network(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
             raise KeyError(_FIRST)
     except (LookupError, RuntimeError, TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"{found}, which is no layout of fastMRI's U-Net or VarNet") from error
-    for name in sorted(state.keys() | expected.keys()):
-        shapes = [tuple(each[name].shape) if name in each else None for each in (state, expected)]
-        if shapes[0] != shapes[1]:
-            sizes_text = ", ".join(f"{key} {value}" for key, value in arguments.items())
-            raise ValueError(
-                f"{found}, like those of a {model} with {sizes_text}, but {printable(name)} is "
-                f"{_shape(shapes[0])} where that has {_shape(shapes[1])}"
-            )
+    if unfit := difference(state, expected):
+        sizes_text = ", ".join(f"{key} {value}" for key, value in arguments.items())
+        raise ValueError(f"{found}, like those of a {model} with {sizes_text}, but {unfit}")
     named = {f"{model}.{name}": values for name, values in state.items()}
     if model == "varnet":
         named[_WINDOW] = fastmri.SSIMLoss().w
     return PlainWeights(model, arguments, named)
-
-
-def printable(name: object) -> str:
-    """A name from a file that nobody here may have written, for one line of an error."""
-    return "".join(letter for letter in str(name) if letter.isprintable())[:80]
 
 
 def _without_prefixes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -124,7 +116,3 @@ def _on_no_device(network: type, sizes: Mapping[str, int]) -> dict[str, torch.Te
     with torch.device("meta"):
         state: dict[str, torch.Tensor] = network(**sizes).state_dict()
     return state
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "nothing" if shape is None else "x".join(map(str, shape)) or "a number"

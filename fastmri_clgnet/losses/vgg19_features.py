@@ -12,6 +12,7 @@ from torchvision.models import VGG19_Weights, vgg19
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.safe_loading import load_tensors
+from fastmri_clgnet.formats.state_names import difference, plain_names
 
 IMAGENET = "imagenet"
 # lambda_j of eq. 9 by convolution of VGG19, counted from 1, from the literature that the
@@ -79,16 +80,14 @@ class VGG19Features(nn.Module):
         if missing:
             raise InputError(
                 f"{weights}: no weights for convolution {', '.join(map(str, missing))} of VGG19; "
-                f"the file has {f'1 to {served}' if served else 'none'}. Use only those, or give "
-                "a complete file (see the README)"
+                f"the file has {f'1 to {served}' if served else 'none'} "
+                f"({difference(state, expected)}). Use only those, or give a complete file, such as "
+                "torchvision's"
             )
-        wrong = [name for name in expected if state[name].shape != expected[name].shape]
-        if wrong:
-            raise InputError(
-                f"{weights}: {wrong[0]} has shape {tuple(state[wrong[0]].shape)}, expected "
-                f"{tuple(expected[wrong[0]].shape)} as in VGG19"
-            )
-        self.network.load_state_dict({name: state[name] for name in expected}, assign=True)
+        state = {name: state[name] for name in expected}
+        if unfit := difference(state, expected):
+            raise InputError(f"{weights}: not those of VGG19 ({unfit})")
+        self.network.load_state_dict(state, assign=True)
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
         self.requires_grad_(False)
@@ -131,7 +130,8 @@ def _load(weights: str | Path) -> Mapping[str, torch.Tensor]:
                 "vgg_weights, or train without the contrastive loss, with alpha 0"
             ) from error
     else:
-        state = load_tensors(Path(weights), "a state dict of torchvision's VGG19")
+        loaded = load_tensors(Path(weights), "a state dict of torchvision's VGG19")
+        state = plain_names({str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)})
     prefix = "features."
     if any(name.startswith(prefix) for name in state):
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

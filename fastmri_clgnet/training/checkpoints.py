@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.safe_loading import load_tensors, save_tensors
+from fastmri_clgnet.formats.state_names import load_whatever_wraps
 from fastmri_clgnet.inference.loading import MODEL_KEY, TRAINED_ON_KEY, check_fit
 from fastmri_clgnet.pl_modules.registry import name_of
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
@@ -114,6 +115,7 @@ def forget_requeued(root: Path) -> None:
 def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
     """Load a checkpoint onto the CPU, without running code in it, and compare it with the model.
 
+    The module's `load_state_dict` takes the names of a compiled or parallel one from here on.
     Raises an `InputError` that says how they differ.
     """
     checkpoint = load_tensors(path, _EXPECTED)
@@ -124,4 +126,5 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
         )
     remedy = "another default_root_dir or ckpt_path, or start over with ckpt_path none"
     check_fit(path, state, checkpoint.get("hyper_parameters") or {}, module, remedy)
+    load_whatever_wraps(module)
     return checkpoint

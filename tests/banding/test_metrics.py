@@ -95,5 +95,7 @@ def test_command_prints_a_line_for_each_volume(
     assert score.main([str(tmp_path)]) == 1
     assert "no *.h5 files" in capsys.readouterr().err
     (tmp_path / "out" / "b.h5").write_bytes(b"noise")
-    assert score.main([str(tmp_path / "out")]) == 1
-    assert "b.h5: not an HDF5 file" in capsys.readouterr().err
+    (tmp_path / "target" / "b.h5").write_bytes(b"noise")
+    assert score.main([str(tmp_path / "out"), *target]) == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines() == printed and "b.h5: not an HDF5 file" in said.err

@@ -123,7 +123,7 @@ def test_other_settings_and_other_volumes_are_refused(
     assert main(command) == 0
     before = _contents(tmp_path / "out")
     assert main([*command, "--noise", "0.5"]) == 1
-    assert "another conversion, with noise 0.01; repeat" in capsys.readouterr().err
+    assert "another conversion, with the default noise; repeat" in capsys.readouterr().err
     shutil.copy(source / "p0" / "v0.npy", source / "p0" / "w.npy")
     assert main(command) == 1
     assert "another conversion, with other volumes" in capsys.readouterr().err
@@ -295,6 +295,78 @@ def test_a_reader_of_ones_own(tmp_path: Path) -> None:
     # its fields settle what is written
     with pytest.raises(InputError, match=r"another conversion, with peak 99\.0; repeat"):
         convert(tmp_path / "in", out, _Text(), **folders)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_whatever_a_reader_raises_is_that_files_failure(num_workers: int, tmp_path: Path) -> None:
+    """A ValueError of Python's, a MemoryError of NumPy's; the others are converted."""
+    (tmp_path / "in").mkdir()
+    for name, text in {"a": "2 20 16", "b": "two", "c": f"{2**40} 20 16", "d": "2 20 16"}.items():
+        (tmp_path / "in" / f"{name}.txt").write_text(text)
+    out = tmp_path / "out"
+    converted = convert(
+        tmp_path / "in", out, _Text(99.0), split=(1.0, 0.0, 0.0), num_workers=num_workers
+    )
+    assert [one.path.name for one in converted.done] == ["a.h5", "d.h5"]
+    bad, large = converted.failures
+    assert bad.startswith(f"{tmp_path / 'in' / 'b.txt'}: cannot be used (invalid literal for int()")
+    assert large.startswith(f"{tmp_path / 'in' / 'c.txt'}: cannot be used (")
+    assert "MemoryError" in large
+    assert_good(out)
+
+
+# the arrays of a source by name, flags, and why they are refused; no flag is ignored
+MAGNITUDE, COMPLEX = np.ones((2, 24, 20)), np.ones((2, 24, 20), complex)
+UNUSED = {
+    "coils of complex images": (COMPLEX, ["--kind", "image", "--coils", "4"], "omit coils"),
+    "noise of complex images": (COMPLEX, ["--kind", "image", "--noise", "0.01"], "omit noise"),
+    "a convention of complex images": (
+        COMPLEX, ["--kind", "image", "--convention", "centred"], "not k-space; omit convention",
+    ),
+    "a convention of magnitudes": (
+        MAGNITUDE, ["--kind", "image", "--convention", "plain", "--norm", "ortho"],
+        "not k-space; omit convention and norm",
+    ),
+    "noise of k-space": (
+        COMPLEX, ["--noise", "0", "--coils", "1"], "nothing is simulated; omit noise and coils"
+    ),
+    "a key of one array": (COMPLEX, ["--key", "x"], "no name; omit key"),
+    "by folder": (COMPLEX, ["--by", "folder"], "has no folders; omit it"),
+    "by prefix": (COMPLEX, ["--by", "prefix"], "no name has a '_'"),
+    "a mask without test volumes": (
+        COMPLEX, ["--mask_type", "equispaced"], "masks are of test volumes, and there are none"
+    ),
+    "processes": (COMPLEX, ["--num_workers", "-1"], "num_workers -1: expected 0 or more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_what_would_be_ignored_is_refused(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    array, flags, message = UNUSED[case]
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", array)
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), "--from", "numpy", "--split", "1", "0"]
+    command += ["0", "--axes", "slice", "row", "column", "--num_workers", "1"]
+    assert main([*command, *flags]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/*/*.h5"))
+
+
+def test_splits_and_masks_of_the_files_own_are_not_overruled(
+    sorted_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in (["--split", "0.8", "0.1", "0.1"], ["--by", "folder"]):
+        assert main([str(sorted_source), str(tmp_path / "out"), *FLAGS, *flags]) == 1
+        assert "whose splits are kept; omit split and by" in capsys.readouterr().err
+    (tmp_path / "u").mkdir()
+    kspace = np.ones((2, 24, 20), complex)
+    kspace[..., 1::2] = 0
+    np.save(tmp_path / "u" / "a.npy", kspace)
+    command = [str(tmp_path / "u"), str(tmp_path / "out"), *FLAGS[:-2], "--split", "0", "0", "1"]
+    assert main([*command, "--accelerations", "2"]) == 1
+    assert "acquired undersampled, and keeps its own mask; omit" in capsys.readouterr().err
 
 
 def test_a_reader_of_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

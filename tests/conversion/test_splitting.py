@@ -48,15 +48,15 @@ def test_own_splits(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     source = tmp_path / "s"
     (source / "Validation").symlink_to(tmp_path / "far")
-    assert split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0) == [
-        (source / "TEST" / "b.NPY", "b", "test"),
-        (source / "Train" / "p1" / "a.npy", "p1_a", "train"),
-        (source / "Validation" / "a.npy", "a", "val"),
+    assert split_source(source, (".npy",), None, "volume", 0) == [
+        (source / "TEST" / "b.NPY", "b", "test", ()),
+        (source / "Train" / "p1" / "a.npy", "p1_a", "train", ()),
+        (source / "Validation" / "a.npy", "a", "val", ()),
     ]
     (source / "val").mkdir()
     (source / "val" / "a.npy").touch()
     with pytest.raises(InputError, match=r"2 files would be val/a\.h5"):
-        split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
+        split_source(source, (".npy",), None, "volume", 0)
     (source / "left.npy").touch()
     with pytest.raises(InputError, match=r"1 file\(s\) outside them, such as left.npy; sort all"):
-        split_source(source, (".npy",), (0.8, 0.1, 0.1), "volume", 0)
+        split_source(source, (".npy",), None, "volume", 0)

@@ -20,6 +20,7 @@ from fastmri import evaluate as host
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluate import main
+from fastmri_clgnet.evaluation import metrics
 from fastmri_clgnet.evaluation.evaluate import Evaluation, evaluate, folder_labels
 from fastmri_clgnet.evaluation.results import METRICS, Summary, VolumeMetrics, caution
 from fastmri_clgnet.evaluation.statistics import summarise
@@ -184,6 +185,29 @@ def test_bad_predictions_are_named() -> None:
     assert found.summaries.keys() == {"all", "AXT1", "AXT2"}
     assert found.summaries["all"].keys() == {"two"}
     assert found.differences == {"all": {}, "AXT1": {}, "AXT2": {}}
+
+
+@pytest.mark.usefixtures("folders")
+def test_whatever_is_wrong_with_a_prediction_is_its_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Text in place of images; and an error that nobody expected."""
+    with h5py.File("predictions/one/a.h5", "w") as file:
+        file["reconstruction"] = np.full((3, 32, 32), b"text")
+    original, calls = metrics.volume_metrics, iter((False, True, False))
+
+    def failing(target: np.ndarray, prediction: np.ndarray) -> object:
+        if next(calls):
+            raise KeyError("window")
+        return original(target, prediction)
+
+    monkeypatch.setattr(metrics, "volume_metrics", failing)
+    found = evaluated("one")
+    assert found.failures == [
+        "predictions/one/a.h5: expected reconstruction of real numbers, got |S4",
+        "predictions/one/c.h5: cannot be used (KeyError: 'window')",
+    ]
+    assert [volume.file for volume in found.volumes] == ["b.h5", "d.h5"]
 
 
 @pytest.mark.usefixtures("folders")

@@ -25,7 +25,7 @@ def _write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
 def test_magnitudes_in_radiological_order(plane: str, tmp_path: Path) -> None:
     """Stored as (superior, left, anterior): the plane follows the file's orientation."""
-    volume = np.abs(blobs(0, 14, 16, 18)).astype(np.float32)  # right, anterior, superior
+    volume = np.abs(blobs(0, 17, 16, 18)).astype(np.float32)  # right, anterior, superior
     affine = np.zeros((4, 4))
     affine[[2, 0, 1, 3], [0, 1, 2, 3]] = 3.0, -2.0, 1.0, 1.0
     _write(tmp_path / "in" / "sub-01_T1w.nii.gz", volume[::-1].transpose(2, 0, 1), affine)
@@ -71,6 +71,8 @@ def test_simulation_is_marked_seeded_and_of_the_right_size(tmp_path: Path) -> No
         (np.ones((4, 4, 4, 2), np.float32), "expected one volume of magnitude images"),
         (np.full((4, 4, 4), -1, np.float32), "which are not negative"),
         (np.full((4, 4, 4), np.nan, np.float32), "NaN or Inf"),
+        (np.ones((20, 20), np.float32), "expected one volume of magnitude images, got .20, 20"),
+        (np.ones((8, 8, 4), np.float32), "images of 8 x 8 pixels; expected 16 x 16 or more"),
         (None, "not a NIfTI file"),
     ],
 )
@@ -82,3 +84,18 @@ def test_other_files_are_refused(values: np.ndarray | None, message: str, tmp_pa
         _write(path, values, np.eye(4))
     with pytest.raises(InputError, match=f"a.nii: .*{message}"):
         Nifti().read(path, (0,))
+
+
+def test_a_singular_geometry_is_that_files_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of which nibabel says so by an error of its own."""
+    volume = np.ones((20, 20, 3), np.float32)
+    for name in ("a", "b"):
+        _write(tmp_path / "in" / f"{name}.nii", volume, np.eye(4))
+    contents = bytearray((tmp_path / "in/a.nii").read_bytes())
+    contents[252:256], contents[280:328] = b"\0\0\2\0", bytes(48)  # sform_code 2, of zeros
+    (tmp_path / "in/a.nii").write_bytes(contents)
+    assert main([str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN]) == 1
+    assert f"error: {tmp_path / 'in/a.nii'}: not a NIfTI file" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.glob("out/*/*.h5")] == ["b.h5"]

@@ -344,7 +344,7 @@ def real_kspace(path: Path) -> None:
         (empty, "an empty file"),
         (folder, "a folder, expected the file of one scan"),
         (lambda path: path.write_bytes(b"text" * 200), "of no known format; expected Siemens"),
-        (lambda path: path.write_bytes(bytes(128) + b"DICM"), "a DICOM image, which holds no"),
+        (lambda path: path.write_bytes(bytes(128) + b"DICM"), "an image .DICOM., which holds no"),
         (lambda path: path.write_bytes(b"\x1f\x8b" + bytes(400)), "an image .NIfTI"),
         (lambda path: path.write_bytes(bytes(344) + b"n+1\0" + bytes(9)), "an image .NIfTI"),
         (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00v"), "not a NumPy array"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from fastmri.data import SliceDataset
 from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform, center_crop
 from fastmri.models import Unet, VarNet
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from fastmri_clgnet import load
@@ -33,7 +35,10 @@ VARNETS: list[dict[str, Any]] = [
     {"num_cascades": 1, "chans": 3, "pools": 1, "sens_chans": 2, "sens_pools": 3},
     {"num_cascades": 11, "chans": 2, "pools": 2, "sens_chans": 4, "sens_pools": 1},
 ]
-PREFIXES = ["", "module.", "model.", "module.model.", "model.module."]
+PREFIXES = [
+    "", "module.", "model.", "module.model.", "model.module.", "_orig_mod.", "module._orig_mod.",
+    "_orig_mod.module.model.",
+]  # fmt: skip
 
 
 def saved(path: Path, network: nn.Module, prefix: str = "") -> Path:
@@ -137,7 +142,6 @@ def test_what_is_neither_is_refused_in_one_sentence(tmp_path: Path) -> None:
             {"epoch": 1, "args": {}, "model": unet.state_dict(), "optimizer": {}},
             "of epoch, args, model, optimizer",
         ),
-        "module": (unet, "cannot be loaded safely .*fastmri.models.unet.Unet"),
         "other network": (nn.Linear(2, 2).state_dict(), "2 tensors such as weight, which is no"),
         "CLGVarNet": (
             CLGVarNet(1, 4, 1, 1, sens_chans=2, sens_pools=1).state_dict(),
@@ -147,15 +151,21 @@ def test_what_is_neither_is_refused_in_one_sentence(tmp_path: Path) -> None:
             {"down_sample_layers.0.layers.0.weight": torch.zeros(2, 1, 3, 3)},
             "1 tensors such as down_sample_layers.0.*which is no layout",
         ),
-        "missing": (spoiled(unet, layer, None), f"{layer} is nothing where that has 4x2x3x3"),
+        "missing": (spoiled(unet, layer, None), f"num_pool_layers 1, but missing: {layer};"),
         "surplus": (
-            spoiled(unet, "head.bias", torch.zeros(3)), "head.bias is 3 where that has nothing"
+            {**unet.state_dict(), **{f"head.{i}": torch.zeros(3) for i in range(5)}},
+            r"but left over: head\.0, head\.1, head\.2 and 2 more;",
+        ),
+        "renamed": (
+            {**spoiled(unet, layer, None), "a.b": torch.zeros(3)},
+            rf"but missing: {layer}; left over: a\.b;",
         ),
         "other shape": (
-            spoiled(unet, layer, torch.zeros(5, 2, 3, 3)), f"{layer} is 5x2x3x3 where that has 4x2"
+            spoiled(unet, layer, torch.zeros(5, 2, 3, 3)),
+            f"but of another shape: {layer} 5x2x3x3 instead of 4x2x3x3",
         ),
         "cascades of two sizes": (
-            spoiled(varnet, "cascades.1.dc_weight", torch.zeros(2)), "is 2 where that has 1"
+            spoiled(varnet, "cascades.1.dc_weight", torch.zeros(2)), "dc_weight 2 instead of 1"
         ),
         "names that are no text": ({3: torch.zeros(1)}, "names are no text"),
         "names of two lines": ({"a\nb\x1b[1m": torch.zeros(1)}, r"such as ab\[1m, which"),
@@ -173,6 +183,59 @@ def test_what_is_neither_is_refused_in_one_sentence(tmp_path: Path) -> None:
     for model in ("varnet", "clgnet"):
         with pytest.raises(InputError, match=f"of the model unet, not of {model}"):
             load(path, model=model)
+
+
+def compiled(network: nn.Module) -> Any:
+    """What torch.compile makes of a network, of a type that torch does not say."""
+    return torch.compile(network)
+
+
+def test_compiled_and_parallel_parts_of_a_network(tmp_path: Path) -> None:
+    """As torch.compile and DataParallel name them, not as this package thinks that they do."""
+    varnet = VarNet(**VARNETS[0]).eval()
+    wrapped = VarNet(**VARNETS[0])
+    wrapped.load_state_dict(varnet.state_dict())
+    wrapped.sens_net = compiled(wrapped.sens_net)
+    wrapped.cascades[0].model = nn.DataParallel(wrapped.cascades[0].model)
+    whole = compiled(nn.DataParallel(wrapped))
+    names = set(whole.state_dict())
+    assert "_orig_mod.module.cascades.0.model.module.unet.up_conv.0.1.bias" in names
+    assert any(name.startswith("_orig_mod.module.sens_net._orig_mod.") for name in names)
+    kspace, mask = a_slice()
+    with torch.no_grad():
+        loaded = load(saved(tmp_path / "a.pt", whole))
+        assert torch.equal(loaded(kspace, mask), varnet(kspace, mask))
+
+
+OLD: dict[str, dict[Any, Any]] = {
+    "namespace": {"hyper_parameters": argparse.Namespace(chans=2)},
+    "callback": {"callbacks": {ModelCheckpoint: {"best_model_path": "best.ckpt"}}},
+}
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("kind", [*OLD, "module"])
+def test_what_torch_refuses_is_made_plain_by_two_lines(
+    kind: str, legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message's lines, run as they are by a torch that loads such files."""
+    unet = Unet(1, 1, 2, 1)
+    contents = unet if kind == "module" else {"state_dict": unet.state_dict(), **OLD[kind]}
+    torch.save(contents, tmp_path / "old.ckpt", _use_new_zipfile_serialization=not legacy)
+    held = {"namespace": "argparse.Namespace", "module": "fastmri.models.unet.Unet"}
+    with pytest.raises(InputError, match=r"old\.ckpt: cannot be loaded safely") as error:
+        load(tmp_path / "old.ckpt")
+    first, *lines = str(error.value).splitlines()
+    assert f"since it holds Python's {held.get(kind, 'pytorch_lightning.callbacks')}" in first
+    assert len(lines) == 2
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    with pytest.warns(UserWarning, match="forcing weights_only=False"):
+        exec("\n".join(line.strip() for line in lines))
+    monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    loaded = load("old_state_dict.pt")
+    for name, values in unet.state_dict().items():
+        assert torch.equal(loaded.unet.state_dict()[name], values)
 
 
 def images(path: Path) -> np.ndarray:

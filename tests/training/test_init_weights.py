@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ import torch
 from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.export import export
-from fastmri_clgnet.inference.loading import load
+from fastmri_clgnet.inference.loading import load, start_from
 from fastmri_clgnet.pl_modules import CLGNetModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training import train
+from fastmri_clgnet.training.checkpoints import checked
 from tests.helpers import QUIET, SMALL
 
 TRAINER = {"accelerator": "cpu", "enable_progress_bar": False, "max_steps": 1}
@@ -73,3 +75,59 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_written(
         with pytest.raises(InputError, match=message):
             train(module, data, trainer=TRAINER, default_root_dir=root, init_weights=path)
     assert not root.exists()
+
+
+@pytest.mark.parametrize("where", ["in front", "inside"])
+def test_weights_of_a_compiled_model_are_loaded_continued_and_tested(
+    where: str, small_run: Path, small_dataset: Path, tmp_path: Path
+) -> None:
+    """A checkpoint of Lightning whose names are those of torch.compile."""
+    contents = torch.load(small_run / "checkpoints" / "last.ckpt", weights_only=True)
+    plain = contents["state_dict"]
+    contents["state_dict"] = {
+        f"module._orig_mod.{name}" if where == "in front" else f"clgnet._orig_mod.{name[7:]}": v
+        for name, v in plain.items()
+    }
+    assert contents["state_dict"].keys() & plain.keys() == set()
+    path = tmp_path / "compiled.ckpt"
+    torch.save({**contents, "callbacks": {}}, path)  # which name another folder
+    for name, values in load(path).state_dict().items():
+        assert torch.equal(values, plain[name])
+    root = tmp_path / "run"
+    flags = [*SMALL, *QUIET, "--data_path", str(small_dataset), "--default_root_dir", str(root)]
+    flags += ["--batch_size", "2", "--lr", "1e-30", "--log_every_n_steps", "1"]
+    assert main([*flags, "--mode", "test", "--ckpt_path", str(path)]) == 0
+    assert main([*flags, "--max_epochs", "3", "--ckpt_path", str(path)]) == 0
+    continued = torch.load(root / "checkpoints" / "last.ckpt", weights_only=True)
+    assert continued["epoch"] == 2 and continued["state_dict"].keys() == plain.keys()
+    # a compiled network of one's own begins with plain weights
+    module = CLGNetModule(1, 1, 4, 1, 1)
+    module.clgnet = torch.compile(module.clgnet)  # type: ignore[assignment]
+    start_from(module, small_run / "checkpoints" / "last.ckpt")
+    assert torch.equal(
+        module.state_dict()["clgnet._orig_mod." + next(iter(plain))[7:]], next(iter(plain.values()))
+    )
+
+
+def test_the_first_names_that_do_not_fit_are_given(small_run: Path, tmp_path: Path) -> None:
+    contents = torch.load(small_run / "checkpoints" / "last.ckpt", weights_only=True)
+    names = list(contents["state_dict"])
+    for name in names[:5]:
+        contents["state_dict"][f"x.{name}"] = contents["state_dict"].pop(name)
+    torch.save(contents, tmp_path / "a.ckpt")
+    missing, left = ", ".join(names[:3]), ", ".join(f"x.{name}" for name in names[:3])
+    said = f"missing: {missing} and 2 more; left over: {left} and 2 more"
+    module = CLGNetModule(1, 1, 4, 1, 1)
+    with pytest.raises(
+        InputError, match=re.escape(f"a.ckpt: does not fit the model clgnet ({said})")
+    ):
+        load(tmp_path / "a.ckpt")
+    for function in (
+        lambda: start_from(module, tmp_path / "a.ckpt"),
+        lambda: checked(tmp_path / "a.ckpt", module),
+    ):
+        with pytest.raises(
+            InputError,
+            match=re.escape(f"a.ckpt: of another model, which does not fit CLGNetModule ({said})"),
+        ):
+            function()
