@@ -50,13 +50,19 @@ def _header_problems(info: VolumeInfo) -> Iterator[str]:
 
 
 def _remarks(file: h5py.File, info: VolumeInfo) -> Iterator[str]:
-    height, width = info.image_size
-    if info.header.recon != info.image_size:
+    height, width = asked = info.target_size or info.header.recon
+    if info.header.recon != asked:
         yield (
             f"header: image of {info.header.recon[0]} x {info.header.recon[1]}, but the target has "
             f"{height} x {width}"
         )
-    if height < width:
+    if info.image_size != asked:
+        yield (
+            f"image of {height} x {width}, but k-space of {info.kspace_shape[-1]} columns: fastMRI "
+            f"crops images to {info.image_size[0]} x {info.image_size[1]}, and its evaluation "
+            "cannot compare them with targets that are wider"
+        )
+    elif height < width:
         yield (
             f"image of {height} x {width}, wider than high: fastmri.evaluate cuts images to "
             "squares of their width, and refuses this one; make images no wider than high"

@@ -14,7 +14,12 @@ from tqdm import tqdm
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, split_names
-from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
+from fastmri_clgnet.formats.fastmri_reading import (
+    VolumeInfo,
+    host_crop,
+    inspect_volume,
+    read_slices,
+)
 from fastmri_clgnet.formats.hdf5 import get_dataset
 from fastmri_clgnet.formats.isolate import read_files
 
@@ -127,6 +132,22 @@ def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
             f"{name}: the {what} holds NaN or Inf; reconstruct or convert this volume again, or "
             "remove it from the folder"
         )
+
+
+def sample_size(volume: VolumeInfo, on_kspace: bool) -> tuple[int, int]:
+    """Height and width of what a network gets of a volume: k-space, or the cropped image."""
+    rows, columns = volume.kspace_shape[-2:]
+    return (rows, columns) if on_kspace else volume.image_size
+
+
+def check_header_sizes(volumes: Sequence[VolumeInfo]) -> None:
+    """Refuse headers that ask for images which k-space has no room for, whatever the target is.
+
+    Reconstructions of networks on k-space are cropped to the header's size.
+    """
+    for volume in volumes:
+        rows, columns = volume.kspace_shape[-2:]
+        host_crop(volume.path, volume.header.recon, rows, columns)
 
 
 def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bool = False) -> None:

@@ -105,7 +105,12 @@ def reconstruct(
     if path is not None:
         find_weights(path)
     list_files(data_path)
-    from fastmri_clgnet.inference.applying import FolderWork, choose_device, ready_network
+    from fastmri_clgnet.inference.applying import (
+        FolderWork,
+        check_samples,
+        choose_device,
+        ready_network,
+    )
 
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
@@ -113,6 +118,7 @@ def reconstruct(
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another output_path")
     network = ready_network(checkpoint, model)
+    check_samples(network, volumes)
     settings = describe(network, path, challenge, mask, precision)
     make_folder(output_path)
     todo = _missing(volumes, output_path, settings, overwrite)
