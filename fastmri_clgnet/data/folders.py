@@ -22,6 +22,7 @@ from fastmri_clgnet.formats.fastmri_reading import (
 )
 from fastmri_clgnet.formats.hdf5 import get_dataset
 from fastmri_clgnet.formats.isolate import read_files
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 
 # Up to this many bytes of files a folder is read whole; above it, each volume's middle slice is,
 # and the other slices are checked as they are loaded.
@@ -96,16 +97,18 @@ def inspect_folder(
 
     def inspect(file: h5py.File, path: Path) -> VolumeInfo:
         volume = inspect_volume(file, path, kind, masked, references)
-        any_signal = not references
+        seen = False  # a slice with a signal
         for i, kspace, target in read_slices(file, kind):
             if references and refuse_nan:
                 check_finite(kspace, f"{path}, slice {i}")
                 if target is not None:
                     check_finite(target, f"{path}, slice {i}", "reference")
-            any_signal = any_signal or bool(kspace.any())
-            if any_signal and not whole:
+            if not seen and kspace.any():
+                refuse_wrong_axes(path, kspace[None], volume.header)
+                seen = True
+            if seen and not whole:
                 break
-        if not any_signal:
+        if not seen and not references:
             raise InputError(f"{path}: the k-space is zero everywhere; remove it from the folder")
         return volume
 

@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 
 from fastmri_clgnet.data.augmentation import Change, augmented
 from fastmri_clgnet.data.folders import check_finite
+from fastmri_clgnet.data.mask import fastmri_name
 from fastmri_clgnet.data.reference import ReferenceDataTransform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import cropped_size
@@ -59,7 +60,10 @@ class CheckedTransform:
             shape = cropped_size((target.shape[0], target.shape[1]), kspace.shape[-1])
             kspace, target, attrs = augmented(kspace, attrs, shape, *self.changes)
         values = kspace[None] if self.one_coil else kspace
-        return self.transform(values, mask, target, attrs, fname, slice_num)
+        # by whose name the host draws masks of validation and test
+        name = fastmri_name(fname)
+        sample = self.transform(values, mask, target, attrs, name, slice_num)
+        return sample if name == fname else sample._replace(fname=fname)
 
 
 def make_transform(

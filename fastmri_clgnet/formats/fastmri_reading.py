@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask, cropped_size
@@ -30,6 +31,7 @@ class VolumeInfo(NamedTuple):
     image_size: tuple[int, int]  # as the host crops it
     header: HeaderInfo
     target_size: tuple[int, int] | None = None  # as it is stored, where it is
+    mask: npt.NDArray[np.bool_] | None = None  # of an undersampled volume, (columns,)
     acquisition: str = "unknown"
     simulated: bool = False
 
@@ -37,6 +39,12 @@ class VolumeInfo(NamedTuple):
     def challenge(self) -> Challenge:
         """What fastMRI calls such data."""
         return "multicoil" if len(self.kspace_shape) == 4 else "singlecoil"
+
+    def acquired(self) -> npt.NDArray[np.bool_]:
+        """The columns that the header calls acquired, (columns,) bool."""
+        first, end = self.header.acquired
+        columns = np.arange(self.kspace_shape[-1])
+        return (first <= columns) & (columns < end)
 
 
 def inspect_volume(
@@ -83,7 +91,7 @@ def inspect_volume(
             f"{path}: header: acquired columns {header.acquired[0]} to {header.acquired[1]} of "
             f"{columns} (padding of masks)"
         )
-    _check_mask(file, path, columns, masked, references)
+    mask = _checked_mask(file, path, columns, masked, references)
     key, target = TARGET_KEYS[challenge], None
     if get_dataset(file, key, path) is not None or (references and not masked):
         target = _target_size(file, key, path, len(kspace), challenge)
@@ -99,21 +107,25 @@ def inspect_volume(
             f"{path}: a reference of {target[0]} x {target[1]} pixels, which cannot be cropped to "
             f"{image_size[0]} x {image_size[1]}, as fastMRI does for k-space of {columns} columns"
         )
-    return VolumeInfo(path, tuple(kspace.shape), image_size, header, target, *_said(file))
+    return VolumeInfo(path, tuple(kspace.shape), image_size, header, target, mask, *_said(file))
 
 
-def _check_mask(file: h5py.File, path: Path, columns: int, masked: bool, references: bool) -> None:
+def _checked_mask(
+    file: h5py.File, path: Path, columns: int, masked: bool, references: bool
+) -> npt.NDArray[np.bool_] | None:
+    """The mask that a volume is to be undersampled by, if it is."""
     if masked:
         mask = need_dataset(
             file, "mask", path, "expected an undersampled volume; to undersample fully sampled "
             "ones, give a mask (in training: test_split val)", at_once=True,
         )  # fmt: skip
-        checked_mask(path, mask[()], columns)
-    elif get_dataset(file, "mask", path, at_once=True) is not None and not references:
+        return checked_mask(path, np.squeeze(mask[()]), columns)
+    if get_dataset(file, "mask", path, at_once=True) is not None and not references:
         raise InputError(
             f"{path}: is undersampled already (it holds a 'mask'); omit the mask, or give fully "
             "sampled volumes"
         )
+    return None
 
 
 def _target_size(

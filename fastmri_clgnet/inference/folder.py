@@ -15,6 +15,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
+from fastmri_clgnet.inference.domain import folder_out_of_domain
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.submission import data_digest, describe, read_settings
 from fastmri_clgnet.precision import Precision
@@ -33,10 +34,13 @@ class Reconstructed:
     output_path: Path
     written: list[Path]
     kept: list[Path]  # made before, with the same settings of the same data
+    # how the data differ from what the weights were trained on, and which volumes
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         kept = f", {len(self.kept)} were there already" if self.kept else ""
-        return f"{len(self.written)} volumes written to {self.output_path}{kept}"
+        lines = [f"{len(self.written)} volumes written to {self.output_path}{kept}"]
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
 
 
 def reconstruct(
@@ -139,6 +143,7 @@ def reconstruct(
         output_path,
         [path for path in paths if path.name in names],
         [path for path in paths if path.name not in names],
+        tuple(folder_out_of_domain(network, volumes, mask)),
     )
 
 
