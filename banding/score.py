@@ -59,6 +59,8 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
         reference = None if target_path is None else read_images(target_path / path.name)
         try:
             found[path.name] = banding_score(read_images(path), reference)
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
     return found

@@ -15,6 +15,7 @@ from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.fastmri import SPLITS
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
 from fastmri_clgnet.formats.fourier import reference_image
+from fastmri_clgnet.formats.hdf5 import plain
 from fastmri_clgnet.formats.isolate import read_files
 from fastmri_clgnet.formats.orientation import inspect_axes
 
@@ -79,7 +80,7 @@ def _value_problems(
     first, end = info.header.acquired
     outside = np.ones(columns, bool)
     outside[max(first, 0) : max(end, 0)] = False
-    unsampled = ~info.mask if masked else np.zeros(columns, bool)
+    unsampled = np.zeros(columns, bool) if info.mask is None else ~info.mask
 
     slices = defaultdict[str, list[int]](list)  # problem: slices that have it
     seen = np.zeros(info.kspace_shape[1:], np.complex64)  # the first slice with a signal
@@ -111,9 +112,9 @@ def _value_problems(
         detail = f", NMSE up to {mismatch:.3g}" if problem.startswith("target: does") else ""
         shown = words(sorted(found)[:8]) + (" ..." if len(found) > 8 else "")
         yield f"{problem} (slices {shown}{detail})"
-    if (problem := inspect_axes(seen, info.header)) is not None:
-        yield problem
-    maximum = file.attrs.get("max", largest)
+    if (wrong := inspect_axes(seen, info.header)) is not None:
+        yield wrong
+    maximum = plain(file.attrs.get("max", largest))
     if np.isfinite(largest) and not np.isclose(maximum, largest, rtol=1e-3):
         yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
 

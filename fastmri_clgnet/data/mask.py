@@ -107,7 +107,7 @@ def mask_seed(name: str) -> tuple[int, ...]:
     """The seed of a volume's mask: the host's for NAME.h5, whatever the file's ending is.
 
     Args:
-        name: File name; its last ending is replaced.
+        name: File name, whose last ending is replaced; or what the volume is called.
 
     Returns:
         What fastMRI's masks take as `seed`.
@@ -116,5 +116,5 @@ def mask_seed(name: str) -> tuple[int, ...]:
 
 
 def fastmri_name(name: str) -> str:
-    """The name that a volume has in fastMRI's format."""
-    return f"{Path(name).stem}.h5"
+    """The name that a file's volume has in fastMRI's format; one without ending stays."""
+    return Path(name).with_suffix(".h5").name if Path(name).suffix else name

@@ -17,6 +17,7 @@ from fastmri_clgnet.data.mask import fastmri_name
 from fastmri_clgnet.data.reference import ReferenceDataTransform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import cropped_size
+from fastmri_clgnet.formats.hdf5 import plain
 from fastmri_clgnet.formats.number_types import as_complex64, as_float32
 
 
@@ -51,7 +52,7 @@ class CheckedTransform:
         k-space and a float32 target.
         """
         kspace, target = as_complex64(kspace), None if target is None else as_float32(target)
-        attrs = {**attrs, "max": float(attrs.get("max", 0.0))}  # 0, unknown, is the host's
+        attrs = {**attrs, "max": float(plain(attrs.get("max", 0.0)))}  # 0, unknown, is the host's
         if self.refuse_nan:
             check_finite(kspace, f"{fname}, slice {slice_num}")
             if target is not None:

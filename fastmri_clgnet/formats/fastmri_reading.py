@@ -154,8 +154,8 @@ def _check_attributes(file: h5py.File, path: Path) -> None:
             f"{path}: attributes {', '.join(hiding)}, which fastMRI would take in place of the "
             "header's; remove them"
         )
-    maximum = file.attrs.get("max", 1.0)
-    number = isinstance(maximum, int | float | np.integer | np.floating)
+    maximum = plain(file.attrs.get("max", 1.0))
+    number = isinstance(maximum, int | float | np.floating)
     if not number or not 0 < maximum < np.inf:
         raise InputError(f"{path}: attribute max: {maximum!r}; expected a number above 0")
 

@@ -168,12 +168,14 @@ def reconstruct_slices(
     def batches() -> Iterator[Any]:
         n_slices = len(scan.kspace)
         for start in range(0, n_slices, batch_size):
-            yield collate_one_size(
-                [
-                    transform(scan.kspace[i], sampled, None, attributes, scan.name, i)
-                    for i in range(start, min(start + batch_size, n_slices))
-                ]
-            )
+            samples = [
+                transform(scan.kspace[i], sampled, None, attributes, scan.name, i)
+                for i in range(start, min(start + batch_size, n_slices))
+            ]
+            if on_kspace:
+                centre = scan.num_low_frequencies
+                samples = [sample._replace(num_low_frequencies=centre) for sample in samples]
+            yield collate_one_size(samples)
 
     return reconstruct_samples(network, batches(), place, precision, progress)
 

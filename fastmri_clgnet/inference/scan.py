@@ -61,13 +61,14 @@ def undersample(scan: Scan, mask: Mask) -> Scan:
         )
     columns = scan.kspace.shape[-1]
     mask.check([columns])
-    drawn, _ = mask.make()((1, columns, 1), seed=mask_seed(scan.name))
+    drawn, num_low_frequencies = mask.make()((1, columns, 1), seed=mask_seed(scan.name))
     kept = drawn.numpy().ravel().astype(bool) & scan.sampled()
     return scan._replace(
         kspace=scan.kspace * kept,
         mask=kept,
         acquired=scan.acquired,
         reference=scan.images(),
+        num_low_frequencies=num_low_frequencies,
         notes=(*scan.notes, f"undersampled retrospectively ({mask})"),
     )
 

@@ -21,6 +21,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
+from fastmri_clgnet.slice_quality import MIN_SSIM_SIZE
 from fastmri_clgnet.training.distributed import say
 
 
@@ -68,6 +69,12 @@ def check_files(
             height, width = sample_size(volume, on_kspace)
             size = (height, width) if most is None else (min(height, most), min(width, most))
             expect_size(module, str(volume.path), size)
+            if min(volume.image_size) < MIN_SSIM_SIZE:
+                height, width = volume.image_size
+                raise InputError(
+                    f"{volume.path}: images of {height} x {width} pixels; training is measured by "
+                    f"fastMRI's SSIM, which takes {MIN_SSIM_SIZE} x {MIN_SSIM_SIZE} and more"
+                )
         if on_kspace and split == "test":
             check_header_sizes(volumes)
         check_enough_volumes(len(volumes), n_volumes, str(folder))
