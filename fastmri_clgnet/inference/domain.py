@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from fastmri_clgnet.data.mask import Mask, mask_seed
+from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import words
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.formats.scan import Scan
@@ -34,8 +33,8 @@ class _Volume(Protocol):
 
 def out_of_domain(network: Network, scan: Scan) -> str | None:
     """How a scan differs from what weights were trained on, in one line; None if not."""
-    sampled = None if scan.mask is None else scan.sampled()
-    found = _differences(network, scan, sampled, "simulated" in scan.attributes)
+    factors = None if scan.mask is None else [scan.acceleration()]
+    found = _differences(network, scan, factors, "simulated" in scan.attributes)
     return f"{scan.name}: {_OUTSIDE}: {'; '.join(found)}" if found else None
 
 
@@ -47,16 +46,15 @@ def folder_out_of_domain(
     Args:
         network: Says what it was trained on.
         volumes: Of one folder.
-        mask: What undersamples them; None takes their own masks.
+        mask: What undersamples them, whose accelerations count; None takes their own masks.
     """
     names = defaultdict[str, list[str]](list)
     for volume in volumes:
-        drawn = volume.mask
-        if mask is not None:
-            shape, seed = (1, volume.kspace_shape[-1], 1), mask_seed(volume.path.name)
-            drawn = mask.make()(shape, seed=seed)[0].numpy().ravel().astype(bool)
-        sampled = None if drawn is None else drawn & volume.acquired()
-        for difference in _differences(network, volume, sampled, volume.simulated):
+        factors = None if mask is None else [float(factor) for factor in mask.accelerations]
+        if mask is None and volume.mask is not None:
+            columns = np.flatnonzero(volume.mask & volume.acquired())
+            factors = [float((columns[-1] - columns[0] + 1) / len(columns))]
+        for difference in _differences(network, volume, factors, volume.simulated):
             names[difference].append(volume.path.name)
     lines = []
     for difference, found in names.items():
@@ -68,31 +66,29 @@ def folder_out_of_domain(
 
 
 def _differences(
-    network: Network, volume: _Volume, sampled: npt.NDArray[np.bool_] | None, simulated: bool
+    network: Network, volume: _Volume, factors: Sequence[float] | None, simulated: bool
 ) -> list[str]:
-    """Each way in which a volume differs; `sampled` are its columns, None if all were measured."""
+    """Each way in which a volume differs; its accelerations are None if all was measured."""
     trained: Mapping[str, Any] = getattr(network, "trained_on", None) or {}
     differences = []
     challenge = trained.get("challenge", volume.challenge)
     if challenge != volume.challenge:
         differences.append(f"{volume.challenge} data (trained on {challenge})")
-    factors = [float(factor) for factor in trained.get("accelerations", ())]
-    if factors:
-        columns = [0] if sampled is None else np.flatnonzero(sampled)
-        factor = (columns[-1] - columns[0] + 1) / len(columns)
-        low, high = _SIMILAR
-        if not low * min(factors) <= factor <= high * max(factors):
+    known = [float(factor) for factor in trained.get("accelerations", ())]
+    if known:
+        low, high = _SIMILAR[0] * min(known), _SIMILAR[1] * max(known)
+        if others := [one for one in (factors or [1.0]) if not low <= one <= high]:
             what = (
                 "full sampling"
-                if sampled is None
-                else f"acceleration {factor:.2g} in all, with the centre"
+                if factors is None
+                else f"acceleration {words(f'{one:.2g}' for one in others)} in all, with the centre"
             )
-            differences.append(f"{what} (trained on {words(f'{one:g}' for one in factors)})")
+            differences.append(f"{what} (trained on {words(f'{one:g}' for one in known)})")
     contrasts = {_contrast(name) for name in trained.get("acquisitions", ())} - {None}
     contrast = _contrast(volume.acquisition)
     if contrasts and contrast is not None and contrast not in contrasts:
-        known = words(sorted(map(str, contrasts)))
-        differences.append(f"contrast {contrast} (trained on {known})")
+        trained_on = words(sorted(map(str, contrasts)))
+        differences.append(f"contrast {contrast} (trained on {trained_on})")
     if trained.get("simulated") and not simulated:
         differences.append("measured k-space (trained on simulated k-space)")
     return differences

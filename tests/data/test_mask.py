@@ -70,7 +70,7 @@ def test_a_mask_follows_from_the_name_without_its_ending(tmp_path: Path) -> None
     transform = make_transform("singlecoil", mask.make(), on_kspace=True)
     attributes = {"recon_size": (32, 32, 1), "padding_left": 0, "padding_right": 40, "max": 1.0}
     for name in ("a.h5", "a.hdf5"):
-        sample = transform(kspace[0], None, target[0], attributes, name, 0)
+        sample: Any = transform(kspace[0], None, target[0], attributes, name, 0)
         assert sample.fname == name
         assert torch.equal(sample.mask.ravel(), expected.ravel())
     np.save(tmp_path / "a.npy", kspace[:, None])
