@@ -108,7 +108,7 @@ def inspect_folder(
                 seen = True
             if seen and not whole:
                 break
-        if not seen and not references:
+        if references and not seen:
             raise InputError(f"{path}: the k-space is zero everywhere; remove it from the folder")
         return volume
 
