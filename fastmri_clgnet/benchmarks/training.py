@@ -138,8 +138,8 @@ def save_picture(
         values = parse_arguments([*flags])
         data, seed = call(Data, values), values["seed"]
         if not shown:
-            images = data.module(on_kspace=False, seed=seed)
-            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
+            samples = data.module(on_kspace=True, seed=seed)
+            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), samples)
         root = next(iter(training_folders(folder / name, seeds).values()))
         module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
         shown[LABELS[name]] = (module, data.module(takes_kspace(module), seed))

@@ -13,8 +13,12 @@ from torch.utils.data import default_collate
 
 from fastmri_clgnet.data.augmentation import Change, augmented
 from fastmri_clgnet.data.folders import check_finite
+from fastmri_clgnet.data.mask import fastmri_name
 from fastmri_clgnet.data.reference import ReferenceDataTransform
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import cropped_size
+from fastmri_clgnet.formats.hdf5 import plain
+from fastmri_clgnet.formats.number_types import as_complex64, as_float32
 
 
 class CheckedTransform:
@@ -42,16 +46,25 @@ class CheckedTransform:
         fname: str,
         slice_num: int,
     ) -> NamedTuple:
-        """Check and transform one slice, as fastMRI's `SliceDataset` hands it over."""
+        """Check and transform one slice, as fastMRI's `SliceDataset` hands it over.
+
+        Its arrays may be of any number type (see `as_complex64`); the transform gets complex64
+        k-space and a float32 target.
+        """
+        kspace, target = as_complex64(kspace), None if target is None else as_float32(target)
+        attrs = {**attrs, "max": float(plain(attrs.get("max", 0.0)))}  # 0, unknown, is the host's
         if self.refuse_nan:
             check_finite(kspace, f"{fname}, slice {slice_num}")
             if target is not None:
                 check_finite(target, f"{fname}, slice {slice_num}", "reference")
         if self.changes and target is not None:
-            shape = (target.shape[0], target.shape[1])
+            shape = cropped_size((target.shape[0], target.shape[1]), kspace.shape[-1])
             kspace, target, attrs = augmented(kspace, attrs, shape, *self.changes)
         values = kspace[None] if self.one_coil else kspace
-        return self.transform(values, mask, target, attrs, fname, slice_num)
+        # by whose name the host draws masks of validation and test
+        name = fastmri_name(fname)
+        sample = self.transform(values, mask, target, attrs, name, slice_num)
+        return sample if name == fname else sample._replace(fname=fname)
 
 
 def make_transform(

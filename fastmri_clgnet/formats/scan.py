@@ -32,6 +32,8 @@ class Scan(NamedTuple):
         kind: What the file is, such as "Siemens TWIX".
         reference: Images (slices, height, width) float32 of the k-space before it was undersampled
             retrospectively; None where it was not.
+        num_low_frequencies: Columns of the fully sampled centre, where a mask was drawn with so
+            many; 0 finds them in the mask, as for measured data.
 
     Example:
         >>> scan = Scan(np.ones((2, 4, 64, 48), np.complex64), recon_size=(32, 48))
@@ -51,6 +53,7 @@ class Scan(NamedTuple):
     name: str = "volume"
     kind: str = "k-space"
     reference: npt.NDArray[np.float32] | None = None
+    num_low_frequencies: int = 0
 
     @property
     def n_coils(self) -> int:

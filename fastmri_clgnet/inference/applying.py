@@ -22,14 +22,17 @@ from fastmri.data import SliceDataset
 from torch import nn
 from torch.utils.data import DataLoader
 
+from fastmri_clgnet.data.folders import check_header_sizes, sample_size
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.transforms import collate_one_size, make_transform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import plain_name
+from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.submission import data_digest, save_reconstruction
+from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.models.registry import MODELS
 from fastmri_clgnet.precision import Precision, autocast
@@ -83,6 +86,15 @@ def ready_network(checkpoint: Path | str | Network | None, model: str | None) ->
     if any(True for _ in untrained.parameters()):
         raise InputError(f"model {model} is trained: give a checkpoint of it")
     return untrained.eval()
+
+
+def check_samples(network: nn.Module, volumes: Sequence[VolumeInfo]) -> None:
+    """Refuse volumes that are too small for a network, or cannot be cropped as it needs."""
+    on_kspace = takes_kspace(network)
+    for volume in volumes:
+        expect_size(network, str(volume.path), sample_size(volume, on_kspace))
+    if on_kspace:
+        check_header_sizes(volumes)
 
 
 def reconstruct_samples(
@@ -141,7 +153,10 @@ def reconstruct_slices(
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size}: expected 1 or more")
     place = choose_device(device, precision)
-    transform = make_transform(scan.challenge, None, takes_kspace(network))
+    on_kspace = takes_kspace(network)
+    rows, columns = scan.kspace.shape[-2:]
+    expect_size(network, scan.name, (rows, columns) if on_kspace else scan.recon_size)
+    transform = make_transform(scan.challenge, None, on_kspace)
     sampled = scan.sampled()
     first, end = np.flatnonzero(sampled)[[0, -1]] + [0, 1]
     attributes = {
@@ -153,12 +168,14 @@ def reconstruct_slices(
     def batches() -> Iterator[Any]:
         n_slices = len(scan.kspace)
         for start in range(0, n_slices, batch_size):
-            yield collate_one_size(
-                [
-                    transform(scan.kspace[i], sampled, None, attributes, scan.name, i)
-                    for i in range(start, min(start + batch_size, n_slices))
-                ]
-            )
+            samples = [
+                transform(scan.kspace[i], sampled, None, attributes, scan.name, i)
+                for i in range(start, min(start + batch_size, n_slices))
+            ]
+            if on_kspace:
+                centre = scan.num_low_frequencies
+                samples = [sample._replace(num_low_frequencies=centre) for sample in samples]
+            yield collate_one_size(samples)
 
     return reconstruct_samples(network, batches(), place, precision, progress)
 

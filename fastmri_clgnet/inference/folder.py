@@ -15,6 +15,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
+from fastmri_clgnet.inference.domain import folder_out_of_domain
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.submission import data_digest, describe, read_settings
 from fastmri_clgnet.precision import Precision
@@ -33,10 +34,13 @@ class Reconstructed:
     output_path: Path
     written: list[Path]
     kept: list[Path]  # made before, with the same settings of the same data
+    # how the data differ from what the weights were trained on, and which volumes
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         kept = f", {len(self.kept)} were there already" if self.kept else ""
-        return f"{len(self.written)} volumes written to {self.output_path}{kept}"
+        lines = [f"{len(self.written)} volumes written to {self.output_path}{kept}"]
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
 
 
 def reconstruct(
@@ -105,7 +109,12 @@ def reconstruct(
     if path is not None:
         find_weights(path)
     list_files(data_path)
-    from fastmri_clgnet.inference.applying import FolderWork, choose_device, ready_network
+    from fastmri_clgnet.inference.applying import (
+        FolderWork,
+        check_samples,
+        choose_device,
+        ready_network,
+    )
 
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
@@ -113,6 +122,7 @@ def reconstruct(
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another output_path")
     network = ready_network(checkpoint, model)
+    check_samples(network, volumes)
     settings = describe(network, path, challenge, mask, precision)
     make_folder(output_path)
     todo = _missing(volumes, output_path, settings, overwrite)
@@ -133,6 +143,7 @@ def reconstruct(
         output_path,
         [path for path in paths if path.name in names],
         [path for path in paths if path.name not in names],
+        tuple(folder_out_of_domain(network, volumes, mask)),
     )
 
 

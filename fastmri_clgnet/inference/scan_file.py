@@ -11,8 +11,9 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.example import example_slice
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
+from fastmri_clgnet.inference.domain import out_of_domain
 from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
-from fastmri_clgnet.inference.scan import out_of_domain, undersample
+from fastmri_clgnet.inference.scan import undersample
 from fastmri_clgnet.inference.submission import describe
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.tables import LABELS

@@ -22,6 +22,7 @@ from fastmri_clgnet.models.reconstructor import (
     Reconstructor,
     apply_to_images,
     taken,
+    zero_filled_image,
     zero_filled_scale,
 )
 from fastmri_clgnet.models.sensitivities import stabilise
@@ -61,17 +62,26 @@ class UnetReconstructor(ImageReconstructor):
         return apply_to_images(self.unet, image)
 
 
-class ZeroFilling(ImageReconstructor):
-    """Zero-filling: the image as it is. It has no parameters."""
+class ZeroFilling(KspaceReconstructor):
+    """Zero-filling: the inverse FFT of the masked k-space. It has no parameters.
+
+    It takes k-space since the host's images for networks are clipped, at 6 standard deviations.
+    """
 
     model_name = ZERO_FILLED
 
     def make_network(self, arguments: Mapping[str, Any]) -> None:
         """Make nothing."""
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the zero-filled image as it is."""
-        return image
+    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Give the image; see `zero_filled_image`."""
+        return zero_filled_image(masked_kspace)
+
+    def wanted_size(self, sample: VarNetSample) -> tuple[int, int]:
+        """The target's size where there is one, as for networks on images."""
+        if sample.target.ndim < 2 or 0 in sample.target.shape:
+            return super().wanted_size(sample)
+        return sample.target.shape[-2], sample.target.shape[-1]
 
 
 class CLGNetDCReconstructor(KspaceReconstructor):
