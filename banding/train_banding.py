@@ -24,7 +24,7 @@ from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_o
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import train
 
-_NOT_HERE = {"init_weights", "schedule", "ema"}  # of `train`'s arguments
+_NOT_HERE = {"init_weights", "schedule", "ema", "compile"}  # of `train`'s arguments
 # A small adversary that learns in a minute on the demo data; a flag still wins
 DEMO: dict[str, Any] = {
     **defaults.DEMO,

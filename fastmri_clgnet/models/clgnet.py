@@ -7,7 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from fastmri_clgnet.models.configuration import PAPER
-from fastmri_clgnet.models.spatial_fourier import SpatialFourierResidualGroup, fused_together
+from fastmri_clgnet.models.spatial_fourier import (
+    SpatialFourierResidualBlock,
+    SpatialFourierResidualGroup,
+    fused_together,
+)
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.models.wavelet import (
     SUBBANDS,
@@ -56,6 +60,8 @@ class CLGNet(nn.Module):
         Yi, Liu, Hu, Fang, Zhang. Contrastive Learning for Local and Global Learning MRI
         Reconstruction. arXiv:2111.15200, Fig. 2.
     """
+
+    repeated = (SpatialFourierResidualBlock,)  # what `compile_network` compiles
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference import loading
 from fastmri_clgnet.losses import ReconstructionLoss
+from fastmri_clgnet.models.compiled import compile_network
 from fastmri_clgnet.run_folder import BEST, TENSORBOARD
 from fastmri_clgnet.training.checkpoints import (
     NameModel,
@@ -81,6 +82,7 @@ def train(
     seed: int = 42,
     schedule: Schedule = "step",
     ema: float | None = None,
+    compile: bool = False,
     on_nan: NanAction = "stop",
     checkpoint_minutes: float = 30.0,
     logger: bool = True,
@@ -117,6 +119,8 @@ def train(
             the first 30 % of them, then down to almost 0. It needs max_steps beside max_time.
         ema: Decay of the weights' exponential moving average over steps, such as 0.999. The
             averaged weights are what is validated, saved and used; null trains without.
+        compile: Whether torch compiles the blocks that the network repeats. The first steps take a
+            minute or more longer; checkpoints are the same.
         on_nan: What NaN or Inf in a training sample, the loss or a gradient does. stop: end with
             an error that names step, file and slice. skip: take no step on that batch, and count
             it.
@@ -164,6 +168,8 @@ def train(
             module.loss = objective()
         if init_weights is not None and last_checkpoint(ckpt_path, root) is None:
             say(f"Starting with the weights of {loading.start_from(module, init_weights)}")
+        if compile:
+            compile_network(module, evaluator.strategy.root_device)
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
             if _is_trained(module):
@@ -173,8 +179,8 @@ def train(
                 fitter = make_trainer(root, settings, [*used, NameModel(files.trained_on)], logger)
                 given = {
                     **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,
-                    "ema": ema, "on_nan": on_nan, "checkpoint_minutes": checkpoint_minutes,
-                    "logger": logger,
+                    "ema": ema, "compile": compile, "on_nan": on_nan,
+                    "checkpoint_minutes": checkpoint_minutes, "logger": logger,
                 }  # fmt: skip
                 config = config_of(module, data, root, given) if flags is None else flags
                 status = fit(fitter, saver, module, samples, config, ckpt_path)

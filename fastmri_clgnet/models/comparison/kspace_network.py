@@ -54,6 +54,7 @@ class KspaceNetwork(nn.Module, ABC):
         learning_rate: Of Adam, as its paper gives it.
         betas: Of Adam.
         weight_decay: Of Adam.
+        repeated: Types of its blocks that `compile_network` compiles.
 
     Example:
         >>> import fastmri
@@ -67,6 +68,7 @@ class KspaceNetwork(nn.Module, ABC):
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    repeated: tuple[type[nn.Module], ...] = ()
 
     @abstractmethod
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> Reconstruction:
