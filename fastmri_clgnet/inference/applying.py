@@ -32,6 +32,7 @@ from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.submission import data_digest, save_reconstruction
+from fastmri_clgnet.models.compiled import compile_network
 from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.models.registry import MODELS
@@ -192,6 +193,7 @@ class FolderWork:
     mask: Mask | None
     batch_size: int
     precision: Precision
+    compile: bool  # what other processes do; here the network is given as it is
     num_workers: int
 
     def __post_init__(self) -> None:
@@ -265,6 +267,8 @@ def _start(work: bytes, started: Synchronized[int], threads: int, device: torch.
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", rank % torch.cuda.device_count())
     _work, _device = pickle.loads(work), device
+    if _work.compile:  # which a copy is not
+        compile_network(_work.network, device)
 
 
 def _reconstruct(name: str) -> int:

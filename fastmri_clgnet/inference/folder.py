@@ -54,6 +54,7 @@ def reconstruct(
     device: str = "auto",
     batch_size: int = 1,
     precision: Precision = "32-true",
+    compile: bool = False,
     num_workers: int = 0,
     num_processes: int = 1,
     overwrite: bool | Literal["different"] = False,
@@ -80,6 +81,8 @@ def reconstruct(
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
         batch_size: Slices at a time.
         precision: Lightning's names; 16-mixed is for GPUs.
+        compile: Whether torch compiles the blocks that the network repeats, which takes up to
+            minutes first, in each process.
         num_workers: Loader processes.
         num_processes: Processes that share the volumes; with device cuda they go to all GPUs in
             turn.
@@ -115,6 +118,7 @@ def reconstruct(
         choose_device,
         ready_network,
     )
+    from fastmri_clgnet.models.compiled import compile_network
 
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
@@ -123,6 +127,8 @@ def reconstruct(
         raise InputError(f"{output_path}: the data is there; give another output_path")
     network = ready_network(checkpoint, model)
     check_samples(network, volumes)
+    if compile:
+        compile_network(network, place)
     settings = describe(network, path, challenge, mask, precision)
     make_folder(output_path)
     todo = _missing(volumes, output_path, settings, overwrite)
@@ -130,7 +136,7 @@ def reconstruct(
     if todo:
         work = FolderWork(
             network, data_path, output_path, settings, challenge, mask, batch_size, precision,
-            num_workers,
+            compile, num_workers,
         )  # fmt: skip
         n_slices = sum(volume.kspace_shape[0] for volume in todo)
         with tqdm(total=n_slices, desc="Reconstructing", unit="slice") as bar:

@@ -52,14 +52,18 @@ class UnetReconstructor(ImageReconstructor):
 
     model_name = "unet"
     constructor = Unet
+    more_arguments = frozenset({"residual"})
+    residual = False  # whether the input is added to the output
 
     def make_network(self, arguments: Mapping[str, Any]) -> None:
         """Make the network; see `Reconstructor`."""
         self.unet = Unet(**{"in_chans": 1, "out_chans": 1, **taken(Unet, arguments)})
+        self.residual = arguments.get("residual", False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruct normalised magnitude images; see `apply_to_images`."""
-        return apply_to_images(self.unet, image)
+        output = apply_to_images(self.unet, image)
+        return image + output if self.residual else output
 
 
 class ZeroFilling(KspaceReconstructor):
