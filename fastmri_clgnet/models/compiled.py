@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from fastmri.models.unet import ConvBlock, TransposeConvBlock
@@ -11,6 +12,7 @@ from torch import nn
 
 from fastmri_clgnet.errors import InputError
 
+SIZES = 4  # of images, for which a block is compiled
 _HOST = (ConvBlock, TransposeConvBlock)
 
 
@@ -18,11 +20,13 @@ def compile_network(network: nn.Module, device: torch.device | str = "cpu") -> N
     """Let torch compile the blocks that a network repeats, in place.
 
     Blocks are those of the host's U-Net, whose forward pass as a whole branches on values, and what
-    a network's attribute `repeated` names, types of modules. They are compiled at their first call,
-    for any batch and size: again only for each width, for calls without gradients, for batches of
-    one, and once where height and width had been equal. All else stays as it is: weights and their
-    names, copies (which are not compiled), and results up to rounding.
+    a network's attribute `repeated` names, types of modules. All instances of one width share what
+    is compiled. It is compiled at the first call, for any batch, and again for calls without
+    gradients, for batches of one, and for up to `SIZES` image sizes. At more sizes it runs as it
+    is. All else stays: weights and their names, copies (which are not compiled), and results up to
+    rounding.
 
+    Sizes are compiled one by one, since code for any size is slower on the CPU than none at all.
     There are no CUDA graphs (mode="reduce-overhead"): torch records one for each size and each
     instance of a compiled block.
 
@@ -50,7 +54,28 @@ def compile_network(network: nn.Module, device: torch.device | str = "cpu") -> N
     # of one kind of block, over all networks, sizes and modes of a process; torch's own is 8
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
     for block in blocks:
-        block.compile(dynamic=True)
+        # as block.compile() does
+        compiled = torch.compile(block._call_impl, dynamic=False)
+        block._compiled_call_impl = _FewSizes(compiled, block._call_impl)
+
+
+class _FewSizes:
+    """A block's compiled call at the first sizes, any batch, and its plain call at others."""
+
+    def __init__(self, compiled: Callable[..., Any], plain: Callable[..., Any]) -> None:
+        self.compiled, self.plain = compiled, plain
+        self.sizes: set[tuple[torch.Size, ...]] = set()
+
+    def __call__(self, *inputs: Any) -> Any:
+        tensors = [each for each in inputs if isinstance(each, torch.Tensor)]
+        size = tuple(each.shape[1:] for each in tensors)
+        if size not in self.sizes and len(self.sizes) == SIZES:
+            return self.plain(*inputs)
+        self.sizes.add(size)
+        for each in tensors:
+            if each.shape[0] > 1:
+                torch._dynamo.maybe_mark_dynamic(each, 0)
+        return self.compiled(*inputs)
 
 
 def check_compiler(device: torch.device) -> None:

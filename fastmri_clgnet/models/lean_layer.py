@@ -209,9 +209,9 @@ class _LeanLayer(_BackwardWritten):
     ) -> tuple[torch.Tensor | None, ...]:
         if gradient is None:
             return (None,) * 8
-        inputs = ctx.saved_tensors[:6]
         if not torch.is_grad_enabled():
             return _BackwardWritten.backward(ctx, gradient, None)
+        inputs = ctx.saved_tensors[:6]
         # to be differentiated again: by autograd, of the plain form
         with full_precision(gradient.device):
             pull_back = torch.func.vjp(lambda *x: _evaluate(*x, *ctx.settings)[0], *inputs)[1]

@@ -89,6 +89,26 @@ class AveragedWeights(WeightAveraging):
             raise InputError(f"ema {decay}: expected a number between 0 and 1, such as 0.999")
         super().__init__(use_buffers=False, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.decay = decay
+        self._validates = False  # with averaged weights in the module, the others in Lightning's
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the averaged weights in place."""
+        super().on_validation_epoch_start(trainer, pl_module)
+        self._validates = True
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the weights that the training goes on with back."""
+        super().on_validation_epoch_end(trainer, pl_module)
+        self._validates = False
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Save both, also in a validation, where SLURM may ask for it."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if self._validates:
+            swapped = checkpoint["current_model_state"], checkpoint["state_dict"]
+            checkpoint["state_dict"], checkpoint["current_model_state"] = swapped
 
     def state_dict(self) -> dict[str, Any]:
         """What a run that continues has to have, too, beside Lightning's state."""

@@ -60,16 +60,18 @@ def test_a_block_is_compiled_once_for_all_its_instances_batches_and_sizes(traced
     for size, gradients in (
         ((3, 32, 32), True),
         ((2, 32, 32), True),  # a smaller last batch
-        ((2, 40, 48), True),  # not square
-        ((4, 33, 50), True),
-        ((4, 33, 50), False),
-        ((2, 40, 36), False),
+        ((2, 32, 32), False),  # a validation
+        ((5, 32, 32), False),
+        ((2, 40, 48), False),  # of another size
+        ((2, 33, 48), False),
+        ((2, 33, 50), False),
+        ((2, 35, 60), False),  # one size more than is compiled
         ((3, 32, 32), True),
     ):
         own, other = passed(traced, size, gradients), passed(plain, size, gradients)
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-6)
         counts.append(counters["stats"]["unique_graphs"])
-    assert counts == [1, 1, 2, 2, 3, 3, 3]
+    assert counts == [1, 1, 2, 2, 3, 4, 5, 5, 5]
     assert not counters["graph_break"]
     assert traced.state_dict().keys() == plain.state_dict().keys()
 
@@ -131,10 +133,9 @@ def test_every_model_compiles_to_the_same(model: str) -> None:
         output = each(*given)
         (output / plain(*given).abs().max().detach()).square().mean().backward()
         gradients = [p.grad for p in each.parameters() if p.grad is not None]
-        results.append((output, nn.utils.get_total_norm(gradients), gradients))
-    torch.testing.assert_close(results[0][:2], results[1][:2], rtol=1e-3, atol=1e-8)
-    scale = float(results[1][1])
-    torch.testing.assert_close(results[0][2], results[1][2], rtol=1e-2, atol=1e-4 * scale)
+        results.append((output.detach(), torch.cat([each.flatten() for each in gradients])))
+    for own, other in zip(*results, strict=True):  # ReLUs of values near 0 may differ
+        assert (own - other).norm() < (1e-2 if model == "cddn" else 1e-4) * other.norm()
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ class Watch(Callback):
     ) -> None:
         """Keep the weights that are validated."""
         self.validated.append(flat(pl_module))
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "amid.ckpt")  # as SLURM may
 
 
 def flat(module: torch.nn.Module) -> torch.Tensor:
@@ -92,6 +93,10 @@ def test_rates_and_averages_are_those_of_their_formulas(
     torch.testing.assert_close(flat(last_one), averages[-1], rtol=1e-5, atol=1e-8)
     assert run.best is not None
     assert torch.equal(flat(load(run.best)), flat(module))
+    amid = torch.load(tmp_path / "amid.ckpt", weights_only=True)
+    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    for key in ("state_dict", "current_model_state"):
+        torch.testing.assert_close(amid[key], kept[key], rtol=0, atol=0)
     # constants, such as the wavelet's filters, are not averaged
     expected = dict(small_module().named_buffers())
     for name, buffer in last_one.named_buffers():
