@@ -283,6 +283,13 @@ def test_fields_that_make_no_sense_are_done_without(tmp_path: Path) -> None:
         path.with_suffix(".dcm").write_bytes(contents[132:])
         path.unlink()
     write(tmp_path / "in" / "far.dcm", image(VOLUME[0], 40, RescaleSlope=None))
+    write(tmp_path / "zeros" / "a.dcm", image(VOLUME[0], ImageOrientationPatient=[0] * 6))
+    dark = image(VOLUME[1], 1, ImageOrientationPatient=[0] * 6, InstanceNumber=1)
+    dark.PhotometricInterpretation = "MONOCHROME1"  # of one file only
+    write(tmp_path / "zeros" / "b.dcm", dark)
+    scan = Dicom(noise=0).read(tmp_path / "zeros", (0,))
+    assert scan.notes == ("slices by their numbers: no positions are said",)
+    np.testing.assert_allclose(scan.images(), [VOLUME[0], 4000 - VOLUME[1]], atol=1e-3)
     scan = Dicom(noise=0).read(tmp_path / "in", (0,))
     assert scan.pixel_mm is None
     assert scan.notes == ("1 gap(s) between slices: are files missing?",)
