@@ -140,6 +140,8 @@ class Header(Fields):
     def __init__(self, text: bytes, path: Path) -> None:
         super().__init__()
         self.root = parse(text, path)
+        for element in self.root.iter():  # some programs leave the namespace out
+            element.tag = f"{{{_NAMESPACE['i']}}}{element.tag.rpartition('}')[2]}"
 
     def first(self, *names: str) -> str | None:
         """The text of the first element so nested, counted from the root."""
