@@ -11,13 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet import example_slice, read_scan
+from fastmri_clgnet import example_slice, read_scan, reconstruct_scan
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import NumPy
 from fastmri_clgnet.formats.hdf5 import open_hdf5
 from fastmri_clgnet.formats.header import ismrmrd_header
+from fastmri_clgnet.formats.numpy_arrays import Axis
 from fastmri_clgnet.formats.read_scan import Reading
+from fastmri_clgnet.inference.scan_file import reconstruct_file
 from tests.conversion.host import blobs, fft2c
 
 ROWS, COLUMNS = 32, 20
@@ -366,6 +368,17 @@ def test_choices_that_a_file_does_not_have(tmp_path: Path, kspace: np.ndarray) -
     assert read_scan(path, Reading(measurement=1)).kspace.shape == kspace.shape
     with pytest.raises(InputError, match="holds one measurement; contrast 1 is not in it"):
         read_scan(path, Reading(contrast=1))
+    axes: tuple[Axis, ...] = ("coil", "row", "column")
+    with pytest.raises(InputError, match=r"a\.h5: .*its format says which axes .*; omit axes"):
+        read_scan(path, Reading(axes=axes))
+    np.save(tmp_path / "a.npy", kspace[0])
+    with pytest.raises(InputError, match=r"a\.npy: give set axes to the reader, NumPy"):
+        read_scan(tmp_path / "a.npy", Reading(set=1, axes=axes), reader=NumPy(axes))
+    scan = read_scan(tmp_path / "a.npy", reader=NumPy(axes))
+    with pytest.raises(InputError, match="has been read already"):
+        reconstruct_scan(scan, model="zero_filled", reading=Reading(axes=axes))
+    with pytest.raises(InputError, match="example: is one slice"):
+        reconstruct_file(Path("example"), tmp_path / "b.h5", reading=Reading(set=1))
 
 
 def test_the_example_is_a_brain() -> None:
