@@ -60,9 +60,15 @@ def is_named(path: Path) -> bool:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is, or should be, DICOM: by its first bytes, or by its name."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM" or is_named(path)
+    """Whether a file is, or should be, DICOM: by its first bytes, or by its name.
+
+    One that cannot be read may be: reading it says why.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM" or is_named(path)
+    except OSError:
+        return True
 
 
 def _dataset(path: Path, **options: Any) -> Dataset:

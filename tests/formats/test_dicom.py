@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -294,6 +295,23 @@ def test_fields_that_make_no_sense_are_done_without(tmp_path: Path) -> None:
     assert scan.pixel_mm is None
     assert scan.notes == ("1 gap(s) between slices: are files missing?",)
     np.testing.assert_allclose(scan.images()[:5], VOLUME, atol=1e-3)
+
+
+def test_a_file_that_cannot_be_opened_fails_alone(tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "good")
+    bad = tmp_path / "in" / "bad" / "IM0"
+    write(bad, image(VOLUME[0]))
+    opened, denied = io.open, PermissionError(13, "Permission denied")
+
+    def denying(path: Any, *args: Any, **options: Any) -> Any:
+        if str(path) == str(bad):
+            raise denied
+        return opened(path, *args, **options)
+
+    with mock.patch("io.open", denying), mock.patch("builtins.open", denying):
+        conversion = converted(tmp_path / "in", tmp_path / "out")
+    assert list(references(conversion)) == ["good"]
+    assert conversion.failures == [f"{bad}: not a DICOM file that can be read ({denied})"]
 
 
 def test_a_real_brain(test_data: Path, tmp_path: Path) -> None:
