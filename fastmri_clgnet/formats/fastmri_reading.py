@@ -251,6 +251,8 @@ class Fastmri:
             )
         else:
             mask = checked_mask(path, mask, columns)
+            if kspace[..., ~mask].any():
+                notes.append("signal outside the mask is left out")
             kspace = kspace * mask
             if mask[acquired[0] : acquired[1]].all():
                 mask = None

@@ -195,7 +195,7 @@ def read_header(header: bytes, path: Path) -> HeaderInfo:
         element = root.find(_path(*names), _NAMESPACE)
         if element is None:
             raise LookupError(f"no {' '.join(names)}")
-        return str(element.text)
+        return element.text or ""
 
     def number(*names: str, smallest: int = 1) -> int:
         value = text(*names)

@@ -281,7 +281,8 @@ def _refuse_radial(path: Path, scan: Scan) -> None:
     """Refuse spokes: each crosses the centre, so that all columns hold the same energy."""
     energy = (np.abs(scan.kspace[len(scan.kspace) // 2]) ** 2).reshape(-1, *scan.kspace.shape[-2:])
     along_rows, along_columns = _peak(energy.sum(axis=(0, 2))), _peak(energy.sum(axis=(0, 1)))
-    if along_rows > 20 and 0 < along_columns < 3 and scan.kspace.shape[-1] > 8:
+    measured = int(energy.any(axis=(0, 1)).sum())
+    if along_rows > 20 and 0 < along_columns < 3 and measured > 8:
         raise InputError(
             f"{path}: every column holds the centre of k-space, as spokes do (radial or spiral "
             f"trajectory), expected a Cartesian trajectory; {GRIDDING}"

@@ -112,6 +112,12 @@ def test_a_mask_is_read_and_trimmed_to_what_was_acquired(
 ) -> None:
     mask = np.zeros(COLUMNS, bool)
     mask[3:17:3] = mask[8:12] = True
+    write_fastmri_file(tmp_path / "whole.h5", kspace * mask, mask=mask)
+    with h5py.File(tmp_path / "whole.h5", "r+") as file:
+        file["kspace"][:] = kspace
+    whole = read_scan(tmp_path / "whole.h5")
+    assert whole.notes == ("signal outside the mask is left out",)
+    np.testing.assert_array_equal(whole.kspace, kspace * mask)
     write_fastmri_file(tmp_path / "a.h5", kspace * mask, mask=mask, acquired=(3, 17))
     scan = read_scan(tmp_path / "a.h5")
     np.testing.assert_array_equal(scan.sampled(), mask)
@@ -254,6 +260,8 @@ def test_spokes_are_refused(tmp_path: Path) -> None:
     path = write_numpy(tmp_path / "a.npy", spokes.astype(np.complex64))
     with pytest.raises(InputError, match=r"every column holds the centre .* .mrpro, sigpy"):
         read_scan(path)
+    one = spokes * (np.arange(40) == 20)  # a line is no spoke
+    assert read_scan(write_numpy(path, one.astype(np.complex64))).sampled().sum() == 1
 
 
 def test_axes_of_arrays(tmp_path: Path, kspace: np.ndarray) -> None:
