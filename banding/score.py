@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -27,7 +28,10 @@ def read_images(path: Path) -> torch.Tensor:
         for key in KEYS:
             images = get_dataset(file, key, path)
             if images is not None and is_real(images.dtype):
-                return torch.from_numpy(as_float32(images[()]))
+                values = as_float32(images[()])
+                if not np.isfinite(values).all():
+                    raise InputError(f"{path}: {key} holds NaN or Inf")
+                return torch.from_numpy(values)
         raise InputError(
             f"{path}: expected real images, one of {', '.join(KEYS)}, got {', '.join(file)}"
         )

@@ -197,9 +197,7 @@ def _wrong_by_accident() -> Iterator[tuple[str, Damage]]:
         "mask values": Damage(
             _replace("mask", np.full(COLUMNS, 2)), "columns, 1 where sampled", place="test/e.h5"
         ),
-        "mask wrong": Damage(
-            _put("mask", 20, 0), "signal outside the mask", None, check, "test/e.h5"
-        ),
+        "mask wrong": Damage(_put("mask", 20, 0), "signal outside the mask", place="test/e.h5"),
     }.items()
 
 

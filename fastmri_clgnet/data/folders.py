@@ -104,6 +104,11 @@ def inspect_folder(
                 check_finite(kspace, f"{path}, slice {i}")
                 if target is not None:
                     check_finite(target, f"{path}, slice {i}", "reference")
+            if volume.mask is not None and kspace[..., ~volume.mask].any():
+                raise InputError(
+                    f"{path}: signal outside the mask, which fastMRI does not apply to volumes "
+                    "that hold one: set these columns to zero, or remove the mask"
+                )
             if not seen and kspace.any():
                 refuse_wrong_axes(path, kspace[None], volume.header)
                 seen = True

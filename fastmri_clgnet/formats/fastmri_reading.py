@@ -17,7 +17,7 @@ from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask,
 from fastmri_clgnet.formats.hdf5 import get_dataset, need_dataset, open_hdf5, plain
 from fastmri_clgnet.formats.header import HeaderInfo, read_header, stored_header, usable_header
 from fastmri_clgnet.formats.number_types import as_complex64, as_float32, is_complex, is_real
-from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes, refuse_wrong_order
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 # what the host's data set takes from the header, unless attributes of the file stand in its way
@@ -87,6 +87,7 @@ def inspect_volume(
     if text is None or item.shape != ():
         raise InputError(f"{path}: the ismrmrd_header is an array; fastMRI expects one text")
     header = read_header(text, path)
+    refuse_wrong_order(path, kspace.shape, header)
     if not 0 <= header.acquired[0] < min(header.acquired[1], columns):
         raise InputError(
             f"{path}: header: acquired columns {header.acquired[0]} to {header.acquired[1]} of "
@@ -218,6 +219,7 @@ class Fastmri:
         header, notes = None, list[str]()
         if text is not None:
             header, notes = usable_header(text, path, rows, columns)
+            refuse_wrong_order(path, kspace.shape, header)
         refuse_wrong_axes(path, kspace, header)
         if header is None:
             notes.append("no ismrmrd_header: the image is as large as the k-space")
@@ -249,6 +251,8 @@ class Fastmri:
             )
         else:
             mask = checked_mask(path, mask, columns)
+            if kspace[..., ~mask].any():
+                notes.append("signal outside the mask is left out")
             kspace = kspace * mask
             if mask[acquired[0] : acquired[1]].all():
                 mask = None

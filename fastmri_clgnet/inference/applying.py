@@ -199,7 +199,9 @@ class FolderWork:
     def __post_init__(self) -> None:
         """Open every file once, for its header."""
         mask_func = None if self.mask is None else self.mask.make()
-        transform = make_transform(self.challenge, mask_func, takes_kspace(self.network))
+        transform = make_transform(
+            self.challenge, mask_func, takes_kspace(self.network), folder=self.data_path
+        )
         # the host's own filter, which takes all slices, too, cannot be pickled
         self.dataset = SliceDataset(
             self.data_path, self.challenge, transform, raw_sample_filter=bool

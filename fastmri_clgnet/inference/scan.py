@@ -121,6 +121,8 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
+    elif reading != Reading():
+        raise InputError(f"scan: has been read already, so that {reading} has no effect; omit it")
     expect_scan(scan)
     if isinstance(checkpoint, str | Path):
         find_weights(checkpoint)  # what is missing is said before torch is imported

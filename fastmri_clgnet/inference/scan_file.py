@@ -94,6 +94,8 @@ def reconstruct_file(
     if checkpoint is not None:
         find_weights(checkpoint)  # what is missing is said before torch is imported
     is_example = str(scan) == EXAMPLE and not scan.exists()
+    if is_example and reading != Reading():
+        raise InputError(f"{EXAMPLE}: is one slice, read as it is; omit {reading}")
     volume = example_slice() if is_example else read_scan(scan, reading)
     for path in output_files(output, len(volume.kspace)):
         if path.resolve() == scan.resolve():

@@ -71,6 +71,9 @@ def test_kspace_of_any_type_is_used_in_every_way(kind: str, tmp_path: Path) -> N
     np.testing.assert_allclose(
         read_scan(folder / "a.h5").images() / largest, expected / largest, atol=tolerance
     )
+    np.save(tmp_path / "a.npy", values)
+    from_array = read_scan(tmp_path / "a.npy").kspace
+    np.testing.assert_array_equal(from_array, read_scan(folder / "a.h5").kspace)
     whole = Mask("random", (1,), (0.5,))
     reconstruct(folder, tmp_path / "out", model="zero_filled", mask=whole, device="cpu")
     with h5py.File(tmp_path / "out" / "a.h5") as file:

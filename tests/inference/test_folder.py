@@ -216,7 +216,7 @@ def test_what_is_complete_is_written_before_an_error(
     with h5py.File(data / "d.h5", "r+") as file:
         file["kspace"][2, 0, 0] = np.nan
     assert main([*flags(small_run, data, out), *MASK]) == 1
-    assert "error: d.h5, slice 2: the k-space holds NaN" in capsys.readouterr().err
+    assert f"error: {data / 'd.h5'}, slice 2: the k-space holds NaN" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["c.h5"]
 
 
