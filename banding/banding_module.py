@@ -34,7 +34,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     the adversary's guess being made on magnitude images of mean 0 and standard deviation 1. Neither
     step leaves a gradient in the other's network. In the first warmup_epochs the adversary learns
-    alone, and the reconstructor stays as it is.
+    alone, and the reconstructor stays as it is, running statistics included.
 
     A module's way from sample to image is its `validation_step`, which gives output, target and
     max_value in every `MriModule`, so that any of them can be fine-tuned.
@@ -132,10 +132,16 @@ class BandingModule(Lightning2Mixin, MriModule):
         """Let what the reconstruction module logs be logged here."""
         self.reconstructor.log = self.log
 
+    @property
+    def in_warmup(self) -> bool:
+        """Whether only the adversary learns in this epoch."""
+        return bool(self.current_epoch < self.hparams["warmup_epochs"])
+
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
         """Take one step with each network, in the warm-up with the adversary alone."""
         for_reconstructor, for_adversary = self.optimizers()
-        if self.current_epoch < self.hparams["warmup_epochs"]:
+        self.reconstructor.train(not self.in_warmup)
+        if self.in_warmup:
             with torch.no_grad():
                 _, result = self.reconstructor_loss(batch, batch_idx)
         else:

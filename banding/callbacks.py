@@ -28,15 +28,16 @@ class KeepBest(Callback):
     """Writes plain.ckpt, the reconstruction module alone, whenever a validation is the best so far.
 
     The best is the one with the banding score nearest to 0 among those whose SSIM is at most
-    SSIM_TOLERANCE below that before the fine-tuning; while there is none, that of highest SSIM.
-    Adversarial training circles around its goal, so that its last epoch is seldom its best one.
+    SSIM_TOLERANCE below that before the fine-tuning, of equal scores that of higher SSIM; while
+    there is none, that of highest SSIM. The warm-up does not count, since its weights are those
+    before. Adversarial training circles around its goal, so that its last epoch is seldom its best.
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
         self.path = path
         self.contents = contents
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
-        self.best = (False, -float("inf"))
+        self.best: tuple[float, ...] = (-math.inf,)
         self.epoch = 0  # the one that is kept, counted from 1; 0 for none
         self.accuracy = float("nan")  # the adversary's in that epoch
 
@@ -47,22 +48,23 @@ class KeepBest(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there, unless the file has been removed."""
         if self.path.is_file():
-            good, value = state_dict["best"]
-            self.best = (good, value)
+            self.best = tuple(state_dict["best"])
             self.epoch, self.accuracy = state_dict["epoch"], state_dict["accuracy"]
 
-    def rank(self, metrics: Mapping[str, Any]) -> tuple[bool, float]:
-        """How good a validation was: whether SSIM is high enough, and what counts then."""
+    def rank(self, metrics: Mapping[str, Any]) -> tuple[float, ...]:
+        """How good a validation was: whether SSIM is high enough, then score, then SSIM."""
         ssim = float(metrics["val_metrics/ssim"])
         good = ssim >= self.lowest_ssim
-        return good, -abs(float(metrics["banding_score"])) if good else ssim
+        return good, -abs(float(metrics["banding_score"])) if good else ssim, ssim
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file, whole or not at all, if this is the best so far."""
-        if trainer.sanity_checking or not isinstance(pl_module, BandingModule):
+        if not isinstance(pl_module, BandingModule):
+            return
+        if trainer.sanity_checking or pl_module.in_warmup:
             return
         rank = self.rank(trainer.callback_metrics)
-        if not (math.isfinite(rank[1]) and rank > self.best):
+        if not (all(map(math.isfinite, rank)) and rank > self.best):
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1
         if trainer.is_global_zero:

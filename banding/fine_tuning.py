@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from banding.banding_module import BandingModule
 from banding.callbacks import (
     COLUMNS,
@@ -69,7 +72,8 @@ def fine_tune(
         objective: As for `train`, of the model that is fine-tuned.
 
     Returns:
-        The run; its metrics are those "before" and "after", its best checkpoint is plain.ckpt.
+        The run; its metrics are those "before" and "after", its best checkpoint is plain.ckpt. Its
+        status is 1 if no weight has changed, which its summary says.
 
     Example:
         >>> from banding import BandingModule
@@ -101,6 +105,13 @@ def fine_tune(
     settings = {"max_epochs": 10, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the validation says which epoch is kept")
+    max_epochs, warmup_epochs = settings["max_epochs"], module.hparams["warmup_epochs"]
+    if max_epochs is not None and 0 <= max_epochs <= warmup_epochs:
+        raise InputError(
+            f"max_epochs {max_epochs} with warmup_epochs {warmup_epochs}: nothing would be "
+            "fine-tuned, since only the adversary learns in the warm-up; give more epochs or less "
+            "warm-up"
+        )
     source = read_model(find_weights(checkpoint))
     if data.challenge != "singlecoil" and not MODELS[source.model].multicoil:
         raise InputError(f"{checkpoint}: {source.model} takes single-coil data only")
@@ -137,15 +148,16 @@ def fine_tune(
             return Run(root, status=status)
         if keeper.epoch == 0:
             raise InputError(
-                f"{written}: not written, since no validation gave a finite SSIM and score; see "
-                "check_val_every_n_epoch, max_epochs and lr"
+                f"{written}: not written, since no validation after the warm-up gave a finite SSIM "
+                "and score; see check_val_every_n_epoch, max_epochs, max_steps and lr"
             )
         module.reconstructor.load_state_dict(read_model(written).state)
+        unchanged = _same_weights(original.reconstructor, module.reconstructor)
         after = validate(evaluator, module, samples, COLUMNS)
         after["adversary_accuracy"] = keeper.accuracy
     metrics = {"before": before, "after": after}
     if not evaluator.is_global_zero:
-        return Run(root, written, metrics)
+        return Run(root, written, metrics, status=int(unchanged))
     print_row(f"kept: epoch {keeper.epoch}", after)
     write_json(root / "metrics.json", metrics)
     pictures = {"before": original.reconstructor, "after": module.reconstructor}
@@ -155,4 +167,15 @@ def fine_tune(
         f"picture:           {root / 'bands.png'}\n"
         f"configuration:     {root / 'config.yaml'}"
     )
-    return Run(root, written, metrics, summary=summary)
+    if unchanged:
+        summary += (
+            "\nNothing was fine-tuned: all weights equal those of the checkpoint. See lr, "
+            "max_epochs and max_steps"
+        )
+    return Run(root, written, metrics, status=int(unchanged), summary=summary)
+
+
+def _same_weights(one: nn.Module, other: nn.Module) -> bool:
+    """Whether all parameters are equal, wherever they are."""
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(first.cpu(), second.cpu()) for first, second in pairs)

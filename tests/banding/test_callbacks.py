@@ -30,6 +30,7 @@ def validated(
         current_epoch=epoch - 1,
         callback_metrics=metrics,
     )
+    module._trainer = trainer  # which tells a module its epoch
     with torch.no_grad():
         for parameter in module.reconstructor.parameters():
             parameter.fill_(epoch)
@@ -51,6 +52,9 @@ def validated(
         # never a network that has diverged
         ([(0.1, 0.5), (float("nan"), float("nan"))], 1),
         ([(0.1, 0.8), (float("nan"), 0.8)], 1),
+        # of equal scores the one of higher SSIM, and the first of equal ones
+        ([(0.1, 0.8), (-0.1, 0.9), (0.1, 0.9)], 2),
+        ([(0.1, 0.9), (-0.1, 0.8)], 1),
     ],
 )
 def test_the_best_epoch_is_kept(
@@ -58,7 +62,7 @@ def test_the_best_epoch_is_kept(
 ) -> None:
     path = tmp_path / "checkpoints" / "plain.ckpt"
     contents = {"hyper_parameters": {"chans": 1}}
-    module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1)
+    module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1, warmup_epochs=0)
     keeper = KeepBest(path, contents, ssim_before=0.8)
     for epoch, (score, ssim) in enumerate(epochs, 1):
         validated(keeper, module, epoch, score, ssim)
@@ -75,3 +79,12 @@ def test_the_best_epoch_is_kept(
     anew.load_state_dict(keeper.state_dict())
     validated(anew, module, 9, 1.0, 0.1)
     assert anew.epoch == 9 and path.is_file()
+
+
+def test_the_warm_up_is_not_ranked(tmp_path: Path) -> None:
+    """Its weights are those before, so that a better score there says nothing."""
+    module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1, warmup_epochs=2)
+    keeper = KeepBest(tmp_path / "plain.ckpt", {}, ssim_before=0.8)
+    for epoch, score in enumerate((0.0, 0.0, 0.7, 0.6), 1):
+        validated(keeper, module, epoch, score, ssim=0.8)
+        assert keeper.epoch == (0, 0, 3, 4)[epoch - 1]

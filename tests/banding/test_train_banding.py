@@ -177,6 +177,11 @@ def test_bad_input_is_one_error(
         (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
         (source, ["--limit_val_batches", "0"], "limit_val_batches 0: the validation says"),
+        (
+            source,
+            ["--max_epochs", "2", "--warmup_epochs", "2"],
+            "max_epochs 2 with warmup_epochs 2",
+        ),
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")
@@ -184,6 +189,25 @@ def test_bad_input_is_one_error(
     never = ["--check_val_every_n_epoch", "5", "--max_epochs", "1"]
     assert train_banding.main(["--checkpoint", source, *FLAGS, *data, *never]) == 1
     assert "plain.ckpt: not written, since no validation" in capsys.readouterr().err
+
+
+def test_unchanged_weights_are_said_to_be(
+    small_run: Path,
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Status 1, and the last line; a warm-up before does not count as an epoch to keep."""
+    monkeypatch.chdir(tmp_path)
+    command = ["--checkpoint", str(small_run / "checkpoints" / "best.ckpt"), *FLAGS]
+    command += ["--data_path", str(small_dataset), "--max_epochs", "2", "--warmup_epochs", "1"]
+    assert train_banding.main([*command, "--lr", "0", "--default_root_dir", "same"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1].startswith("Nothing was fine-tuned: all weights equal")
+    assert "kept: epoch 2" in printed
+    assert train_banding.main([*command, "--default_root_dir", "changed"]) == 0
+    assert "Nothing was fine-tuned" not in capsys.readouterr().out
 
 
 def test_fine_tunes_exported_weights(
