@@ -18,6 +18,7 @@ from banding.orientation import OrientedSample, turn_back
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.pl_modules import Lightning2Mixin
 from fastmri_clgnet.pl_modules.registry import as_module
+from fastmri_clgnet.training.distributed import gather
 
 L1_WEIGHT = 0.01  # beside SSIM, as in the paper
 
@@ -43,7 +44,8 @@ class BandingModule(Lightning2Mixin, MriModule):
     and adversary_accuracy (the part of guesses that were right, 0.5 for none that it knows) in
     training; banding_score, banding_energy, validation_loss and val_metrics/* in validation. The
     first two are means of the volumes'; the energy is E_pe + E_ro relative to the target's: a score
-    near 0 with a high energy are bands in both directions, not none.
+    near 0 with a high energy are bands in both directions, not none. Volumes without a window of
+    low signal are left out of the two, and named by the attribute `unmeasured`.
 
     Example:
         >>> from fastmri_clgnet import load
@@ -127,6 +129,7 @@ class BandingModule(Lightning2Mixin, MriModule):
         self.score_sum = DistributedMetricSum()
         self.energy_sum = DistributedMetricSum()
         self.num_volumes = DistributedMetricSum()
+        self.unmeasured: list[str] = []  # in the last validation
 
     def on_fit_start(self) -> None:
         """Let what the reconstruction module logs be logged here."""
@@ -244,16 +247,18 @@ class BandingModule(Lightning2Mixin, MriModule):
     def on_validation_epoch_end(self) -> None:
         """Log the banding score and energy beside the host's metrics."""
         super().on_validation_epoch_end()
-        energies = list(self._energies.values())
-
-        def log_mean(name: str, total: DistributedMetricSum, values: list[float]) -> None:
-            volumes = self.num_volumes(torch.tensor(float(len(values)), device=self.device))
-            summed = total(torch.tensor(float(sum(values)), device=self.device))
-            self.log(name, summed / volumes, prog_bar=True)
-
-        log_mean("banding_score", self.score_sum, [score_of_energies(*e[:2]) for e in energies])
-        relative = [float(e[:2].sum() / e[2:].sum().clamp_min(1e-30)) for e in energies]
-        log_mean("banding_energy", self.energy_sum, relative)
+        measured = {
+            name: (score_of_energies(*e[:2]), float(e[:2].sum() / e[2:].sum()))
+            for name, e in self._energies.items()
+            if e[:2].sum() > 0 and e[2:].sum() > 0
+        }
+        self.unmeasured = sorted(gather([*self._energies.keys() - measured.keys()]))
+        count = self.num_volumes(torch.tensor(float(len(measured)), device=self.device))
+        totals = {"banding_score": self.score_sum, "banding_energy": self.energy_sum}
+        for i, (name, total) in enumerate(totals.items()):
+            values = sum(each[i] for each in measured.values())
+            summed = total(torch.tensor(float(values), device=self.device))
+            self.log(name, summed / count, prog_bar=True)  # NaN if nothing was measured
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Let the reconstruction module test."""

@@ -28,9 +28,10 @@ class KeepBest(Callback):
     """Writes plain.ckpt, the reconstruction module alone, whenever a validation is the best so far.
 
     The best is the one with the banding score nearest to 0 among those whose SSIM is at most
-    SSIM_TOLERANCE below that before the fine-tuning, of equal scores that of higher SSIM; while
-    there is none, that of highest SSIM. The warm-up does not count, since its weights are those
-    before. Adversarial training circles around its goal, so that its last epoch is seldom its best.
+    SSIM_TOLERANCE below that before the fine-tuning, of equal scores that of higher SSIM. While
+    there is none, or if nothing could be scored, it is that of highest SSIM. The warm-up does not
+    count: its weights are those before. Adversarial training circles around its goal, so that its
+    last epoch is seldom its best.
     """
 
     def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
@@ -53,9 +54,10 @@ class KeepBest(Callback):
 
     def rank(self, metrics: Mapping[str, Any]) -> tuple[float, ...]:
         """How good a validation was: whether SSIM is high enough, then score, then SSIM."""
-        ssim = float(metrics["val_metrics/ssim"])
+        score, ssim = (float(metrics[name]) for name in ("banding_score", "val_metrics/ssim"))
+        bands = math.inf if math.isnan(score) else abs(score)  # NaN: nothing was measured
         good = ssim >= self.lowest_ssim
-        return good, -abs(float(metrics["banding_score"])) if good else ssim, ssim
+        return good, -bands if good else ssim, ssim
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file, whole or not at all, if this is the best so far."""
@@ -64,7 +66,7 @@ class KeepBest(Callback):
         if trainer.sanity_checking or pl_module.in_warmup:
             return
         rank = self.rank(trainer.callback_metrics)
-        if not (all(map(math.isfinite, rank)) and rank > self.best):
+        if not (math.isfinite(rank[-1]) and rank > self.best):
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1
         if trainer.is_global_zero:

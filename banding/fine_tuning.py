@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from banding.callbacks import (
 from banding.orientation import RandomTranspose
 from banding.picture import save_bands
 from fastmri_clgnet.data.dataset import Data
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference.loading import as_checkpoint, find_weights, read_model
 from fastmri_clgnet.losses import ReconstructionLoss
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.run_folder import checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.results import validate
@@ -129,6 +131,7 @@ def fine_tune(
         samples.train_transform = RandomTranspose(samples.train_transform)
         original = copy.deepcopy(module)
         before = validate(evaluator, original, samples, COLUMNS)
+        _say_unmeasured(original, before)
         if evaluator.is_global_zero:
             print_heading()
             print_row("before", before)
@@ -148,8 +151,8 @@ def fine_tune(
             return Run(root, status=status)
         if keeper.epoch == 0:
             raise InputError(
-                f"{written}: not written, since no validation after the warm-up gave a finite SSIM "
-                "and score; see check_val_every_n_epoch, max_epochs, max_steps and lr"
+                f"{written}: not written, since no validation after the warm-up gave a finite "
+                "SSIM; see check_val_every_n_epoch, max_epochs, max_steps and lr"
             )
         module.reconstructor.load_state_dict(read_model(written).state)
         unchanged = _same_weights(original.reconstructor, module.reconstructor)
@@ -173,6 +176,19 @@ def fine_tune(
             "max_epochs and max_steps"
         )
     return Run(root, written, metrics, status=int(unchanged), summary=summary)
+
+
+def _say_unmeasured(module: BandingModule, metrics: Mapping[str, float]) -> None:
+    """Name the volumes that the score leaves out."""
+    if not module.unmeasured:
+        return
+    text = "banding score and energy are of the others"
+    if math.isnan(metrics["banding_score"]):
+        text = "nothing is known of their bands, and SSIM alone says which epoch is kept"
+    say(
+        f"{len(module.unmeasured)} validation volumes without a window of low signal: "
+        f"{words(module.unmeasured)}; {text}"
+    )
 
 
 def _same_weights(one: nn.Module, other: nn.Module) -> bool:

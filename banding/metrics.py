@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -58,9 +60,9 @@ def _filters() -> torch.Tensor:
 
 
 def score_of_energies(across_pe: torch.Tensor, across_ro: torch.Tensor) -> float:
-    """(E_pe - E_ro) / (E_pe + E_ro); 0 where both are 0."""
+    """(E_pe - E_ro) / (E_pe + E_ro); NaN where both are 0, since nothing was measured."""
     total = float(across_pe + across_ro)
-    return float(across_pe - across_ro) / total if total > 0 else 0.0
+    return float(across_pe - across_ro) / total if total > 0 else math.nan
 
 
 def banding_score(image: torch.Tensor, reference: torch.Tensor | None = None) -> float:
@@ -84,7 +86,8 @@ def banding_score(image: torch.Tensor, reference: torch.Tensor | None = None) ->
             sampled target; by default `image` itself.
 
     Returns:
-        The score; 0 where no window is of low signal, since nothing there can be banded.
+        The score; NaN where nothing was measured: no window is of low signal, or all of them are
+        flat. A mean over volumes has to leave those out.
 
     Example:
         >>> image = torch.zeros(64, 64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from banding.metrics import banding_score
 from fastmri_clgnet import cli
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.tables import format_table
@@ -34,7 +35,7 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
     """Measure the banding score of every volume of a folder.
 
     It is 0 for no bands, towards 1 for bands along the readout, towards -1 for bands along the
-    phase encoding.
+    phase encoding, and NaN where nothing is of low signal.
 
     Args:
         folder: Folder of submission files, such as reconstructions_val, or of fastMRI files with
@@ -62,9 +63,13 @@ def scores(folder: Path, target_path: Path | None = None) -> dict[str, float]:
 
 
 def print_scores(found: Mapping[str, float]) -> None:
-    """Print a row for each volume, and the mean."""
-    rows = {**found, "mean": sum(found.values()) / len(found)}
+    """Print a row for each volume, and the mean of those that could be measured."""
+    measured = [score for score in found.values() if not math.isnan(score)]
+    rows = {**found, "mean": sum(measured) / len(measured) if measured else math.nan}
     print(format_table([[name, f"{score:7.4f}"] for name, score in rows.items()]))
+    if len(measured) < len(found):
+        names = words(name for name, score in found.items() if math.isnan(score))
+        print(f"Not in the mean, {len(found) - len(measured)} without low signal: {names}")
 
 
 main = partial(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,38 @@ def test_a_score_near_zero_with_energy_is_not_none(small_dataset: Path, tmp_path
     assert abs(logged[1.0, 1.0]["banding_score"]) < 0.3
     one, both = (logged[along]["banding_energy"] for along in ((1.0, 0.0), (1.0, 1.0)))
     assert both == pytest.approx(2 * one, rel=0.3) and one > 5
+
+
+def test_volumes_without_low_signal_are_left_out_and_named(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    class Dark(UnetModule):
+        """Noise beside a bright square in the volumes that are named, bright noise elsewhere."""
+
+        names: tuple[str, ...] = ()
+
+        def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+            result: dict[str, Any] = super().validation_step(batch, batch_idx)
+            generator = torch.Generator().manual_seed(0)
+            for i, name in enumerate(result["fname"]):
+                target = 1 + torch.rand(32, 32, generator=generator)
+                if name in self.names:
+                    target[:16, :16] += 100
+                result["target"][i], result["output"][i] = target, 2 * target
+            return result
+
+    for names, left in ((("c.h5", "d.h5"), []), (("d.h5",), ["c.h5"]), ((), ["c.h5", "d.h5"])):
+        unet = Dark(chans=4, num_pool_layers=2, num_log_images=0)
+        unet.names = names
+        module = BandingModule(unet, adversary_chans=4, num_log_images=0)
+        trainer = make_trainer(tmp_path)
+        (logged,) = trainer.validate(module, make_data(small_dataset), verbose=False)
+        assert module.unmeasured == left
+        if names:
+            assert logged["banding_energy"] == pytest.approx(4, rel=1e-4)
+            assert 0 < abs(logged["banding_score"]) < 0.5
+        else:
+            assert math.isnan(logged["banding_energy"]) and math.isnan(logged["banding_score"])
 
 
 def test_labels() -> None:

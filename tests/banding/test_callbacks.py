@@ -52,6 +52,8 @@ def validated(
         # never a network that has diverged
         ([(0.1, 0.5), (float("nan"), float("nan"))], 1),
         ([(0.1, 0.8), (float("nan"), 0.8)], 1),
+        # nothing could be scored: by SSIM
+        ([(float("nan"), 0.8), (float("nan"), 0.9), (float("nan"), 0.85)], 2),
         # of equal scores the one of higher SSIM, and the first of equal ones
         ([(0.1, 0.8), (-0.1, 0.9), (0.1, 0.9)], 2),
         ([(0.1, 0.9), (-0.1, 0.8)], 1),

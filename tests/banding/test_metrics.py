@@ -71,7 +71,10 @@ def test_bright_windows_do_not_count(generator: torch.Generator) -> None:
     striped = image.clone()
     striped[..., :20, :20] += 1000 * torch.cos(torch.arange(20) * math.pi)
     assert banding_score(striped, where) == banding_score(image, where)
-    assert banding_score(torch.ones(32, 32)) == 0
+    # nothing measured is not a perfect score
+    for nothing in (torch.ones(32, 32), torch.zeros(32, 32)):
+        assert math.isnan(banding_score(nothing))
+    assert math.isnan(banding_score(striped, torch.ones_like(striped)))
     with pytest.raises(ValueError, match="at least 9 x 9"):
         banding_score(torch.ones(8, 32))
 
@@ -92,6 +95,13 @@ def test_command_prints_a_line_for_each_volume(
     printed = capsys.readouterr().out.splitlines()
     assert printed == [f"a.h5  {expected:7.4f}", f"mean  {expected:7.4f}"]
     assert expected > 0.9
+    with h5py.File(tmp_path / "out" / "bright.h5", "w") as file:
+        file["reconstruction"] = np.ones((2, 96, 80), np.float32)
+    assert score.main([str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split() == ["bright.h5", "nan"]
+    assert printed[2].split()[1] == printed[0].split()[1]
+    assert printed[3] == "Not in the mean, 1 without low signal: bright.h5"
     assert score.main([str(tmp_path)]) == 1
     assert "no *.h5 files" in capsys.readouterr().err
     (tmp_path / "out" / "b.h5").write_bytes(b"noise")

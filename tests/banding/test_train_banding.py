@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from fastmri_clgnet.inference.export import export
 from fastmri_clgnet.inference.loading import read_model
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.training.checkpoints import MODEL_KEY, TRAINED_ON_KEY
-from tests.helpers import MASK, QUIET, SMALL
+from tests.helpers import COLUMNS, MASK, QUIET, SIZE, SMALL
 
 FLAGS = [*QUIET, "--batch_size", "1", "--log_every_n_steps", "1", "--adversary_chans", "4"]
 FLAGS += ["--warmup_epochs", "0", "--limit_train_batches", "2", "--num_log_images", "0"]
@@ -42,6 +43,25 @@ NETWORKS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def dark_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small data set with a dark right half, since it is bright everywhere; for scores."""
+    root = tmp_path_factory.mktemp("dark") / "data"
+    shutil.copytree(small_dataset, root)
+    axes = (-2, -1)
+    for path in [*root.glob("*_train/*.h5"), *root.glob("*_val/*.h5")]:
+        with h5py.File(path, "r+") as file:
+            shifted = np.fft.ifftshift(file["kspace"][()], axes=axes)
+            image = np.fft.fftshift(np.fft.ifft2(shifted), axes=axes)
+            image[..., COLUMNS // 2 :] *= 0.01
+            shifted = np.fft.fft2(np.fft.ifftshift(image, axes=axes))
+            file["kspace"][...] = np.fft.fftshift(shifted, axes=axes)
+            for key in ("reconstruction_esc", "reconstruction_rss"):
+                if key in file:
+                    file[key][..., SIZE // 2 :] *= 0.01
+    return root
+
+
 def pretrained(model: str, challenge: str, network: list[str], data: list[str]) -> Path:
     """Train for an epoch in the working folder; gives the checkpoint."""
     command = ["--model", model, "--challenge", challenge, *network, *QUIET, *data]
@@ -59,13 +79,13 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     model: str,
     challenge: str,
     network: list[str],
-    small_dataset: Path,
+    dark_dataset: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    data = ["--data_path", str(small_dataset), "--limit_train_batches", "2"]
+    data = ["--data_path", str(dark_dataset), "--limit_train_batches", "2"]
     source = pretrained(model, challenge, network, data)
     command = ["--checkpoint", str(source), "--challenge", challenge, *FLAGS, *data]
     assert train_banding.main([*command, "--max_epochs", "1"]) == 0
@@ -105,7 +125,7 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     test = ["--model", model, "--challenge", challenge, *network, *QUIET, *data, "--mode", "test"]
     test += ["--test_split", "val", "--ckpt_path", str(written), "--default_root_dir", "tested"]
     assert train_clgnet.main(test) == 0
-    validation = small_dataset / f"{challenge}_val"
+    validation = dark_dataset / f"{challenge}_val"
     made = ["--checkpoint", str(written), "--data_path", str(validation), "--device", "cpu", *MASK]
     assert reconstruct.main([*made, "--output_path", "made"]) == 0
     for name in ("c.h5", "d.h5"):
@@ -208,6 +228,28 @@ def test_unchanged_weights_are_said_to_be(
     assert "kept: epoch 2" in printed
     assert train_banding.main([*command, "--default_root_dir", "changed"]) == 0
     assert "Nothing was fine-tuned" not in capsys.readouterr().out
+
+
+def test_unmeasured_volumes_are_named(
+    small_run: Path,
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The small data set is bright everywhere, until one volume gets a dark half."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(small_dataset, "data")
+    command = ["--checkpoint", str(small_run / "checkpoints" / "best.ckpt"), *FLAGS]
+    command += ["--data_path", "data", "--max_epochs", "1"]
+    assert train_banding.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "2 validation volumes without a window of low signal: c.h5 d.h5; nothing is" in printed
+    assert json.loads(Path("banding/clgnet/singlecoil/metrics.json").read_text())
+    with h5py.File("data/singlecoil_val/d.h5", "r+") as file:
+        file["reconstruction_esc"][..., :16] *= 0.01
+    assert train_banding.main(command) == 0
+    assert "1 validation volumes without a window of low signal: c.h5; " in capsys.readouterr().out
 
 
 def test_fine_tunes_exported_weights(
