@@ -166,7 +166,7 @@ def fine_tune(
     pictures = {"before": original.reconstructor, "after": module.reconstructor}
     save_bands(root / "bands.png", pictures, samples)
     summary = (
-        f"\nfine-tuned model:  {written}  (train_clgnet --mode test --ckpt_path reads it)\n"
+        f"\nfine-tuned model:  {written}  (reconstruct --checkpoint reads it)\n"
         f"picture:           {root / 'bands.png'}\n"
         f"configuration:     {root / 'config.yaml'}"
     )

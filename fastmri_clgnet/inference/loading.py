@@ -151,9 +151,7 @@ def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
     if name is not None and model not in (None, name):
         raise InputError(f"{path}: of the model {name}, not of {model}")
     name = model if name is None else name
-    if name is None:  # as in checkpoints of fastMRI's own modules
-        with contextlib.suppress(ValueError):
-            name = tell_network(state).model
+    name = _told(state) if name is None else name
     if name is None:
         raise InputError(
             f"{path}: does not say which model it is of; name it, one of {', '.join(MODELS)} "
@@ -165,6 +163,13 @@ def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
             f"{', '.join(MODELS)}"
         )
     return StoredModel(path, name, arguments, state, _plain_training(trained_on))
+
+
+def _told(state: Mapping[str, torch.Tensor]) -> str | None:
+    """The model that the names of tensors tell, as in checkpoints of fastMRI's own modules."""
+    with contextlib.suppress(ValueError):
+        return tell_network(state).model
+    return None
 
 
 def _plain_training(said: Any) -> dict[str, Any]:
@@ -216,12 +221,16 @@ def check_fit(
     arguments: Mapping[str, Any],
     module: Any,
     remedy: str,
+    model: str | None = None,
 ) -> None:
     """Compare weights, made by these arguments, with a Lightning module's network.
 
     Raises:
         InputError: If they are of another one; says how they differ.
     """
+    made, given = model or _told(state), getattr(module, "model_name", None)
+    if None not in (made, given) and made != given:  # whose arguments would be others
+        raise InputError(f"{path}: of the model {made}, not of {given}. Give {made}, or {remedy}")
     expected = module.state_dict()
     shapes = [{name: v.shape for name, v in each.items()} for each in (state, expected)]
     same_shapes = shapes[0] == shapes[1]
