@@ -124,6 +124,8 @@ class BandingModule(Lightning2Mixin, MriModule):
         self.automatic_optimization = False
         self.reconstructor = as_module(reconstructor)
         self.on_kspace = takes_kspace(reconstructor)
+        own_needs_it = getattr(self.reconstructor, "needs_reference", False)
+        self.needs_reference = loss == "own" and bool(own_needs_it)
         self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
         self.ssim_loss = SSIMLoss()
         self.score_sum = DistributedMetricSum()

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
 from fastmri_clgnet.formats.safe_loading import save_tensors
+from fastmri_clgnet.inference.loading import as_checkpoint
 
 PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
 SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
@@ -34,9 +35,8 @@ class KeepBest(Callback):
     last epoch is seldom its best.
     """
 
-    def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
+    def __init__(self, path: Path, ssim_before: float) -> None:
         self.path = path
-        self.contents = contents
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
         self.best: tuple[float, ...] = (-math.inf,)
         self.epoch = 0  # the one that is kept, counted from 1; 0 for none
@@ -70,8 +70,7 @@ class KeepBest(Callback):
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1
         if trainer.is_global_zero:
-            state = pl_module.reconstructor.state_dict()
-            save_tensors(self.path, {**self.contents, "state_dict": state})
+            save_tensors(self.path, as_checkpoint(pl_module.reconstructor))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the adversary's accuracy, which is known only now."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fastmri.pl_modules import MriModule
 from torch import nn
 
 from banding.banding_module import BandingModule
@@ -26,9 +27,8 @@ from banding.picture import save_bands
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
-from fastmri_clgnet.inference.loading import as_checkpoint, find_weights, read_model
+from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.losses import ReconstructionLoss
-from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.run_folder import checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
 from fastmri_clgnet.training.distributed import say
@@ -40,11 +40,12 @@ from fastmri_clgnet.training.stopping import SaveAndStop, fit
 from fastmri_clgnet.training.train import Run
 from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
+RUNS = "banding_runs"  # the folder of runs; not the package's, which a checkout has, too
+
 
 def fine_tune(
     module: BandingModule,
     data: Data,
-    checkpoint: Path | str,
     *,
     trainer: Mapping[str, Any] | None = None,
     default_root_dir: Path | str | None = None,
@@ -53,23 +54,27 @@ def fine_tune(
     on_nan: NanAction = "stop",
     checkpoint_minutes: float = 30.0,
     logger: bool = True,
+    keep_readout: bool = False,
     flags: Mapping[str, Any] | None = None,
     objective: Callable[[], ReconstructionLoss] | None = None,
 ) -> Run:
     """Measure, fine-tune, and measure again with the best validation, which plain.ckpt keeps.
 
     Args:
-        module: `BandingModule(load(checkpoint))`, with settings of the fine-tuning.
+        module: `BandingModule(load(checkpoint))`, with settings of the fine-tuning. What the
+            checkpoint says of its model goes into plain.ckpt.
         data: Data to train and validate on.
-        checkpoint: What is fine-tuned: a file that `load` reads, or the name of shipped weights.
-            What it says of its model goes into plain.ckpt.
         trainer: As for `train`; max_steps counts training batches, the warm-up's included.
-        default_root_dir: As for `train`; by default banding/MODEL/CHALLENGE[_demo] here.
+        default_root_dir: As for `train`; by default banding_runs/MODEL/CHALLENGE[_demo]
+            here.
         ckpt_path: As for `train`.
         seed: As for `train`.
         on_nan: As for `train`.
         checkpoint_minutes: As for `train`.
         logger: As for `train`.
+        keep_readout: Whether transposed samples keep the readout oversampling, as in fastMRI's
+            banding_removal; by default their sampled axis has the same field of view as in the
+            others.
         flags: As for `train`.
         objective: As for `train`, of the model that is fine-tuned.
 
@@ -91,7 +96,7 @@ def fine_tune(
         >>> module = BandingModule(load("brain-4x"), adversary_chans=8)
         >>> settings = {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False}
         >>> run = fine_tune(
-        ...     module, data, "brain-4x", trainer=settings, default_root_dir="run", logger=False
+        ...     module, data, trainer=settings, default_root_dir="run", logger=False
         ... )  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
         banding score ...
         before ...
@@ -114,28 +119,30 @@ def fine_tune(
             "fine-tuned, since only the adversary learns in the warm-up; give more epochs or less "
             "warm-up"
         )
-    source = read_model(find_weights(checkpoint))
-    if data.challenge != "singlecoil" and not MODELS[source.model].multicoil:
-        raise InputError(f"{checkpoint}: {source.model} takes single-coil data only")
     n_batches = settings.pop("max_steps", None) or -1
-    root = Path(default_root_dir or Path("banding", default_folder(module.reconstructor, data)))
+    root = Path(default_root_dir or Path(RUNS, default_folder(module.reconstructor, data)))
     written = checkpoint_dir(root) / PLAIN
     module.train()
     with quiet():
         set_seed(seed)
         evaluator = make_trainer(root, settings)
-        check_files(module, data, evaluator.world_size, refuse_nan=on_nan == "stop")
+        files = check_files(
+            module.reconstructor, data, evaluator.world_size, refuse_nan=on_nan == "stop"
+        )
         if objective is not None:
             module.reconstructor.loss = objective()
         samples = make_samples(module, data, seed, evaluator)
-        samples.train_transform = RandomTranspose(samples.train_transform)
+        samples.train_transform = RandomTranspose(
+            samples.train_transform, keep_readout=keep_readout
+        )
+        _say_other_data(module.reconstructor, files.trained_on)
         original = copy.deepcopy(module)
         before = validate(evaluator, original, samples, COLUMNS)
         _say_unmeasured(original, before)
         if evaluator.is_global_zero:
             print_heading()
             print_row("before", before)
-        keeper = KeepBest(written, as_checkpoint(source), before["val_metrics/ssim"])
+        keeper = KeepBest(written, before["val_metrics/ssim"])
         with sole_run(root, evaluator.is_global_zero):
             saver = SaveAndStop(root, seed, checkpoint_minutes)
             used = [keeper, PrintRow(), *([StopAfter(n_batches)] if n_batches > 0 else [])]
@@ -154,7 +161,8 @@ def fine_tune(
                 f"{written}: not written, since no validation after the warm-up gave a finite "
                 "SSIM; see check_val_every_n_epoch, max_epochs, max_steps and lr"
             )
-        module.reconstructor.load_state_dict(read_model(written).state)
+        kept = load_tensors(written, "the checkpoint that was kept")
+        module.reconstructor.load_state_dict(kept["state_dict"])
         unchanged = _same_weights(original.reconstructor, module.reconstructor)
         after = validate(evaluator, module, samples, COLUMNS)
         after["adversary_accuracy"] = keeper.accuracy
@@ -189,6 +197,20 @@ def _say_unmeasured(module: BandingModule, metrics: Mapping[str, float]) -> None
         f"{len(module.unmeasured)} validation volumes without a window of low signal: "
         f"{words(module.unmeasured)}; {text}"
     )
+
+
+def _say_other_data(reconstructor: MriModule, data: Mapping[str, Any]) -> None:
+    """Say how data and masks differ from those that the weights were trained on, if known."""
+    # fastMRI's weights say nothing else
+    trained = {"challenge": reconstructor.hparams.get("challenge", data["challenge"])}
+    trained |= getattr(reconstructor, "trained_on", {})
+    differences = [
+        f"{name} {trained[name]}, here {value}"
+        for name, value in data.items()
+        if trained.get(name, value) != value
+    ]
+    if differences:
+        say(f"The weights were trained on other data: {'; '.join(differences)}")
 
 
 def _same_weights(one: nn.Module, other: nn.Module) -> bool:

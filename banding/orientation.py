@@ -45,13 +45,16 @@ class RandomTranspose:
     that, so that their sampled axis turns with the image.
 
     fastMRI's readout (rows) is oversampled and its phase encoding is not. Undersampling has to meet
-    the same field of view either way, and both orientations have to have one shape in a batch: the
-    readout oversampling is cropped from every training sample, transposed or not, in image space.
-    Images that the host's `UnetDataTransform` makes are not changed by this; k-space loses rows.
+    the same field of view either way: the readout oversampling is cropped, in image space, from the
+    samples that are transposed. The others are those of the validation. Images that the host's
+    `UnetDataTransform` makes have one size either way. k-space has not, so that oversampled k-space
+    needs batches of one slice.
 
     Args:
         transform: Such as `fastmri.data.transforms.UnetDataTransform`.
         probability: How often to transpose.
+        keep_readout: Whether transposed samples keep the readout oversampling, as in fastMRI's
+            banding_removal: the sampled axis then has twice the field of view in these.
         generator: Where the choice comes from; by default torch's own generator, which
             `fastmri_clgnet.data.CheckedDataModule` seeds for each slice and epoch.
 
@@ -72,11 +75,13 @@ class RandomTranspose:
         transform: Callable[..., Any],
         probability: float = 0.5,
         generator: torch.Generator | None = None,
+        keep_readout: bool = False,
     ) -> None:
         self.transform = transform
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
         self.probability = probability
         self.generator = generator
+        self.keep_readout = keep_readout
 
     def __call__(
         self,
@@ -89,7 +94,8 @@ class RandomTranspose:
     ) -> OrientedSample:
         """Transform one slice, as fastMRI's `SliceDataset` hands it over."""
         rotated = bool(torch.rand((), generator=self.generator) < self.probability)
-        kspace, target, attrs = crop_readout(kspace, target, attrs)
+        if rotated and not self.keep_readout:
+            kspace, target, attrs = crop_readout(kspace, target, attrs)
         turns_before = rotated and self.mask_func is not None
         if turns_before:
             kspace, target, attrs = transpose_slice(kspace, target, attrs)

@@ -11,13 +11,12 @@ from typing import Any
 import pytorch_lightning as pl
 
 from banding.banding_module import BandingModule
-from banding.fine_tuning import fine_tune
+from banding.fine_tuning import RUNS, fine_tune
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.dataset import Data
-from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.errors import InputError, exit_status, words
 from fastmri_clgnet.flags import Flags, call, flags_of, summary, with_defaults
-from fastmri_clgnet.inference.loading import read_model
-from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, build_module
+from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, load_module, name_of
 from fastmri_clgnet.spelling import as_config, with_config
 from fastmri_clgnet.training import defaults
 from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_of
@@ -36,6 +35,7 @@ DEMO: dict[str, Any] = {
     "adversary_window": 0.15,
     "penalty_weight": 10.0,
 }
+OBJECTIVE = flags_of(paper_objective)
 
 
 def run(values: Mapping[str, Any], checkpoint: Path) -> int:
@@ -56,16 +56,23 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
         The exit status.
     """
     pl.seed_everything(values["seed"], workers=True)
-    source = read_model(checkpoint)
-    reconstructor = build_module(source).train()
-    config = dict(values)
-    if values["default_root_dir"] is None:
-        name, is_demo = f"banding/{source.model}", values["data_path"] is None
-        config["default_root_dir"] = defaults.default_root(name, values["challenge"], is_demo)
+    reconstructor = load_module(checkpoint).train()
+    model, is_demo = name_of(reconstructor), values["data_path"] is None
     objective = None
-    if values["loss"] == "own" and source.model == DEFAULT_MODEL:
-        variant, is_demo = reconstructor.hparams["variant"], values["data_path"] is None
+    if values["loss"] == "own" and model == DEFAULT_MODEL:
+        variant = reconstructor.hparams["variant"]
         objective = partial(call, objective_for, values, variant=variant, is_demo=is_demo)
+    config = dict(values)
+    if objective is None:
+        config = {name: value for name, value in values.items() if name not in OBJECTIVE}
+        if others := [name for name, flag in OBJECTIVE.items() if values[name] != flag.default]:
+            raise InputError(
+                f"{words(others)}: of clgnet's own loss; {checkpoint} is of {model}, the loss is "
+                f"{values['loss']}"
+            )
+    if values["default_root_dir"] is None:
+        root = defaults.default_root(f"{RUNS}/{model}", values["challenge"], is_demo)
+        config["default_root_dir"] = root
     try:
         module = call(BandingModule, values, reconstructor=reconstructor)
     except ValueError as error:
@@ -81,9 +88,10 @@ def groups() -> dict[str, Flags]:
     """The flags, by title."""
     return {
         "": flags_of(run, {"values"}) | flags_of(train, {*OWN, "init_weights"}),
-        "banding": flags_of(BandingModule, {"reconstructor"}),
+        "banding": flags_of(BandingModule, {"reconstructor"})
+        | {"keep_readout": flags_of(fine_tune)["keep_readout"]},
         "data": with_defaults(flags_of(Data), {"batch_size": 1}),
-        "own": flags_of(paper_objective),
+        "own": OBJECTIVE,
         "trainer": with_defaults(trainer_flags(), {"max_epochs": 10}),
     }
 

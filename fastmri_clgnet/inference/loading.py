@@ -45,7 +45,8 @@ class StoredModel(NamedTuple):
     model: str  # a choice of train_clgnet's --model
     arguments: dict[str, Any]  # of its Lightning module's constructor
     state: dict[str, torch.Tensor]  # parameters and buffers, on the CPU
-    # "challenge", "accelerations", "acquisitions" and "simulated" of the training data
+    # "challenge", "mask_type", "accelerations", "center_fractions", "acquisitions" and "simulated"
+    # of the training data
     trained_on: dict[str, Any] = {}  # noqa: RUF012
 
     def __str__(self) -> str:
@@ -112,16 +113,16 @@ def start_from(module: nn.Module, checkpoint: Path | str) -> StoredModel:
     return stored
 
 
-def as_checkpoint(stored: StoredModel) -> dict[str, Any]:
-    """What a checkpoint of `train` says of its model; Lightning and `load` read it."""
+def as_checkpoint(module: Any) -> dict[str, Any]:
+    """What a checkpoint of `train` says of a Lightning module; Lightning and `load` read it."""
     return {
         "pytorch-lightning_version": version("pytorch-lightning"),
         "epoch": 0,
         "global_step": 0,
-        "hyper_parameters": stored.arguments,
-        MODEL_KEY: stored.model,
-        TRAINED_ON_KEY: stored.trained_on,
-        "state_dict": stored.state,
+        "hyper_parameters": dict(module.hparams),
+        MODEL_KEY: getattr(module, "model_name", None),
+        TRAINED_ON_KEY: dict(getattr(module, "trained_on", {})),
+        "state_dict": module.state_dict(),
     }
 
 
@@ -177,10 +178,11 @@ def _plain_training(said: Any) -> dict[str, Any]:
     said = said if isinstance(said, dict) else {}
     plain = {
         key: said[key]
-        for key, kind in (("challenge", str), ("simulated", bool))
+        for key, kind in (("challenge", str), ("mask_type", str), ("simulated", bool))
         if isinstance(said.get(key), kind)
     }
-    for key, kind in (("accelerations", int), ("acquisitions", str)):
+    kinds = (("accelerations", int), ("center_fractions", float), ("acquisitions", str))
+    for key, kind in kinds:
         values = said.get(key)
         if isinstance(values, list) and all(isinstance(value, kind) for value in values):
             plain[key] = values

@@ -29,8 +29,8 @@ class Reconstructor(nn.Module):
             is another model, without a name unless it gives itself one.
         on_kspace: Whether it takes k-space and mask, or magnitude images.
         arguments: What it was made with, as a checkpoint says it.
-        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of the data that it
-            was trained on, where a checkpoint says it.
+        trained_on: "challenge", "mask_type", "accelerations", "center_fractions", "acquisitions"
+            and "simulated" of the data that it was trained on, where a checkpoint says it.
     """
 
     model_name: str | None = None

@@ -63,21 +63,20 @@ def test_the_best_epoch_is_kept(
     epochs: list[tuple[float, float]], kept: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "checkpoints" / "plain.ckpt"
-    contents = {"hyper_parameters": {"chans": 1}}
     module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1, warmup_epochs=0)
-    keeper = KeepBest(path, contents, ssim_before=0.8)
+    keeper = KeepBest(path, ssim_before=0.8)
     for epoch, (score, ssim) in enumerate(epochs, 1):
         validated(keeper, module, epoch, score, ssim)
         # a continued run knows what the stopped one did
-        state, keeper = keeper.state_dict(), KeepBest(path, contents, ssim_before=0.8)
+        state, keeper = keeper.state_dict(), KeepBest(path, ssim_before=0.8)
         keeper.load_state_dict(state)
     assert (keeper.epoch, keeper.accuracy) == (kept, pytest.approx(kept / 10))
     written = torch.load(path, weights_only=True)
-    assert written.keys() == {"hyper_parameters", "state_dict"}
+    assert written["hyper_parameters"]["num_pool_layers"] == 1
     assert all(bool((value == kept).all()) for value in written["state_dict"].values())
     # what was removed is made again
     path.unlink()
-    anew = KeepBest(path, contents, ssim_before=0.8)
+    anew = KeepBest(path, ssim_before=0.8)
     anew.load_state_dict(keeper.state_dict())
     validated(anew, module, 9, 1.0, 0.1)
     assert anew.epoch == 9 and path.is_file()
@@ -86,7 +85,7 @@ def test_the_best_epoch_is_kept(
 def test_the_warm_up_is_not_ranked(tmp_path: Path) -> None:
     """Its weights are those before, so that a better score there says nothing."""
     module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1, warmup_epochs=2)
-    keeper = KeepBest(tmp_path / "plain.ckpt", {}, ssim_before=0.8)
+    keeper = KeepBest(tmp_path / "plain.ckpt", ssim_before=0.8)
     for epoch, score in enumerate((0.0, 0.0, 0.7, 0.6), 1):
         validated(keeper, module, epoch, score, ssim=0.8)
         assert keeper.epoch == (0, 0, 3, 4)[epoch - 1]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from banding import score, train_banding
@@ -89,7 +90,7 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
     source = pretrained(model, challenge, network, data)
     command = ["--checkpoint", str(source), "--challenge", challenge, *FLAGS, *data]
     assert train_banding.main([*command, "--max_epochs", "1"]) == 0
-    root = Path("banding") / model / challenge
+    root = Path("banding_runs") / model / challenge
     capsys.readouterr()
     assert train_banding.main([*command, "--max_epochs", "2"]) == 0
     printed = capsys.readouterr().out
@@ -194,7 +195,8 @@ def test_bad_input_is_one_error(
     for name, more, message in (
         ("nowhere.ckpt", [], "nowhere.ckpt: no such weights"),
         ("other.ckpt", [], "other.ckpt: holds no weights"),
-        (source, ["--challenge", "multicoil"], "dccnn takes single-coil data only"),
+        (source, ["--challenge", "multicoil"], "model dccnn: takes single-coil data only"),
+        (source, ["--alpha", "0.1"], "alpha: of clgnet's own loss; "),
         (source, ["--low_signal_weight", "2"], "low_signal_weight=2.0: expected 0 to 1"),
         (source, ["--limit_val_batches", "0"], "limit_val_batches 0: the validation says"),
         (
@@ -205,7 +207,7 @@ def test_bad_input_is_one_error(
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")
-    assert not Path("banding").exists()
+    assert not Path("banding_runs").exists()
     never = ["--check_val_every_n_epoch", "5", "--max_epochs", "1"]
     assert train_banding.main(["--checkpoint", source, *FLAGS, *data, *never]) == 1
     assert "plain.ckpt: not written, since no validation" in capsys.readouterr().err
@@ -230,6 +232,41 @@ def test_unchanged_weights_are_said_to_be(
     assert "Nothing was fine-tuned" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "dccnn",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("ista", "cddn", "pd", "octconv", "dudor")
+        ),
+    ],
+)
+def test_own_loss_of_a_comparison_method(
+    method: str,
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It needs the fully sampled k-space, in either orientation; config.yaml has only its flags."""
+    monkeypatch.chdir(tmp_path)
+    data = ["--data_path", str(small_dataset), "--limit_train_batches", "1"]
+    source = pretrained(method, "singlecoil", [], data)
+    command = ["--checkpoint", str(source), *FLAGS, *data, "--limit_train_batches", "4"]
+    command += ["--loss", "own", "--max_epochs", "1", "--mask_type", "equispaced"]
+    capsys.readouterr()
+    assert train_banding.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "trained on other data: mask_type random, here equispaced\n" in printed
+    config = yaml.safe_load(Path(f"banding_runs/{method}/singlecoil/config.yaml").read_text())
+    assert config["loss"] == "own" and not {"alpha", "vgg_layers", "model"} & config.keys()
+    parsed = train_banding.parse_arguments(
+        ["--config", f"banding_runs/{method}/singlecoil/config.yaml"]
+    )
+    assert parsed["mask_type"] == "equispaced"
+
+
 def test_unmeasured_volumes_are_named(
     small_run: Path,
     small_dataset: Path,
@@ -245,7 +282,7 @@ def test_unmeasured_volumes_are_named(
     assert train_banding.main(command) == 0
     printed = capsys.readouterr().out
     assert "2 validation volumes without a window of low signal: c.h5 d.h5; nothing is" in printed
-    assert json.loads(Path("banding/clgnet/singlecoil/metrics.json").read_text())
+    assert json.loads(Path("banding_runs/clgnet/singlecoil/metrics.json").read_text())
     with h5py.File("data/singlecoil_val/d.h5", "r+") as file:
         file["reconstruction_esc"][..., :16] *= 0.01
     assert train_banding.main(command) == 0
@@ -260,7 +297,7 @@ def test_fine_tunes_exported_weights(
     data = ["--data_path", str(small_dataset), "--limit_train_batches", "1"]
     command = ["--checkpoint", "weights.safetensors", *FLAGS, *data, "--max_epochs", "1"]
     assert train_banding.main(command) == 0
-    written = read_model(Path("banding/clgnet/singlecoil/checkpoints/plain.ckpt"))
+    written = read_model(Path("banding_runs/clgnet/singlecoil/checkpoints/plain.ckpt"))
     source = read_model(Path("weights.safetensors"))
     assert (written.model, written.arguments) == (source.model, source.arguments)
     assert written.trained_on == source.trained_on

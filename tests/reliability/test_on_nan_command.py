@@ -102,7 +102,7 @@ def test_fine_tuning_against_bands_stops_and_skips(capsys: pytest.CaptureFixture
     assert train_banding.main([*command, "--on_nan", "skip"]) == 0
     # of an epoch of warm-up, in which the adversary alone takes steps
     assert "Steps skipped for NaN or Inf: 1 (of 6)" in capsys.readouterr().out
-    plain = torch.load("banding/clgnet/singlecoil/checkpoints/plain.ckpt", weights_only=True)
+    plain = torch.load("banding_runs/clgnet/singlecoil/checkpoints/plain.ckpt", weights_only=True)
     assert all(torch.isfinite(value).all() for value in plain["state_dict"].values())
 
 
