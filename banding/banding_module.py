@@ -73,6 +73,9 @@ class BandingModule(Lightning2Mixin, MriModule):
         warmup_epochs: int = 1,
         num_adversaries: int = 1,
         adversary_chans: int = 64,
+        adversary_in_chans: int = 1,
+        lr_step_size: int = 0,
+        l1_units: Literal["maximum", "data"] = "maximum",
         num_log_images: int = 16,
     ) -> None:
         """Make the adversary.
@@ -98,8 +101,15 @@ class BandingModule(Lightning2Mixin, MriModule):
                 their 99th percentile, such as 0.15; 0 is the whole range, as in the paper.
             warmup_epochs: First epochs, in which the adversary learns and the reconstructor stays
                 as it is.
-            num_adversaries: Discriminators in the ensemble.
+            num_adversaries: Discriminators in the ensemble; 0 trains on both orientations without
+                any, and without a warm-up, as the released pre-training does.
             adversary_chans: Width of a discriminator; it is twice that behind its first pooling.
+            adversary_in_chans: Channels in which the adversary gets each image; in 3, as in the
+                released code, its gradient penalty is another one.
+            lr_step_size: Epochs after which both learning rates are divided by 10, again and again;
+                0 keeps them.
+            l1_units: Units of the L1 term of the ssim loss: maximum is relative to the volume's
+                largest value, data are the data's own, in which images of 1e-4 leave little of it.
             num_log_images: Validation batches whose first image is logged.
 
         Raises:
@@ -107,13 +117,15 @@ class BandingModule(Lightning2Mixin, MriModule):
         """
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters(ignore=["reconstructor"])
-        if loss not in ("ssim", "own") or adversary_label not in ("uncertain", "flipped"):
-            raise ValueError(
-                f"loss={loss!r}, adversary_label={adversary_label!r}: expected ssim or own, and "
-                "uncertain or flipped"
-            )
+        for name, known in (
+            ("loss", ("ssim", "own")),
+            ("adversary_label", ("uncertain", "flipped")),
+            ("l1_units", ("maximum", "data")),
+        ):
+            if self.hparams[name] not in known:
+                raise ValueError(f"{name}={self.hparams[name]!r}: expected {' or '.join(known)}")
         for name in ("lr", "adversary_lr", "adversary_weight", "penalty_weight", "warmup_epochs",
-                     "adversary_window"):  # fmt: skip
+                     "adversary_window", "num_adversaries", "lr_step_size"):  # fmt: skip
             if self.hparams[name] < 0:
                 raise ValueError(f"{name}={self.hparams[name]}: expected 0 or more")
         if not 0 <= low_signal_weight <= 1 or (low_signal_weight < 1 and loss == "own"):
@@ -126,7 +138,11 @@ class BandingModule(Lightning2Mixin, MriModule):
         self.on_kspace = takes_kspace(reconstructor)
         own_needs_it = getattr(self.reconstructor, "needs_reference", False)
         self.needs_reference = loss == "own" and bool(own_needs_it)
-        self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
+        self.adversary: OrientationAdversary | None = None
+        if num_adversaries > 0:
+            self.adversary = OrientationAdversary(
+                num_adversaries, adversary_chans, adversary_in_chans
+            )
         self.ssim_loss = SSIMLoss()
         self.score_sum = DistributedMetricSum()
         self.energy_sum = DistributedMetricSum()
@@ -140,11 +156,12 @@ class BandingModule(Lightning2Mixin, MriModule):
     @property
     def in_warmup(self) -> bool:
         """Whether only the adversary learns in this epoch."""
-        return bool(self.current_epoch < self.hparams["warmup_epochs"])
+        return self.adversary is not None and self.current_epoch < self.hparams["warmup_epochs"]
 
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
         """Take one step with each network, in the warm-up with the adversary alone."""
-        for_reconstructor, for_adversary = self.optimizers()
+        optimizers = self.optimizers()
+        for_reconstructor, *others = optimizers if isinstance(optimizers, list) else [optimizers]
         self.reconstructor.train(not self.in_warmup)
         if self.in_warmup:
             with torch.no_grad():
@@ -152,7 +169,15 @@ class BandingModule(Lightning2Mixin, MriModule):
         else:
             result = self._step(for_reconstructor, self.reconstructor_loss, batch, batch_idx)
         images = turn_back(result.detach(), batch.rotated)
-        self._step(for_adversary, self.adversary_loss, images, batch.rotated)
+        for for_adversary in others:
+            self._step(for_adversary, self.adversary_loss, images, batch.rotated)
+
+    def on_train_epoch_end(self) -> None:
+        """Let the learning rates fall, if they do."""
+        super().on_train_epoch_end()
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()
 
     def _step(self, optimizer: LightningOptimizer, compute: Any, *inputs: Any) -> torch.Tensor:
         """Compute a loss, whose gradients reach one optimizer's parameters alone, and step."""
@@ -178,7 +203,7 @@ class BandingModule(Lightning2Mixin, MriModule):
             loss = self._ssim_and_l1(images, result["target"], result["max_value"])
         self.log("train_loss/reconstruction", loss.detach(), prog_bar=True)
         weight = self.hparams["adversary_weight"]
-        if weight > 0 and torch.is_grad_enabled():
+        if self.adversary is not None and weight > 0 and torch.is_grad_enabled():
             logits = self._guess(turn_back(images, batch.rotated))
             wanted = wanted_guess(batch.rotated, self.hparams["adversary_label"])
             adversarial = F.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits))
@@ -191,8 +216,9 @@ class BandingModule(Lightning2Mixin, MriModule):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The adversary's loss with its penalty, and the images that it saw."""
         weight = self.hparams["penalty_weight"]
+        assert self.adversary is not None  # or it would have no optimizer
         with torch.autocast(images.device.type, enabled=False):
-            images = standardise(narrow(images.detach().float(), self.hparams["adversary_window"]))
+            images = self._seen(images.detach())
             if weight > 0:
                 logits, penalty = gradient_penalty(self.adversary, images)
                 self.log("train_loss/penalty", penalty.detach())
@@ -209,14 +235,20 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     def _guess(self, images: torch.Tensor) -> torch.Tensor:
         """The adversary's logits, in full precision, for images in any units."""
+        assert self.adversary is not None
         with torch.autocast(images.device.type, enabled=False):
-            seen = narrow(images.float(), self.hparams["adversary_window"])
-            return self.adversary(standardise(seen))
+            return self.adversary(self._seen(images))
+
+    def _seen(self, images: torch.Tensor) -> torch.Tensor:
+        """What the adversary sees of images (batch, height, width) in any units."""
+        seen = standardise(narrow(images.float(), self.hparams["adversary_window"]))
+        channels = self.hparams["adversary_in_chans"]
+        return seen if channels == 1 else seen[:, None].expand(-1, channels, -1, -1)
 
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
     ) -> torch.Tensor:
-        """1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum."""
+        """1 - SSIM + 0.01 L1 of images (batch, height, width), which is in `l1_units`."""
         output, target = output.float(), target.float()
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
@@ -228,6 +260,8 @@ class BandingModule(Lightning2Mixin, MriModule):
         margin = self.ssim_loss.win_size // 2  # a window counts as the pixel in its centre
         centres = weight[..., margin:-margin, margin:-margin]
         absolute = (output - target).abs()
+        if self.hparams["l1_units"] == "data":
+            absolute = absolute * scale[:, None]
         return weighted_mean(ssim, centres) + L1_WEIGHT * weighted_mean(absolute, weight)
 
     def on_validation_epoch_start(self) -> None:
@@ -266,16 +300,21 @@ class BandingModule(Lightning2Mixin, MriModule):
         """Let the reconstruction module test."""
         return self.reconstructor.test_step(batch, batch_idx)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for each network, the reconstructor's first."""
-
-        def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
-            return torch.optim.Adam(network.parameters(), lr=lr, betas=self.hparams["adam_betas"])
-
-        return [
-            adam(self.reconstructor, self.hparams["lr"]),
-            adam(self.adversary, self.hparams["adversary_lr"]),
+    def configure_optimizers(
+        self,
+    ) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+        """Adam for each network, the reconstructor's first, with learning rates that may fall."""
+        networks: dict[str, nn.Module] = {"lr": self.reconstructor}
+        if self.adversary is not None:
+            networks["adversary_lr"] = self.adversary
+        betas, epochs = self.hparams["adam_betas"], self.hparams["lr_step_size"]
+        optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(network.parameters(), lr=self.hparams[rate], betas=betas)
+            for rate, network in networks.items()
         ]
+        if epochs == 0:
+            return optimizers, []
+        return optimizers, [torch.optim.lr_scheduler.StepLR(each, epochs) for each in optimizers]
 
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -16,6 +16,7 @@ from fastmri_clgnet.inference.loading import as_checkpoint
 
 PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
 SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
+Keep = Literal["score", "last"]
 COLUMNS = {  # of the printed table: what is logged, its heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",
@@ -32,11 +33,13 @@ class KeepBest(Callback):
     SSIM_TOLERANCE below that before the fine-tuning, of equal scores that of higher SSIM. While
     there is none, or if nothing could be scored, it is that of highest SSIM. The warm-up does not
     count: its weights are those before. Adversarial training circles around its goal, so that its
-    last epoch is seldom its best.
+    last epoch is seldom its best. With keep "last" it is the last validation, as in the released
+    code, which has no score.
     """
 
-    def __init__(self, path: Path, ssim_before: float) -> None:
+    def __init__(self, path: Path, ssim_before: float, keep: Keep = "score") -> None:
         self.path = path
+        self.keep = keep
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
         self.best: tuple[float, ...] = (-math.inf,)
         self.epoch = 0  # the one that is kept, counted from 1; 0 for none
@@ -66,6 +69,8 @@ class KeepBest(Callback):
         if trainer.sanity_checking or pl_module.in_warmup:
             return
         rank = self.rank(trainer.callback_metrics)
+        if self.keep == "last":
+            rank = (float(trainer.global_step), rank[-1])
         if not (math.isfinite(rank[-1]) and rank > self.best):
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1

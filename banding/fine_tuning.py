@@ -16,6 +16,7 @@ from banding.banding_module import BandingModule
 from banding.callbacks import (
     COLUMNS,
     PLAIN,
+    Keep,
     KeepBest,
     PrintRow,
     StopAfter,
@@ -54,11 +55,12 @@ def fine_tune(
     on_nan: NanAction = "stop",
     checkpoint_minutes: float = 30.0,
     logger: bool = True,
+    keep: Keep = "score",
     keep_readout: bool = False,
     flags: Mapping[str, Any] | None = None,
     objective: Callable[[], ReconstructionLoss] | None = None,
 ) -> Run:
-    """Measure, fine-tune, and measure again with the best validation, which plain.ckpt keeps.
+    """Measure, fine-tune, and measure again with the validation that plain.ckpt keeps.
 
     Args:
         module: `BandingModule(load(checkpoint))`, with settings of the fine-tuning. What the
@@ -72,6 +74,9 @@ def fine_tune(
         on_nan: As for `train`.
         checkpoint_minutes: As for `train`.
         logger: As for `train`.
+        keep: Which validation after the warm-up plain.ckpt keeps: score is the one with the banding
+            score nearest to 0 among those with SSIM at most 0.005 below that before; last is the
+            last one.
         keep_readout: Whether transposed samples keep the readout oversampling, as in fastMRI's
             banding_removal; by default their sampled axis has the same field of view as in the
             others.
@@ -142,7 +147,7 @@ def fine_tune(
         if evaluator.is_global_zero:
             print_heading()
             print_row("before", before)
-        keeper = KeepBest(written, before["val_metrics/ssim"])
+        keeper = KeepBest(written, before["val_metrics/ssim"], keep)
         with sole_run(root, evaluator.is_global_zero):
             saver = SaveAndStop(root, seed, checkpoint_minutes)
             used = [keeper, PrintRow(), *([StopAfter(n_batches)] if n_batches > 0 else [])]

@@ -12,14 +12,16 @@ import pytorch_lightning as pl
 
 from banding.banding_module import BandingModule
 from banding.fine_tuning import RUNS, fine_tune
+from banding.recipes import RECIPES, WARNING, Recipe
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError, exit_status, words
 from fastmri_clgnet.flags import Flags, call, flags_of, summary, with_defaults
 from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, load_module, name_of
-from fastmri_clgnet.spelling import as_config, with_config
+from fastmri_clgnet.spelling import as_config, chosen, with_config
 from fastmri_clgnet.training import defaults
 from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_of
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import train
 
@@ -38,7 +40,7 @@ DEMO: dict[str, Any] = {
 OBJECTIVE = flags_of(paper_objective)
 
 
-def run(values: Mapping[str, Any], checkpoint: Path) -> int:
+def run(values: Mapping[str, Any], checkpoint: Path, recipe: Recipe = "ours") -> int:
     """Fine-tune a checkpoint of train_clgnet to remove its bands.
 
     It ends when an adversary cannot tell from the reconstructions which way the samples were
@@ -51,11 +53,16 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
         values: Of all flags.
         checkpoint: What to fine-tune: a checkpoint of train_clgnet, a file of export, or the name
             of weights of the package; it says which model it is, and its size.
+        recipe: Where the flags' defaults come from: released and released_pretraining are those of
+            fastMRI's banding_removal, its fine-tuning and the training on both orientations before
+            that.
 
     Returns:
         The exit status.
     """
     pl.seed_everything(values["seed"], workers=True)
+    if recipe != "ours":
+        say(WARNING)
     reconstructor = load_module(checkpoint).train()
     model, is_demo = name_of(reconstructor), values["data_path"] is None
     objective = None
@@ -71,7 +78,8 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
                 f"{values['loss']}"
             )
     if values["default_root_dir"] is None:
-        root = defaults.default_root(f"{RUNS}/{model}", values["challenge"], is_demo)
+        name = model if recipe == "ours" else f"{model}_{recipe}"
+        root = defaults.default_root(f"{RUNS}/{name}", values["challenge"], is_demo)
         config["default_root_dir"] = root
     try:
         module = call(BandingModule, values, reconstructor=reconstructor)
@@ -84,22 +92,26 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
     return int(result.status)
 
 
-def groups() -> dict[str, Flags]:
-    """The flags, by title."""
-    return {
+def groups(recipe: str = "ours") -> dict[str, Flags]:
+    """The flags, by title, with the defaults of a recipe."""
+    flags = {
         "": flags_of(run, {"values"}) | flags_of(train, {*OWN, "init_weights"}),
         "banding": flags_of(BandingModule, {"reconstructor"})
-        | {"keep_readout": flags_of(fine_tune)["keep_readout"]},
+        | {name: flags_of(fine_tune)[name] for name in ("keep", "keep_readout")},
         "data": with_defaults(flags_of(Data), {"batch_size": 1}),
         "own": OBJECTIVE,
         "trainer": with_defaults(trainer_flags(), {"max_epochs": 10}),
     }
+    preset = RECIPES.get(recipe, {})
+    return {title: with_defaults(each, preset) for title, each in flags.items()}
 
 
 def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
     """Parse the command line; gives the values of the flags, with the data found."""
-    prog = "python -m banding.train_banding"
-    return parse(with_config(argv), prog, summary(run), groups(), DEMO)
+    prog, line = "python -m banding.train_banding", with_config(argv)
+    recipe = chosen(line, "recipe") or "ours"
+    preset = {**DEMO, **RECIPES.get(recipe, {})}
+    return parse(line, prog, summary(run), groups(recipe), preset)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         values = parse_arguments(given)
-        return run(values, values["checkpoint"])
+        return run(values, values["checkpoint"], values["recipe"])
 
     return exit_status(command, "--debug" in given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,13 @@ from fastmri.data.transforms import UnetDataTransform
 from torch.utils.data import DataLoader
 
 from banding import BandingModule, RandomTranspose
-from banding.adversary import OrientationDiscriminator, narrow
+from banding.adversary import (
+    OrientationAdversary,
+    OrientationDiscriminator,
+    gradient_penalty,
+    narrow,
+    standardise,
+)
 from banding.banding_module import wanted_guess
 from banding.metrics import THRESHOLD
 from fastmri_clgnet.data.data_module import CheckedDataModule
@@ -65,6 +72,7 @@ def test_each_step_leaves_the_others_gradients_none(
     def spy(optimizer: torch.optim.Adam, *args: Any, **kwargs: Any) -> Any:
         own = {id(p) for group in optimizer.param_groups for p in group["params"]}
         result = step(optimizer, *args, **kwargs)  # the closure, if any, has run
+        assert module.adversary is not None
         for network in (module.reconstructor, module.adversary):
             if id(next(network.parameters())) in own:
                 assert_gradients_reach_all(network)
@@ -210,6 +218,7 @@ def test_labels() -> None:
 def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) -> None:
     """A constant guess g costs the adversary softplus(-g) where turned, softplus(g) elsewhere."""
     module = make_module(penalty_weight=0.0)
+    assert module.adversary is not None
     for member in module.adversary.members:
         assert isinstance(member, OrientationDiscriminator)
         torch.nn.init.zeros_(member.logit.weight)
@@ -236,6 +245,58 @@ def test_reconstruction_loss_is_that_of_the_host(batches: DataLoader) -> None:
     with pytest.warns(UserWarning, match="trainer. reference is not registered"):
         loss, _ = module.reconstructor_loss(batch, 0)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
+
+
+def test_the_released_units_of_l1(batches: DataLoader) -> None:
+    """The data's own: 0.01 L1 of images of 1e-4 are next to nothing beside SSIM."""
+    target = 1e-4 * torch.rand(2, 32, 32, generator=torch.Generator().manual_seed(0))
+    output, maximum = target + 1e-5, target.amax(dim=(1, 2))
+    relative, absolute = (
+        float(make_module(l1_units=units)._ssim_and_l1(output, target, maximum))
+        for units in ("maximum", "data")
+    )
+    l1 = 0.01 * (output - target).abs()
+    expected = float((l1 / maximum[:, None, None]).mean() - l1.mean())
+    assert relative - absolute == pytest.approx(expected, rel=1e-3)
+
+
+def test_images_in_three_channels_have_the_released_penalty() -> None:
+    """Each channel's slope is squared by itself, in float64 against finite differences."""
+    torch.manual_seed(0)
+    adversary = OrientationAdversary(chans=2, in_chans=3).double()
+    module = make_module(adversary_chans=2, adversary_in_chans=3)
+    images = torch.rand(1, 16, 16)
+    seen = module._seen(images)
+    assert seen.shape == (1, 3, 16, 16)
+    torch.testing.assert_close(seen[:, 0], standardise(images))
+    seen = seen.double()
+    _, penalty = gradient_penalty(adversary, seen)
+    step, total = 1e-6, 0.0
+    with torch.no_grad():
+        for place in itertools.product(range(3), range(16), range(16)):
+            shift = torch.zeros_like(seen)
+            shift[(0, *place)] = step
+            slope = (adversary(seen + shift) - adversary(seen - shift)) / (2 * step)
+            total += float(slope.square().sum())
+    assert float(penalty.detach()) == pytest.approx(total, rel=1e-5)
+
+
+def test_learning_rates_fall_and_there_may_be_no_adversary(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    for settings, rates in (
+        ({"lr_step_size": 2}, [1e-6, 1e-6]),
+        ({"lr_step_size": 2, "num_adversaries": 0, "warmup_epochs": 1}, [1e-6]),
+        ({"num_adversaries": 0}, [1e-4]),
+    ):
+        module = make_module(**settings)
+        start = {name: value.clone() for name, value in module.state_dict().items()}
+        trainer = make_trainer(tmp_path, max_epochs=4, limit_train_batches=1, limit_val_batches=0)
+        trainer.fit(module, make_data(small_dataset))
+        found = [each.param_groups[0]["lr"] for each in trainer.optimizers]
+        assert found == pytest.approx(rates)
+        assert any(not torch.equal(module.state_dict()[name], start[name]) for name in start)
+        assert (module.adversary is None) == (len(rates) < 2)
 
 
 @pytest.mark.parametrize(

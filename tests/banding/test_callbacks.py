@@ -28,6 +28,7 @@ def validated(
         sanity_checking=False,
         is_global_zero=True,
         current_epoch=epoch - 1,
+        global_step=10 * epoch,
         callback_metrics=metrics,
     )
     module._trainer = trainer  # which tells a module its epoch
@@ -89,3 +90,13 @@ def test_the_warm_up_is_not_ranked(tmp_path: Path) -> None:
     for epoch, score in enumerate((0.0, 0.0, 0.7, 0.6), 1):
         validated(keeper, module, epoch, score, ssim=0.8)
         assert keeper.epoch == (0, 0, 3, 4)[epoch - 1]
+
+
+def test_the_last_is_kept_if_asked(tmp_path: Path) -> None:
+    module = BandingModule(Unet(chans=1, num_pool_layers=1), adversary_chans=1, warmup_epochs=1)
+    keeper = KeepBest(tmp_path / "plain.ckpt", ssim_before=0.8, keep="last")
+    for epoch, (score, ssim) in enumerate([(0, 0.9), (0.1, 0.8), (0.9, 0.1)], 1):
+        validated(keeper, module, epoch, score, ssim)
+        assert keeper.epoch == (0, 2, 3)[epoch - 1]
+    validated(keeper, module, 4, float("nan"), float("nan"))
+    assert keeper.epoch == 3

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import fastmri.pl_modules
 import h5py
 import numpy as np
 import pytest
@@ -265,6 +268,64 @@ def test_own_loss_of_a_comparison_method(
         ["--config", f"banding_runs/{method}/singlecoil/config.yaml"]
     )
     assert parsed["mask_type"] == "equispaced"
+
+
+def test_the_released_recipe_for_fastmris_varnet(
+    dark_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From a checkpoint of fastMRI's own VarNetModule: pre-training, then the adversary."""
+    monkeypatch.chdir(tmp_path)
+    varnet = fastmri.pl_modules.VarNetModule(
+        num_cascades=2, pools=2, chans=4, sens_pools=2, sens_chans=2
+    )
+    torch.save(
+        {"state_dict": varnet.state_dict(), "hyper_parameters": dict(varnet.hparams)},
+        "fastmri.ckpt",
+    )
+    command = ["--challenge", "multicoil", "--data_path", str(dark_dataset), *QUIET]
+    command += ["--center_fractions", "4", "--num_log_images", "0", "--max_epochs", "1"]
+    checkpoint = "fastmri.ckpt"
+    for recipe in ("released_pretraining", "released"):
+        more = ["--recipe", recipe, "--checkpoint", checkpoint, "--limit_train_batches", "4"]
+        assert train_banding.main([*command, *more, "--adversary_chans", "4"]) == 0
+        printed = capsys.readouterr().out
+        assert "artefacts in slices with little or no anatomy" in printed
+        root = Path(f"banding_runs/varnet_{recipe}/multicoil")
+        checkpoint = str(root / "checkpoints" / "plain.ckpt")
+        last = read(root / "checkpoints" / "last.ckpt")
+        assert len(last["optimizer_states"]) == (1 if recipe == "released_pretraining" else 2)
+        for state in last["optimizer_states"]:
+            assert state["param_groups"][0]["betas"] == (0.9, 0.999)
+        written = read_model(checkpoint)
+        assert (written.model, written.arguments["num_cascades"]) == ("varnet", 2)
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    assert config["mask_type"] == "magic" and config["keep"] == "last" and config["keep_readout"]
+
+
+@pytest.mark.slow
+def test_two_processes(dark_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has one of the two validation volumes; they measure what one process measures."""
+    monkeypatch.chdir(tmp_path)
+    data = ["--data_path", str(dark_dataset)]
+    source = pretrained("varnet", "multicoil", VARNET, [*data, "--limit_train_batches", "1"])
+    shutil.rmtree(dark_dataset / "multicoil_test", ignore_errors=True)  # too few for two
+    command = [sys.executable, "-m", "banding.train_banding", "--checkpoint", str(source), *FLAGS]
+    command += ["--challenge", "multicoil", *data, "--max_epochs", "1", "--lr", "1e-3"]
+    found = []
+    for devices in ("1", "2"):
+        more = ["--devices", devices, "--strategy", "ddp_find_unused_parameters_true"]
+        more += ["--default_root_dir", devices]
+        done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.count("\nbefore ") == 1 and done.stdout.count("kept: epoch 1") == 1
+        found.append(json.loads(Path(devices, "metrics.json").read_text()))
+    assert found[1]["before"] == pytest.approx(found[0]["before"], rel=1e-3)
+    assert found[1]["after"] != found[1]["before"]
+    scored = read_model("2/checkpoints/plain.ckpt")
+    assert scored.model == "varnet"
 
 
 def test_unmeasured_volumes_are_named(
