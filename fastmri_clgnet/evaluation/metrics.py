@@ -17,7 +17,8 @@ from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.parallel import map_files
 
 
-def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
+def read_images(path: Path, key: str) -> npt.NDArray[np.float32]:
+    """The images of a file, (slices, height, width), all finite; raises an `InputError` if not."""
     with open_hdf5(path) as file:
         stored = get_dataset(file, key, path)
         if stored is None:
@@ -43,8 +44,8 @@ def read_pair(
         raise InputError(
             f"{prediction_path}: no such file; expected one of that name for every reference"
         )
-    target = _images(target_path, TARGET_KEYS[challenge])
-    prediction = _images(prediction_path, "reconstruction")
+    target = read_images(target_path, TARGET_KEYS[challenge])
+    prediction = read_images(prediction_path, "reconstruction")
     if not target.any():
         raise InputError(
             f"{target_path}: the reference is zero everywhere, and the metrics are relative to its "
@@ -64,15 +65,21 @@ def read_pair(
     return center_crop(target, (width, width)), center_crop(prediction, (width, width))
 
 
+def ssim_of_slices(
+    target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
+) -> list[float]:
+    """SSIM of a volume's slices; the host's SSIM of the volume is their mean."""
+    return [
+        float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
+        for one, other in zip(target, prediction, strict=True)
+    ]
+
+
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
     """All of the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
-    # the host's SSIM of a volume is the mean of its slices'
-    ssim = [
-        float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
-        for one, other in zip(target, prediction, strict=True)
-    ]
+    ssim = ssim_of_slices(target, prediction)
     values = {
         name: float(np.mean(ssim)) if name == "SSIM" else float(function(target, prediction))
         for name, function in METRIC_FUNCS.items()

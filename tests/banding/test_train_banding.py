@@ -140,10 +140,10 @@ def test_fine_tunes_resumes_and_hands_back_the_plain_model(
             np.testing.assert_allclose(
                 one["reconstruction"][()], other["reconstruction"][()], rtol=1e-4, atol=1e-9
             )
-    capsys.readouterr()
-    assert score.main(["made", "--target-path", str(validation)]) == 0
-    mean = float(capsys.readouterr().out.split()[-1])
-    assert mean == pytest.approx(metrics["after"]["banding_score"], abs=1e-3)
+    scored = score.scores(["made"], target_path=validation).summaries["all"]["made"]
+    for name in ("score", "energy"):
+        expected = metrics["after"][f"banding_{name}"]
+        assert scored[name].mean == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 def test_config_repeats_the_run_and_max_steps_counts_batches(
