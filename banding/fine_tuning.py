@@ -24,7 +24,7 @@ from banding.callbacks import (
     print_row,
 )
 from banding.orientation import RandomTranspose
-from banding.picture import save_bands
+from banding.picture import ShowBands, save_bands
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
@@ -150,7 +150,15 @@ def fine_tune(
         keeper = KeepBest(written, before["val_metrics/ssim"], keep)
         with sole_run(root, evaluator.is_global_zero):
             saver = SaveAndStop(root, seed, checkpoint_minutes)
-            used = [keeper, PrintRow(), *([StopAfter(n_batches)] if n_batches > 0 else [])]
+            pictures = ShowBands(
+                root / "bands", original.reconstructor, samples, module.num_log_images
+            )
+            used = [
+                keeper,
+                PrintRow(),
+                pictures,
+                *([StopAfter(n_batches)] if n_batches > 0 else []),
+            ]
             used += [*checkpoint_callbacks(root, keep_best=False), OnNan(on_nan), saver]
             given = {
                 **settings, "seed": seed, "on_nan": on_nan, "logger": logger,
@@ -176,11 +184,11 @@ def fine_tune(
         return Run(root, written, metrics, status=int(unchanged))
     print_row(f"kept: epoch {keeper.epoch}", after)
     write_json(root / "metrics.json", metrics)
-    pictures = {"before": original.reconstructor, "after": module.reconstructor}
-    save_bands(root / "bands.png", pictures, samples)
+    modules = {"before": original.reconstructor, "after": module.reconstructor}
+    save_bands(root / "bands.png", modules, samples)
     summary = (
         f"\nfine-tuned model:  {written}  (reconstruct --checkpoint reads it)\n"
-        f"picture:           {root / 'bands.png'}\n"
+        f"picture:           {root / 'bands.png'}, after each epoch {root / 'bands'}\n"
         f"configuration:     {root / 'config.yaml'}"
     )
     if unchanged:

@@ -20,7 +20,8 @@ COMMANDS = {
 
 BANDING = {
     "train_banding": "fine-tune a trained model until its bands are gone",
-    "score": "the banding score of reconstructions",
+    "score": "score, energy and SSIM of bands in reconstructions",
+    "blur": "a Gaussian that takes as much energy, to compare with",
     "demo": "a network with bands, and the same without, on simulated data",
 }
 

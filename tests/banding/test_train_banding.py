@@ -16,14 +16,16 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from banding import score, train_banding
+from banding import picture, score, train_banding
 from fastmri_clgnet import reconstruct, train_clgnet
 from fastmri_clgnet.inference.export import export
 from fastmri_clgnet.inference.loading import read_model
 from fastmri_clgnet.pl_modules.registry import MODELS
 from fastmri_clgnet.training.checkpoints import MODEL_KEY, TRAINED_ON_KEY
+from fastmri_clgnet.training.results import Slice
 from tests.helpers import COLUMNS, MASK, QUIET, SIZE, SMALL
 
 FLAGS = [*QUIET, "--batch_size", "1", "--log_every_n_steps", "1", "--adversary_chans", "4"]
@@ -326,6 +328,36 @@ def test_two_processes(dark_dataset: Path, tmp_path: Path, monkeypatch: pytest.M
     assert found[1]["after"] != found[1]["before"]
     scored = read_model("2/checkpoints/plain.ckpt")
     assert scored.model == "varnet"
+
+
+def test_pictures_after_each_epoch(
+    small_run: Path, dark_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each validation volume in a narrow window, from the first epoch after the warm-up on."""
+    monkeypatch.chdir(tmp_path)
+    shown: list[Slice] = []
+    draw = picture.bands_figure
+
+    def spy(one: Slice) -> Figure:
+        shown.append(one)
+        return draw(one)
+
+    monkeypatch.setattr(picture, "bands_figure", spy)
+    command = ["--checkpoint", str(small_run / "checkpoints" / "best.ckpt"), *FLAGS]
+    command += ["--data_path", str(dark_dataset), "--warmup_epochs", "1", "--max_epochs", "3"]
+    assert train_banding.main([*command, "--num_log_images", "2", "--lr", "0.01"]) == 0
+    root = Path("banding_runs/clgnet/singlecoil")
+    names = [f"{volume}_epoch{epoch:03}.png" for volume in "cd" for epoch in (2, 3)]
+    assert sorted(path.name for path in (root / "bands").iterdir()) == names
+    events = EventAccumulator(str(root / "tensorboard"))
+    events.Reload()
+    assert {"bands/c", "bands/d"} <= set(events.Tags()["images"])
+    assert [list(one.images) for one in shown[:3]] == [["before", "epoch 2"]] * 2 + [
+        ["before", "epoch 3"]
+    ]
+    assert shown[0].title.startswith("c.h5, slice 1") and shown[1].title.startswith("d.h5")
+    assert not np.array_equal(shown[0].images["before"], shown[0].images["epoch 2"])
+    np.testing.assert_array_equal(shown[0].images["before"], shown[2].images["before"])
 
 
 def test_unmeasured_volumes_are_named(
