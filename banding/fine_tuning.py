@@ -178,7 +178,8 @@ def fine_tune(
         module.reconstructor.load_state_dict(kept["state_dict"])
         unchanged = _same_weights(original.reconstructor, module.reconstructor)
         after = validate(evaluator, module, samples, COLUMNS)
-        after["adversary_accuracy"] = keeper.accuracy
+        if module.adversary is not None:
+            after["adversary_accuracy"] = keeper.accuracy
     metrics = {"before": before, "after": after}
     if not evaluator.is_global_zero:
         return Run(root, written, metrics, status=int(unchanged))

@@ -29,7 +29,7 @@ def bands_figure(shown: Slice) -> Figure:
     images = {**shown.images, "target": shown.target}
     white = WINDOW_TOP * float(np.quantile(shown.target, 0.99)) or 1.0
     (first, one), *_, (last, other) = shown.images.items()
-    figure = Figure(figsize=(3.4 * (len(images) + 1), 3.9), layout="constrained", dpi=130)
+    figure = Figure(figsize=(3.4 * (len(images) + 1), 4.2), layout="constrained", dpi=130)
     axes = figure.subplots(1, len(images) + 1, squeeze=False)[0]
     target = torch.from_numpy(shown.target)
     for axis, (name, image) in zip(axes, images.items(), strict=False):

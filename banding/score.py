@@ -53,7 +53,7 @@ class BandingScores(Evaluation):
             return super().__str__()
         rows = [["file", "method", *self.columns.values()]]
         for one in sorted(self.volumes, key=lambda one: one.file):
-            values = [format_value(name, one.values[name]) for name in self.columns]
+            values = [format_value(text, one.values[name]) for name, text in self.columns.items()]
             rows.append([one.file, one.method, *values])
         parts = [format_table(rows, n_left=2), super().__str__(), MEANING]
         for method in self.methods:
