@@ -103,6 +103,7 @@ def fine_tune(
         >>> run = fine_tune(
         ...     module, data, trainer=settings, default_root_dir="run", logger=False
         ... )  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+        The weights were trained on other data: ...
         banding score ...
         before ...
         epoch 1 ...
@@ -192,6 +193,8 @@ def fine_tune(
         f"picture:           {root / 'bands.png'}, after each epoch {root / 'bands'}\n"
         f"configuration:     {root / 'config.yaml'}"
     )
+    if abs(after["banding_score"]) >= abs(before["banding_score"]):
+        summary += "\nThe banding score is no nearer to 0 than before."
     if unchanged:
         summary += (
             "\nNothing was fine-tuned: all weights equal those of the checkpoint. See lr, "
