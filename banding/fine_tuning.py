@@ -132,6 +132,9 @@ def fine_tune(
     with quiet():
         set_seed(seed)
         evaluator = make_trainer(root, settings)
+        if evaluator.world_size > 1 and settings.get("strategy", "auto") in ("auto", "ddp"):
+            # each step uses the parameters of one network
+            settings["strategy"] = "ddp_find_unused_parameters_true"
         files = check_files(
             module.reconstructor, data, evaluator.world_size, refuse_nan=on_nan == "stop"
         )
