@@ -14,7 +14,6 @@ from banding.banding_module import BandingModule
 from fastmri_clgnet.formats.safe_loading import save_tensors
 from fastmri_clgnet.inference.loading import as_checkpoint
 
-PLAIN = "plain.ckpt"  # the checkpoint that is kept, and that train_clgnet reads
 SSIM_TOLERANCE = 0.005  # how much SSIM may fall for the bands' sake in what is kept
 Keep = Literal["score", "last"]
 COLUMNS = {  # of the printed table: what is logged, its heading

@@ -26,7 +26,7 @@ import pytorch_lightning as pl
 
 from banding import train_banding
 from banding.blur import blur
-from banding.callbacks import PLAIN, SSIM_TOLERANCE, print_heading, print_row
+from banding.callbacks import SSIM_TOLERANCE, print_heading, print_row
 from banding.metrics import THRESHOLD
 from banding.picture import save_bands
 from banding.score import BandingScores, scores
@@ -36,7 +36,7 @@ from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.flags import call
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.pl_modules import load_module
-from fastmri_clgnet.run_folder import LAST, checkpoint_dir
+from fastmri_clgnet.run_folder import LAST, PLAIN, checkpoint_dir
 from fastmri_clgnet.training import command
 from fastmri_clgnet.training.train import train
 
@@ -154,7 +154,7 @@ def demo(
             return status
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
-        checkpoints[name] = checkpoint_dir(folder) / PLAIN
+        checkpoints[name] = checkpoint_dir(folder) / f"{PLAIN}.ckpt"
     picture = root / "bands.png"
     models = {name: load_module(path) for name, path in checkpoints.items()}
     save_bands(picture, models, data.module(on_kspace=False))

@@ -15,7 +15,6 @@ from torch import nn
 from banding.banding_module import BandingModule
 from banding.callbacks import (
     COLUMNS,
-    PLAIN,
     Keep,
     KeepBest,
     PrintRow,
@@ -30,7 +29,7 @@ from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.losses import ReconstructionLoss
-from fastmri_clgnet.run_folder import checkpoint_dir
+from fastmri_clgnet.run_folder import PLAIN, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
@@ -127,7 +126,7 @@ def fine_tune(
         )
     n_batches = settings.pop("max_steps", None) or -1
     root = Path(default_root_dir or Path(RUNS, default_folder(module.reconstructor, data)))
-    written = checkpoint_dir(root) / PLAIN
+    written = checkpoint_dir(root) / f"{PLAIN}.ckpt"
     module.train()
     with quiet():
         set_seed(seed)

@@ -23,7 +23,9 @@ from banding import picture, score, train_banding
 from fastmri_clgnet import reconstruct, train_clgnet
 from fastmri_clgnet.inference.export import export
 from fastmri_clgnet.inference.loading import read_model
+from fastmri_clgnet.inference.submission import read_settings
 from fastmri_clgnet.pl_modules.registry import MODELS
+from fastmri_clgnet.reporting import report
 from fastmri_clgnet.training.checkpoints import MODEL_KEY, TRAINED_ON_KEY
 from fastmri_clgnet.training.results import Slice
 from tests.helpers import COLUMNS, MASK, QUIET, SIZE, SMALL
@@ -358,6 +360,12 @@ def test_pictures_after_each_epoch(
     assert shown[0].title.startswith("c.h5, slice 1") and shown[1].title.startswith("d.h5")
     assert not np.array_equal(shown[0].images["before"], shown[0].images["epoch 2"])
     np.testing.assert_array_equal(shown[0].images["before"], shown[2].images["before"])
+    # the report takes the runs of before and after, and shows what was kept
+    page = report([small_run, root], labels=["before", "after"], window=0.15, device="cpu")
+    text = page.path.read_text(encoding="utf-8")
+    assert f"banding.train_banding --config {root}/config.yaml" in text
+    made = read_settings(root / "validation_reconstructions" / "c.h5")
+    assert made is not None and made["checkpoint"] == str(root / "checkpoints" / "plain.ckpt")
 
 
 def test_unmeasured_volumes_are_named(
