@@ -142,7 +142,8 @@ def demo(
     flags += ["--checkpoint", str(checkpoint), "--ckpt_path", "none"]
     flags += ["--low_signal_weight", str(LOW_SIGNAL_WEIGHT)]
     if max_epochs is not None:
-        flags += ["--max_epochs", str(max_epochs)]
+        warmup_epochs = min(train_banding.DEMO["warmup_epochs"], max_epochs - 1)
+        flags += ["--max_epochs", str(max_epochs), "--warmup_epochs", str(warmup_epochs)]
     rows: dict[str, dict[str, float]] = {}
     checkpoints = {"before": checkpoint}
     for name, weight in RUNS.items():

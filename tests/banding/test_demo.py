@@ -43,7 +43,7 @@ def test_runs_on_little(
     """A few batches show nothing, and the exit status says so."""
     few = dict.fromkeys(demo_data.VOLUMES, (2, 2))
     monkeypatch.setattr(demo_data, "VOLUMES", few)
-    flags = ["--demo_dir", "data", "--pretrain_epochs", "1", "--max_epochs", "4"]  # 3 are warm-up
+    flags = ["--demo_dir", "data", "--pretrain_epochs", "1", "--max_epochs", "1"]
     assert demo.main([*flags, "--limit_train_batches", "1"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("\nkept: epoch") == 2
