@@ -43,12 +43,12 @@ class OrientationDiscriminator(nn.Module):
     The shallow ResNet of arXiv:2001.08699, with Kaiming's normal initialisation.
     """
 
-    def __init__(self, chans: int = 64) -> None:
+    def __init__(self, chans: int = 64, in_chans: int = 1) -> None:
         super().__init__()
         self.features = nn.Sequential(
             # images have a standard deviation of 1: see `standardise`
-            nn.InstanceNorm2d(1),
-            nn.Conv2d(1, chans, _KERNEL, padding=_KERNEL // 2),
+            nn.InstanceNorm2d(in_chans),
+            nn.Conv2d(in_chans, chans, _KERNEL, padding=_KERNEL // 2),
             _ResidualBlock(chans, chans),
             _ResidualBlock(chans, chans),
             nn.MaxPool2d(_POOL),
@@ -62,8 +62,11 @@ class OrientationDiscriminator(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Map standardised images (batch, height, width), 16 x 16 or more, to logits (batch, 1)."""
-        features = self.features(image.unsqueeze(1))
+        """Map standardised images (batch, [in_chans,] height, width), 16 x 16 or more, to logits.
+
+        These are (batch, 1).
+        """
+        features = self.features(image.unsqueeze(1) if image.ndim == 3 else image)
         return self.logit(F.relu(features.mean(dim=(2, 3))))
 
 
@@ -73,6 +76,7 @@ class OrientationAdversary(nn.Module):
     Args:
         num_adversaries: Number of discriminators.
         chans: Width of each before its first pooling; it is twice that after it.
+        in_chans: Number of channels of the images.
 
     Example:
         >>> adversary = OrientationAdversary(num_adversaries=2, chans=8)
@@ -87,18 +91,18 @@ class OrientationAdversary(nn.Module):
         arXiv:2001.08699.
     """
 
-    def __init__(self, num_adversaries: int = 1, chans: int = 64) -> None:
+    def __init__(self, num_adversaries: int = 1, chans: int = 64, in_chans: int = 1) -> None:
         super().__init__()
         if num_adversaries < 1 or chans < 1:
             raise ValueError(
                 f"num_adversaries={num_adversaries}, chans={chans}: expected at least 1 of each"
             )
         self.members = nn.ModuleList(
-            OrientationDiscriminator(chans) for _ in range(num_adversaries)
+            OrientationDiscriminator(chans, in_chans) for _ in range(num_adversaries)
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Map images (batch, height, width) to logits (batch, num_adversaries)."""
+        """Map images (batch, [in_chans,] height, width) to logits (batch, num_adversaries)."""
         return torch.cat([member(image) for member in self.members], dim=1)
 
 
@@ -128,5 +132,5 @@ def gradient_penalty(
     penalty = image.new_zeros(())
     for member in logits.unbind(dim=1):
         (slope,) = torch.autograd.grad(member.sum(), image, create_graph=True)
-        penalty = penalty + slope.square().sum(dim=(1, 2)).mean()
+        penalty = penalty + slope.square().flatten(1).sum(dim=1).mean()
     return logits, penalty

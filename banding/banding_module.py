@@ -18,6 +18,7 @@ from banding.orientation import OrientedSample, turn_back
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.pl_modules import Lightning2Mixin
 from fastmri_clgnet.pl_modules.registry import as_module
+from fastmri_clgnet.training.distributed import gather
 
 L1_WEIGHT = 0.01  # in addition to SSIM, as in the paper
 
@@ -35,7 +36,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     where the adversary guesses from magnitude images of mean 0 and standard deviation 1. Neither
     step leaves a gradient in the other network. In the first warmup_epochs only the adversary
-    learns, and the reconstructor is unchanged.
+    learns, and the reconstructor is unchanged, including running statistics.
 
     A module's images come from its `validation_step`, which returns output, target and max_value in
     every `MriModule`, so any of them can be fine-tuned.
@@ -44,7 +45,8 @@ class BandingModule(Lightning2Mixin, MriModule):
     train_loss/penalty and adversary_accuracy (the fraction of correct guesses, 0.5 by chance).
     Validation logs banding_score, banding_energy, validation_loss and val_metrics/*. The first two
     are means over volumes. The energy is E_pe + E_ro relative to the target's: a score near 0 with
-    a high energy means bands in both directions, not none.
+    a high energy means bands in both directions, not none. Volumes without a low-signal window are
+    left out of both means. The attribute `unmeasured` lists them.
 
     Example:
         >>> from fastmri_clgnet import load
@@ -72,6 +74,9 @@ class BandingModule(Lightning2Mixin, MriModule):
         warmup_epochs: int = 1,
         num_adversaries: int = 1,
         adversary_chans: int = 64,
+        adversary_in_chans: int = 1,
+        lr_step_size: int = 0,
+        l1_units: Literal["maximum", "data"] = "maximum",
         num_log_images: int = 16,
     ) -> None:
         """Make the adversary.
@@ -96,22 +101,33 @@ class BandingModule(Lightning2Mixin, MriModule):
             adversary_window: The adversary sees images clipped at this fraction of their 99th
                 percentile, such as 0.15; 0 is the whole range, as in the paper.
             warmup_epochs: Number of first epochs in which only the adversary learns.
-            num_adversaries: Discriminators in the ensemble.
+            num_adversaries: Discriminators in the ensemble; 0 trains on both orientations without
+                an adversary and without a warm-up, as in the released pre-training.
             adversary_chans: Width of a discriminator; it doubles after its first pooling.
-            num_log_images: Number of validation batches whose first image is logged.
+            adversary_in_chans: Number of channels in which the adversary gets each image. With 3,
+                as in the released code, its gradient penalty differs.
+            lr_step_size: Both learning rates are divided by 10 after every so many epochs; 0 keeps
+                them constant.
+            l1_units: Units of the L1 term of the ssim loss: maximum is relative to the volume's
+                largest value, data is the units of the data, in which the term almost vanishes for
+                images of about 1e-4.
+            num_log_images: Number of validation batches whose first image is logged, and of
+                volumes whose bands are shown.
 
         Raises:
             ValueError: If a value is out of its range.
         """
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters(ignore=["reconstructor"])
-        if loss not in ("ssim", "own") or adversary_label not in ("uncertain", "flipped"):
-            raise ValueError(
-                f"loss={loss!r}, adversary_label={adversary_label!r}: expected ssim or own, and "
-                "uncertain or flipped"
-            )
+        for name, known in (
+            ("loss", ("ssim", "own")),
+            ("adversary_label", ("uncertain", "flipped")),
+            ("l1_units", ("maximum", "data")),
+        ):
+            if self.hparams[name] not in known:
+                raise ValueError(f"{name}={self.hparams[name]!r}: expected {' or '.join(known)}")
         for name in ("lr", "adversary_lr", "adversary_weight", "penalty_weight", "warmup_epochs",
-                     "adversary_window"):  # fmt: skip
+                     "adversary_window", "num_adversaries", "lr_step_size"):  # fmt: skip
             if self.hparams[name] < 0:
                 raise ValueError(f"{name}={self.hparams[name]}: expected 0 or more")
         if not 0 <= low_signal_weight <= 1 or (low_signal_weight < 1 and loss == "own"):
@@ -122,26 +138,48 @@ class BandingModule(Lightning2Mixin, MriModule):
         self.automatic_optimization = False
         self.reconstructor = as_module(reconstructor)
         self.on_kspace = takes_kspace(reconstructor)
-        self.adversary = OrientationAdversary(num_adversaries, adversary_chans)
+        own_needs_it = getattr(self.reconstructor, "needs_reference", False)
+        self.needs_reference = loss == "own" and bool(own_needs_it)
+        self.adversary: OrientationAdversary | None = None
+        if num_adversaries > 0:
+            self.adversary = OrientationAdversary(
+                num_adversaries, adversary_chans, adversary_in_chans
+            )
         self.ssim_loss = SSIMLoss()
         self.score_sum = DistributedMetricSum()
         self.energy_sum = DistributedMetricSum()
         self.num_volumes = DistributedMetricSum()
+        self.unmeasured: list[str] = []  # in the last validation
 
     def on_fit_start(self) -> None:
         """Redirect the reconstruction module's logging to this module."""
         self.reconstructor.log = self.log
 
+    @property
+    def in_warmup(self) -> bool:
+        """Whether only the adversary learns in this epoch."""
+        return self.adversary is not None and self.current_epoch < self.hparams["warmup_epochs"]
+
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
         """Take one step with each network; in the warm-up only with the adversary."""
-        for_reconstructor, for_adversary = self.optimizers()
-        if self.current_epoch < self.hparams["warmup_epochs"]:
+        optimizers = self.optimizers()
+        for_reconstructor, *others = optimizers if isinstance(optimizers, list) else [optimizers]
+        self.reconstructor.train(not self.in_warmup)
+        if self.in_warmup:
             with torch.no_grad():
                 _, result = self.reconstructor_loss(batch, batch_idx)
         else:
             result = self._step(for_reconstructor, self.reconstructor_loss, batch, batch_idx)
         images = turn_back(result.detach(), batch.rotated)
-        self._step(for_adversary, self.adversary_loss, images, batch.rotated)
+        for for_adversary in others:
+            self._step(for_adversary, self.adversary_loss, images, batch.rotated)
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers of the learning rates, if any."""
+        super().on_train_epoch_end()
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()
 
     def _step(self, optimizer: LightningOptimizer, compute: Any, *inputs: Any) -> torch.Tensor:
         """Compute a loss, with gradients only for one optimizer's parameters, and step."""
@@ -167,7 +205,7 @@ class BandingModule(Lightning2Mixin, MriModule):
             loss = self._ssim_and_l1(images, result["target"], result["max_value"])
         self.log("train_loss/reconstruction", loss.detach(), prog_bar=True)
         weight = self.hparams["adversary_weight"]
-        if weight > 0 and torch.is_grad_enabled():
+        if self.adversary is not None and weight > 0 and torch.is_grad_enabled():
             logits = self._guess(turn_back(images, batch.rotated))
             wanted = wanted_guess(batch.rotated, self.hparams["adversary_label"])
             adversarial = F.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits))
@@ -180,8 +218,9 @@ class BandingModule(Lightning2Mixin, MriModule):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the adversary's loss with its penalty, and its input images."""
         weight = self.hparams["penalty_weight"]
+        assert self.adversary is not None  # otherwise it would have no optimizer
         with torch.autocast(images.device.type, enabled=False):
-            images = standardise(narrow(images.detach().float(), self.hparams["adversary_window"]))
+            images = self._seen(images.detach())
             if weight > 0:
                 logits, penalty = gradient_penalty(self.adversary, images)
                 self.log("train_loss/penalty", penalty.detach())
@@ -198,14 +237,20 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     def _guess(self, images: torch.Tensor) -> torch.Tensor:
         """Compute the adversary's logits, in full precision, for images in any units."""
+        assert self.adversary is not None
         with torch.autocast(images.device.type, enabled=False):
-            seen = narrow(images.float(), self.hparams["adversary_window"])
-            return self.adversary(standardise(seen))
+            return self.adversary(self._seen(images))
+
+    def _seen(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn images (batch, height, width) in any units into the adversary's input."""
+        seen = standardise(narrow(images.float(), self.hparams["adversary_window"]))
+        channels = self.hparams["adversary_in_chans"]
+        return seen if channels == 1 else seen[:, None].expand(-1, channels, -1, -1)
 
     def _ssim_and_l1(
         self, output: torch.Tensor, target: torch.Tensor, max_value: torch.Tensor
     ) -> torch.Tensor:
-        """Compute 1 - SSIM + 0.01 L1 of images (batch, height, width), relative to the maximum."""
+        """Compute 1 - SSIM + 0.01 L1 of images (batch, height, width); L1 is in `l1_units`."""
         output, target = output.float(), target.float()
         scale = max_value.to(output.dtype).clamp_min(1e-30)[:, None, None]
         output, target = (output / scale)[:, None], (target / scale)[:, None]
@@ -217,6 +262,8 @@ class BandingModule(Lightning2Mixin, MriModule):
         margin = self.ssim_loss.win_size // 2  # a window has the weight of its central pixel
         centres = weight[..., margin:-margin, margin:-margin]
         absolute = (output - target).abs()
+        if self.hparams["l1_units"] == "data":
+            absolute = absolute * scale[:, None]
         return weighted_mean(ssim, centres) + L1_WEIGHT * weighted_mean(absolute, weight)
 
     def on_validation_epoch_start(self) -> None:
@@ -238,31 +285,38 @@ class BandingModule(Lightning2Mixin, MriModule):
     def on_validation_epoch_end(self) -> None:
         """Log the banding score and energy with the host's metrics."""
         super().on_validation_epoch_end()
-        energies = list(self._energies.values())
-
-        def log_mean(name: str, total: DistributedMetricSum, values: list[float]) -> None:
-            volumes = self.num_volumes(torch.tensor(float(len(values)), device=self.device))
-            summed = total(torch.tensor(float(sum(values)), device=self.device))
-            self.log(name, summed / volumes, prog_bar=True)
-
-        log_mean("banding_score", self.score_sum, [score_of_energies(*e[:2]) for e in energies])
-        relative = [float(e[:2].sum() / e[2:].sum().clamp_min(1e-30)) for e in energies]
-        log_mean("banding_energy", self.energy_sum, relative)
+        measured = {
+            name: (score_of_energies(*e[:2]), float(e[:2].sum() / e[2:].sum()))
+            for name, e in self._energies.items()
+            if e[:2].sum() > 0 and e[2:].sum() > 0
+        }
+        self.unmeasured = sorted(gather([*self._energies.keys() - measured.keys()]))
+        count = self.num_volumes(torch.tensor(float(len(measured)), device=self.device))
+        totals = {"banding_score": self.score_sum, "banding_energy": self.energy_sum}
+        for i, (name, total) in enumerate(totals.items()):
+            values = sum(each[i] for each in measured.values())
+            summed = total(torch.tensor(float(values), device=self.device))
+            self.log(name, summed / count, prog_bar=True)  # NaN if nothing was measured
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Run the reconstruction module's step."""
         return self.reconstructor.test_step(batch, batch_idx)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Return Adam for each network, the reconstructor's first."""
-
-        def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
-            return torch.optim.Adam(network.parameters(), lr=lr, betas=self.hparams["adam_betas"])
-
-        return [
-            adam(self.reconstructor, self.hparams["lr"]),
-            adam(self.adversary, self.hparams["adversary_lr"]),
+    def configure_optimizers(
+        self,
+    ) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+        """Return Adam for each network, the reconstructor's first, and schedulers if rates fall."""
+        networks: dict[str, nn.Module] = {"lr": self.reconstructor}
+        if self.adversary is not None:
+            networks["adversary_lr"] = self.adversary
+        betas, epochs = self.hparams["adam_betas"], self.hparams["lr_step_size"]
+        optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(network.parameters(), lr=self.hparams[rate], betas=betas)
+            for rate, network in networks.items()
         ]
+        if epochs == 0:
+            return optimizers, []
+        return optimizers, [torch.optim.lr_scheduler.StepLR(each, epochs) for each in optimizers]
 
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from banding.banding_module import BandingModule
 from fastmri_clgnet.formats.safe_loading import save_tensors
+from fastmri_clgnet.inference.loading import as_checkpoint
 
-PLAIN = "plain.ckpt"  # the best checkpoint, which train_clgnet reads
 SSIM_TOLERANCE = 0.005  # how much SSIM may fall in the best checkpoint
+Keep = Literal["score", "last"]
 COLUMNS = {  # of the printed table: name of the logged value, heading
     "banding_score": "banding score",
     "banding_energy": "energy (target 1)",
@@ -28,15 +29,18 @@ class KeepBest(Callback):
     """Writes plain.ckpt, only the reconstruction module, whenever a validation is the best so far.
 
     The best is the one with the banding score nearest to 0 among those whose SSIM is at most
-    SSIM_TOLERANCE below that before the fine-tuning, or if there is none, that of highest SSIM.
-    Adversarial training oscillates around its goal, so the last epoch is seldom the best one.
+    SSIM_TOLERANCE below that before the fine-tuning; of equal scores, the one of higher SSIM. If
+    there is none, or nothing could be scored, it is that of highest SSIM. The warm-up does not
+    count: its weights are those before. Adversarial training oscillates around its goal, so the
+    last epoch is seldom the best one. With keep "last" it is the last validation, as in the
+    released code, which has no score.
     """
 
-    def __init__(self, path: Path, contents: dict[str, Any], ssim_before: float) -> None:
+    def __init__(self, path: Path, ssim_before: float, keep: Keep = "score") -> None:
         self.path = path
-        self.contents = contents
+        self.keep = keep
         self.lowest_ssim = ssim_before - SSIM_TOLERANCE
-        self.best = (False, -float("inf"))
+        self.best: tuple[float, ...] = (-math.inf,)
         self.epoch = 0  # that of the best checkpoint, counted from 1; 0 for none
         self.accuracy = float("nan")  # the adversary's in that epoch
 
@@ -47,27 +51,30 @@ class KeepBest(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state, unless the file has been removed."""
         if self.path.is_file():
-            good, value = state_dict["best"]
-            self.best = (good, value)
+            self.best = tuple(state_dict["best"])
             self.epoch, self.accuracy = state_dict["epoch"], state_dict["accuracy"]
 
-    def rank(self, metrics: Mapping[str, Any]) -> tuple[bool, float]:
-        """Rank a validation: whether SSIM is high enough, then the banding score, or else SSIM."""
-        ssim = float(metrics["val_metrics/ssim"])
+    def rank(self, metrics: Mapping[str, Any]) -> tuple[float, ...]:
+        """Rank a validation: whether SSIM is high enough, then the banding score, then SSIM."""
+        score, ssim = (float(metrics[name]) for name in ("banding_score", "val_metrics/ssim"))
+        bands = math.inf if math.isnan(score) else abs(score)  # NaN: nothing was measured
         good = ssim >= self.lowest_ssim
-        return good, -abs(float(metrics["banding_score"])) if good else ssim
+        return good, -bands if good else ssim, ssim
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file, whole or not at all, if this validation is the best so far."""
-        if trainer.sanity_checking or not isinstance(pl_module, BandingModule):
+        if not isinstance(pl_module, BandingModule):
+            return
+        if trainer.sanity_checking or pl_module.in_warmup:
             return
         rank = self.rank(trainer.callback_metrics)
-        if not (math.isfinite(rank[1]) and rank > self.best):
+        if self.keep == "last":
+            rank = (float(trainer.global_step), rank[-1])
+        if not (math.isfinite(rank[-1]) and rank > self.best):
             return
         self.best, self.epoch = rank, trainer.current_epoch + 1
         if trainer.is_global_zero:
-            state = pl_module.reconstructor.state_dict()
-            save_tensors(self.path, {**self.contents, "state_dict": state})
+            save_tensors(self.path, as_checkpoint(pl_module.reconstructor))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Store the adversary's accuracy, which is only available now."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,15 +25,18 @@ import numpy as np
 import pytorch_lightning as pl
 
 from banding import train_banding
-from banding.callbacks import PLAIN, SSIM_TOLERANCE, print_heading, print_row
+from banding.blur import blur
+from banding.callbacks import SSIM_TOLERANCE, print_heading, print_row
 from banding.metrics import THRESHOLD
 from banding.picture import save_bands
+from banding.score import BandingScores, scores
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.flags import call
+from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.pl_modules import load_module
-from fastmri_clgnet.run_folder import LAST, checkpoint_dir
+from fastmri_clgnet.run_folder import LAST, PLAIN, checkpoint_dir
 from fastmri_clgnet.training import command
 from fastmri_clgnet.training.train import train
 
@@ -110,8 +113,9 @@ def demo(
 ) -> int:
     """Add bands to a small U-Net's reconstructions of the simulated demo data, and remove them.
 
-    They are removed without and with the adversary. It takes some minutes. The exit status is 1
-    if the adversary does not halve the score, or if fine-tuning without it also does.
+    They are removed without and with the adversary, and by a Gaussian. It takes some minutes. The
+    exit status is 1 if the adversary does not halve the score, or if fine-tuning without it also
+    does.
 
     Args:
         seed: Seed of all random numbers.
@@ -137,9 +141,10 @@ def demo(
     flags += ["--checkpoint", str(checkpoint), "--ckpt_path", "none"]
     flags += ["--low_signal_weight", str(LOW_SIGNAL_WEIGHT)]
     if max_epochs is not None:
-        flags += ["--max_epochs", str(max_epochs)]
+        warmup_epochs = min(train_banding.DEMO["warmup_epochs"], max_epochs - 1)
+        flags += ["--max_epochs", str(max_epochs), "--warmup_epochs", str(warmup_epochs)]
     rows: dict[str, dict[str, float]] = {}
-    models = {"before": load_module(checkpoint)}
+    checkpoints = {"before": checkpoint}
     for name, weight in RUNS.items():
         print(f"\nFine-tuning {name}", flush=True)
         folder = root / name.replace(" ", "_")
@@ -149,15 +154,29 @@ def demo(
             return status
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
-        models[name] = load_module(checkpoint_dir(folder) / PLAIN)
+        checkpoints[name] = checkpoint_dir(folder) / f"{PLAIN}.ckpt"
     picture = root / "bands.png"
+    models = {name: load_module(path) for name, path in checkpoints.items()}
     save_bands(picture, models, data.module(on_kspace=False))
     print(f"\nSeed {seed}; simulated demo data, bands added on purpose:\n")
     print_heading()
     for name, row in rows.items():
         print_row(name, row)
+    print(f"\nThe same, volume by volume:\n\n{compare(root, checkpoints, data)}")
     print(f"\npicture: {picture}\n")
     return verdict(rows)
+
+
+def compare(root: Path, checkpoints: Mapping[str, Path], data: Data) -> BandingScores:
+    """Score the validation volumes by each model, and blurred by as much as the last one took."""
+    targets = data.folder("val")
+    folders = {name: root / "reconstructions" / name.replace(" ", "_") for name in checkpoints}
+    for name, checkpoint in checkpoints.items():
+        reconstruct(targets, folders[name], checkpoint, mask=data.fixed_mask, overwrite=True)
+    before, *_, after = folders.values()
+    folders["before, blurred"] = root / "reconstructions" / "blurred"
+    blur(before, after, folders["before, blurred"], target_path=targets)
+    return scores(list(folders.values()), target_path=targets, labels=list(folders))
 
 
 def verdict(rows: dict[str, dict[str, float]]) -> int:

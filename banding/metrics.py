@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -58,9 +60,9 @@ def _filters() -> torch.Tensor:
 
 
 def score_of_energies(across_pe: torch.Tensor, across_ro: torch.Tensor) -> float:
-    """Return (E_pe - E_ro) / (E_pe + E_ro); 0 if both are 0."""
+    """Return (E_pe - E_ro) / (E_pe + E_ro); NaN if both are 0, since nothing was measured."""
     total = float(across_pe + across_ro)
-    return float(across_pe - across_ro) / total if total > 0 else 0.0
+    return float(across_pe - across_ro) / total if total > 0 else math.nan
 
 
 def banding_score(image: torch.Tensor, reference: torch.Tensor | None = None) -> float:
@@ -84,7 +86,8 @@ def banding_score(image: torch.Tensor, reference: torch.Tensor | None = None) ->
             sampled target; by default `image` itself.
 
     Returns:
-        The score; 0 if no window has low signal.
+        The score; NaN if nothing was measured: no window has low signal, or all such windows are
+        flat. Leave these out of means over volumes.
 
     Example:
         >>> image = torch.zeros(64, 64)

@@ -47,14 +47,17 @@ class RandomTranspose:
     without a mask function, are transformed first and then transposed, so that their sampled axis
     turns with the image.
 
-    fastMRI's readout (rows) is oversampled and its phase encoding is not. The field of view must be
-    the same for both orientations, and so must be the shapes in a batch. So the readout
-    oversampling is cropped from every training sample, transposed or not, in image space. This does
-    not change the images of the host's `UnetDataTransform`; k-space loses rows.
+    fastMRI's readout (rows) is oversampled and its phase encoding is not. Undersampling must meet
+    the same field of view in both orientations. So the readout oversampling is cropped, in image
+    space, from transposed samples. The other samples are as in validation. The images of the
+    host's `UnetDataTransform` have the same size in both orientations. k-space does not, so
+    oversampled k-space needs batches of one slice.
 
     Args:
         transform: The transform, such as `fastmri.data.transforms.UnetDataTransform`.
         probability: Probability of transposing.
+        keep_readout: Whether transposed samples keep the readout oversampling, as in fastMRI's
+            banding_removal: then their sampled axis has twice the field of view.
         generator: Generator of the random choice; by default torch's own, which
             `fastmri_clgnet.data.CheckedDataModule` seeds for each slice and epoch.
 
@@ -75,11 +78,13 @@ class RandomTranspose:
         transform: Callable[..., Any],
         probability: float = 0.5,
         generator: torch.Generator | None = None,
+        keep_readout: bool = False,
     ) -> None:
         self.transform = transform
         self.mask_func: MaskFunc | None = getattr(transform, "mask_func", None)
         self.probability = probability
         self.generator = generator
+        self.keep_readout = keep_readout
 
     def __call__(
         self,
@@ -93,7 +98,9 @@ class RandomTranspose:
         """Transform one slice; the arguments are those that fastMRI's `SliceDataset` passes."""
         rotated = bool(torch.rand((), generator=self.generator) < self.probability)
         kspace, target = as_complex64(kspace), None if target is None else as_float32(target)
-        kspace, target, attrs = crop_readout(kspace, target, attrs)
+        if rotated:  # a narrow volume's target is cropped in any case
+            cropped, target, attrs = crop_readout(kspace, target, attrs)
+            kspace = kspace if self.keep_readout else cropped
         turns_before = rotated and self.mask_func is not None
         if turns_before:
             kspace, target, attrs = transpose_slice(kspace, target, attrs)

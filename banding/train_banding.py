@@ -11,16 +11,17 @@ from typing import Any
 import pytorch_lightning as pl
 
 from banding.banding_module import BandingModule
-from banding.fine_tuning import fine_tune
+from banding.fine_tuning import RUNS, fine_tune
+from banding.recipes import RECIPES, WARNING, Recipe
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.dataset import Data
-from fastmri_clgnet.errors import InputError, exit_status
+from fastmri_clgnet.errors import InputError, exit_status, words
 from fastmri_clgnet.flags import Flags, call, flags_of, summary, with_defaults
-from fastmri_clgnet.inference.loading import read_model
-from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, build_module
-from fastmri_clgnet.spelling import as_config, with_config
+from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, load_module, name_of
+from fastmri_clgnet.spelling import as_config, chosen, with_config
 from fastmri_clgnet.training import defaults
 from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_of
+from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import train
 
@@ -37,9 +38,10 @@ DEMO: dict[str, Any] = {
     "adversary_window": 0.15,
     "penalty_weight": 10.0,
 }
+OBJECTIVE = flags_of(paper_objective)
 
 
-def run(values: Mapping[str, Any], checkpoint: Path) -> int:
+def run(values: Mapping[str, Any], checkpoint: Path, recipe: Recipe = "ours") -> int:
     """Fine-tune a checkpoint of train_clgnet to remove its bands.
 
     The goal is that an adversary cannot tell from the reconstructions which samples were
@@ -52,21 +54,34 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
         values: Values of all flags.
         checkpoint: What to fine-tune: a checkpoint of train_clgnet, a file of export, or the name
             of weights of the package; it determines the model and its size.
+        recipe: Where the flags' defaults come from: released and released_pretraining have those of
+            fastMRI's banding_removal, of its fine-tuning and of the training on both orientations
+            before it.
 
     Returns:
         The exit status.
     """
     pl.seed_everything(values["seed"], workers=True)
-    source = read_model(checkpoint)
-    reconstructor = build_module(source).train()
-    config = dict(values)
-    if values["default_root_dir"] is None:
-        name, is_demo = f"banding/{source.model}", values["data_path"] is None
-        config["default_root_dir"] = defaults.default_root(name, values["challenge"], is_demo)
+    if recipe != "ours":
+        say(WARNING)
+    reconstructor = load_module(checkpoint).train()
+    model, is_demo = name_of(reconstructor), values["data_path"] is None
     objective = None
-    if values["loss"] == "own" and source.model == DEFAULT_MODEL:
-        variant, is_demo = reconstructor.hparams["variant"], values["data_path"] is None
+    if values["loss"] == "own" and model == DEFAULT_MODEL:
+        variant = reconstructor.hparams["variant"]
         objective = partial(call, objective_for, values, variant=variant, is_demo=is_demo)
+    config = dict(values)
+    if objective is None:
+        config = {name: value for name, value in values.items() if name not in OBJECTIVE}
+        if others := [name for name, flag in OBJECTIVE.items() if values[name] != flag.default]:
+            raise InputError(
+                f"{words(others)}: of clgnet's own loss; {checkpoint} is of {model}, the loss is "
+                f"{values['loss']}"
+            )
+    if values["default_root_dir"] is None:
+        name = model if recipe == "ours" else f"{model}_{recipe}"
+        root = defaults.default_root(f"{RUNS}/{name}", values["challenge"], is_demo)
+        config["default_root_dir"] = root
     try:
         module = call(BandingModule, values, reconstructor=reconstructor)
     except ValueError as error:
@@ -78,21 +93,26 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
     return int(result.status)
 
 
-def groups() -> dict[str, Flags]:
-    """Return the flags, by title."""
-    return {
+def groups(recipe: str = "ours") -> dict[str, Flags]:
+    """Return the flags, by title, with the defaults of a recipe."""
+    flags = {
         "": flags_of(run, {"values"}) | flags_of(train, {*OWN, *_NOT_HERE}),
-        "banding": flags_of(BandingModule, {"reconstructor"}),
+        "banding": flags_of(BandingModule, {"reconstructor"})
+        | {name: flags_of(fine_tune)[name] for name in ("keep", "keep_readout")},
         "data": with_defaults(flags_of(Data), {"batch_size": 1}),
-        "own": flags_of(paper_objective),
+        "own": OBJECTIVE,
         "trainer": with_defaults(trainer_flags(), {"max_epochs": 10}),
     }
+    preset = RECIPES.get(recipe, {})
+    return {title: with_defaults(each, preset) for title, each in flags.items()}
 
 
 def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
     """Parse the command line; return the values of the flags, with the data found."""
-    prog = "python -m banding.train_banding"
-    return parse(with_config(argv), prog, summary(run), groups(), DEMO)
+    prog, line = "python -m banding.train_banding", with_config(argv)
+    recipe = chosen(line, "recipe") or "ours"
+    preset = {**DEMO, **RECIPES.get(recipe, {})}
+    return parse(line, prog, summary(run), groups(recipe), preset)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         values = parse_arguments(given)
-        return run(values, values["checkpoint"])
+        return run(values, values["checkpoint"], values["recipe"])
 
     return exit_status(command, "--debug" in given)
 

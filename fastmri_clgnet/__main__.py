@@ -20,7 +20,8 @@ COMMANDS = {
 
 BANDING = {
     "train_banding": "fine-tune a trained model to remove its bands",
-    "score": "the banding score of reconstructions",
+    "score": "score and energy of bands in reconstructions, and SSIM",
+    "blur": "blur reconstructions to the same energy, for comparison",
     "demo": "put bands into a network and remove them again, on simulated data",
 }
 

@@ -10,7 +10,7 @@ from fastmri_clgnet.cli import run, show
 from fastmri_clgnet.evaluation.evaluate import Evaluation, evaluate
 
 
-def _print_and_save(
+def print_and_save(
     evaluation: Evaluation, json: Path | None = None, csv: Path | None = None
 ) -> int:
     """Print the tables and write the requested files.
@@ -28,7 +28,7 @@ def _print_and_save(
     return status
 
 
-main = partial(run, evaluate, then=_print_and_save)
+main = partial(run, evaluate, then=print_and_save)
 
 
 if __name__ == "__main__":

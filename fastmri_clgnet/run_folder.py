@@ -1,10 +1,11 @@
-"""The layout of the folder of a train_clgnet run."""
+"""The layout of the folder of a train_clgnet run, or of a fine-tuning by banding."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 BEST, LAST = "best", "last"  # names of the checkpoints, without .ckpt
+PLAIN = "plain"  # the result of a fine-tuning, without the adversary, which last.ckpt holds
 CONFIG = "config.yaml"
 TENSORBOARD = "tensorboard"  # folder of the logs
 

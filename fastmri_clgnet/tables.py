@@ -17,6 +17,8 @@ DECIMALS = {
     "highest": 2,
     "minutes": 1,
     "SSIM": 4,
+    "banding score": 4,
+    "energy": 2,
 }  # by column; others have 4 significant digits
 QUALITY = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}  # columns of fastMRI's metrics
 DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"

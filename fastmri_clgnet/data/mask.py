@@ -28,7 +28,7 @@ class Mask:
         accelerations: Acceleration factors; one is drawn for each slice, or for each volume by its
             file name where a split has to be the same each time.
         center_fractions: Fraction of columns in the fully sampled centre, one for each
-            acceleration.
+            acceleration; above 1 the number of columns, whatever the width.
 
     Example:
         >>> mask = Mask("random", accelerations=(4, 8), center_fractions=(0.08, 0.04))
@@ -61,11 +61,13 @@ class Mask:
                 "fraction for each acceleration, such as 0.08 for 4 and 0.04 for 8"
             )
         for fraction, acceleration in zip(fractions, accelerations, strict=True):
-            if acceleration < 1 or not 0 < fraction < 1 or fraction * acceleration > 1:
+            is_number = fraction > 1 and fraction == round(fraction)
+            fits = is_number or (0 < fraction < 1 and fraction * acceleration <= 1)
+            if acceleration < 1 or not fits:
                 raise InputError(
                     f"acceleration {acceleration} with centre fraction {fraction}: the centre "
                     "alone would be more than all columns to sample; expected 0 < fraction <= 1 / "
-                    "acceleration"
+                    "acceleration, or a whole number of columns above 1"
                 )
 
     def __str__(self) -> str:
@@ -94,6 +96,8 @@ class Mask:
         for width in sorted(set(widths)):
             for fraction, factor in zip(self.center_fractions, self.accelerations, strict=True):
                 try:
+                    if fraction > 1 and fraction * factor > width:
+                        raise ValueError("at least as many columns as would be sampled")
                     Mask(self.mask_type, (factor,), (fraction,)).make()((1, width, 1), seed=0)
                 except (ValueError, ArithmeticError, IndexError) as error:
                     raise InputError(

@@ -17,10 +17,19 @@ def make_mask_func(
     mask_type: str, center_fractions: Sequence[float], accelerations: Sequence[int]
 ) -> MaskFunc:
     """The mask function of a type, the host's or "mixed"; arguments as of `Mask`."""
-    arguments = list(center_fractions), list(accelerations)
+    centres = [CentreLines(n) if n > 1 else n for n in center_fractions]
+    arguments = centres, list(accelerations)
     if mask_type == "mixed":
         return RandomOrEquispacedMaskFunc(*arguments)
     return create_mask_for_mask_type(mask_type, *arguments)
+
+
+class CentreLines(float):
+    """A number of central columns in place of their fraction, which the host multiplies."""
+
+    def __rmul__(self, num_cols: float) -> float:
+        """Return the number itself, whatever the width."""
+        return float(self)
 
 
 class RandomOrEquispacedMaskFunc(RandomMaskFunc, EquispacedMaskFractionFunc):

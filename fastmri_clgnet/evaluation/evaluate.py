@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv as csv_files
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fastmri_clgnet.data.folders import list_files
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.results import (
-    METRICS,
+    COLUMNS,
     Summaries,
     VolumeMetrics,
     caution,
@@ -33,6 +33,8 @@ class Evaluation:
         No volume could be evaluated.
     """
 
+    columns: ClassVar[Mapping[str, str]] = COLUMNS  # headings of the metrics that are shown
+
     settings: dict[str, Any]  # the arguments of `evaluate`, by name
     methods: list[str]  # the labels; the others are compared with the first
     volumes: list[VolumeMetrics]  # one per volume and method
@@ -46,11 +48,12 @@ class Evaluation:
         parts = [
             f"Mean over volumes [{self.settings['confidence']:.0%} confidence interval, bootstrap "
             f"over volumes, {self.settings['resamples']} resamples]",
-            format_table(summary_cells(self.summaries), n_left=2),
+            format_table(summary_cells(self.summaries, columns=self.columns), n_left=2),
         ]
         if len(self.methods) > 1:
             parts.append(f"Paired differences: method - {self.methods[0]}")
-            parts.append(format_table(summary_cells(self.differences, sign="+"), n_left=2))
+            cells = summary_cells(self.differences, "+", self.columns)
+            parts.append(format_table(cells, n_left=2))
         if (text := caution(self.summaries, self.differences)) is not None:
             parts.append(text)
         return "\n\n".join(parts)
@@ -63,7 +66,7 @@ class Evaluation:
 
     def save_csv(self, path: Path) -> None:
         """Write one line per volume and method, in full precision."""
-        names = list(self.volumes[0].values) if self.volumes else list(METRICS)
+        names = list(self.volumes[0].values) if self.volumes else list(self.columns)
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])

@@ -18,7 +18,8 @@ from fastmri_clgnet.parallel import map_files
 from fastmri_clgnet.slice_quality import MIN_SSIM_SIZE, slice_quality, squares
 
 
-def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
+def read_images(path: Path, key: str) -> npt.NDArray[np.float32]:
+    """Read the images of a file, (slices, height, width); raise an `InputError` if not finite."""
     with open_hdf5(path) as file:
         stored = get_dataset(file, key, path)
         if stored is None:
@@ -47,8 +48,8 @@ def read_pair(
         raise InputError(
             f"{prediction_path}: no such file; expected one file per reference, of the same name"
         )
-    target = _images(target_path, TARGET_KEYS[challenge])
-    prediction = _images(prediction_path, "reconstruction")
+    target = read_images(target_path, TARGET_KEYS[challenge])
+    prediction = read_images(prediction_path, "reconstruction")
     if not target.any():
         raise InputError(
             f"{target_path}: the reference is zero everywhere, but the metrics are relative to its "
@@ -75,14 +76,21 @@ def read_pair(
     return squares(target, prediction)
 
 
+def ssim_of_slices(
+    target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
+) -> list[float]:
+    """Compute the SSIM of a volume's slices; the host's SSIM of the volume is their mean."""
+    target, prediction = squares(target, prediction)
+    maximum = target.max()
+    return [slice_quality(*pair, maximum)[1] for pair in zip(target, prediction, strict=True)]
+
+
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
     """Compute the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
     target, prediction = squares(target, prediction)
-    # the host's SSIM of a volume is the mean over its slices
-    maximum = target.max()
-    ssim = [slice_quality(*pair, maximum)[1] for pair in zip(target, prediction, strict=True)]
+    ssim = ssim_of_slices(target, prediction)
     values = {
         name: float(np.mean(ssim)) if name == "SSIM" else float(function(target, prediction))
         for name, function in METRIC_FUNCS.items()

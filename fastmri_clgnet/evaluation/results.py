@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastmri_clgnet.tables import QUALITY, format_value
 
 METRICS = ("NMSE", "PSNR", "SSIM")  # those of the host's METRIC_FUNCS that are shown
+COLUMNS = {name: QUALITY[name.lower()] for name in METRICS}  # their headings
 FEW = 5  # volumes; with fewer, the bootstrap means take hardly any different values
 
 
@@ -45,9 +47,10 @@ def caution(*summaries: Summaries) -> str | None:
     return None
 
 
-def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
+def summary_cells(
+    summaries: Summaries, sign: str = "", columns: Mapping[str, str] = COLUMNS
+) -> list[list[str]]:
     """Return a header and a row per group and method; cells are like "0.0123 [0.0101, 0.0150]"."""
-    columns = {name: QUALITY[name.lower()] for name in METRICS}
     rows = [["volumes", "method", "n", *columns.values()]]
     for group, methods in summaries.items():
         for method, values in methods.items():
@@ -56,5 +59,5 @@ def summary_cells(summaries: Summaries, sign: str = "") -> list[list[str]]:
                 numbers = (values[name].mean, values[name].low, values[name].high)
                 mean, low, high = (format_value(column, number, sign) for number in numbers)
                 cells.append(mean if values[name].low is None else f"{mean} [{low}, {high}]")
-            rows.append([group, method, str(values[METRICS[0]].n), *cells])
+            rows.append([group, method, str(values[next(iter(columns))].n), *cells])
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -15,10 +16,15 @@ ALL = "all"  # the group of all acquisitions
 
 
 def summarise(values: Sequence[float], confidence: float, resamples: int, seed: int) -> Summary:
-    """Compute mean, spread and confidence interval by Efron's percentile bootstrap over volumes."""
+    """Compute mean, spread and confidence interval by Efron's percentile bootstrap over volumes.
+
+    NaN, a volume in which a metric could not be measured, is left out.
+    """
     array = np.asarray(values, dtype=np.float64)
+    array = array[~np.isnan(array)]
     if len(array) < 2:
-        return Summary(float(array.mean()), None, None, None, len(array))
+        mean = float(array.mean()) if len(array) else math.nan
+        return Summary(mean, None, None, None, len(array))
     interval = stats.bootstrap(
         (array,),
         np.mean,

@@ -47,7 +47,8 @@ class StoredModel(NamedTuple):
     model: str  # a choice of train_clgnet's --model
     arguments: dict[str, Any]  # of its Lightning module's constructor
     state: dict[str, torch.Tensor]  # parameters and buffers, on the CPU
-    # "challenge", "accelerations", "acquisitions" and "simulated" of the training data
+    # "challenge", "mask_type", "accelerations", "center_fractions", "acquisitions" and "simulated"
+    # of the training data
     trained_on: dict[str, Any] = {}  # noqa: RUF012
 
     def __str__(self) -> str:
@@ -114,16 +115,16 @@ def start_from(module: nn.Module, checkpoint: Path | str) -> StoredModel:
     return stored
 
 
-def as_checkpoint(stored: StoredModel) -> dict[str, Any]:
-    """What a checkpoint of `train` says of its model; Lightning and `load` read it."""
+def as_checkpoint(module: Any) -> dict[str, Any]:
+    """What a checkpoint of `train` says of a Lightning module; Lightning and `load` read it."""
     return {
         "pytorch-lightning_version": version("pytorch-lightning"),
         "epoch": 0,
         "global_step": 0,
-        "hyper_parameters": stored.arguments,
-        MODEL_KEY: stored.model,
-        TRAINED_ON_KEY: stored.trained_on,
-        "state_dict": stored.state,
+        "hyper_parameters": dict(module.hparams),
+        MODEL_KEY: getattr(module, "model_name", None),
+        TRAINED_ON_KEY: dict(getattr(module, "trained_on", {})),
+        "state_dict": module.state_dict(),
     }
 
 
@@ -154,9 +155,7 @@ def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
         raise InputError(f"{path}: of the model {name}, not of {model}")
     state = plain_names(state)
     name = model if name is None else name
-    if name is None:  # as in checkpoints of fastMRI's own modules
-        with contextlib.suppress(ValueError):
-            name = tell_network(state).model
+    name = _told(state) if name is None else name
     if name is None:
         raise InputError(
             f"{path}: does not say which model it is of; name it, one of {', '.join(MODELS)} "
@@ -170,15 +169,23 @@ def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
     return StoredModel(path, name, arguments, state, _plain_training(trained_on))
 
 
+def _told(state: Mapping[str, torch.Tensor]) -> str | None:
+    """The model that the names of tensors tell, as in checkpoints of fastMRI's own modules."""
+    with contextlib.suppress(ValueError):
+        return tell_network(state).model
+    return None
+
+
 def _plain_training(said: Any) -> dict[str, Any]:
     """What a file says of its training, without what is of another type."""
     said = said if isinstance(said, dict) else {}
     plain = {
         key: said[key]
-        for key, kind in (("challenge", str), ("simulated", bool))
+        for key, kind in (("challenge", str), ("mask_type", str), ("simulated", bool))
         if isinstance(said.get(key), kind)
     }
-    for key, kind in (("accelerations", int), ("acquisitions", str)):
+    kinds = (("accelerations", int), ("center_fractions", float), ("acquisitions", str))
+    for key, kind in kinds:
         values = said.get(key)
         if isinstance(values, list) and all(isinstance(value, kind) for value in values):
             plain[key] = values
@@ -221,12 +228,16 @@ def check_fit(
     arguments: Mapping[str, Any],
     module: Any,
     remedy: str,
+    model: str | None = None,
 ) -> None:
     """Compare weights, made by these arguments, with a Lightning module's network.
 
     Raises:
         InputError: If they are of another one; says how they differ.
     """
+    made, given = model or _told(plain_names(state)), getattr(module, "model_name", None)
+    if None not in (made, given) and made != given:  # their arguments cannot be compared
+        raise InputError(f"{path}: of the model {made}, not of {given}. Give {made}, or {remedy}")
     unfit = difference(named_for(module, state), module.state_dict())
     names = signature(type(module)).parameters
     theirs = completed(arguments, names)

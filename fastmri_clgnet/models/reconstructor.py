@@ -31,8 +31,8 @@ class Reconstructor(nn.Module):
             is another model and has no name unless it defines one.
         on_kspace: Whether it takes k-space and mask, or magnitude images.
         arguments: The arguments it was made with, as stored in a checkpoint.
-        trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of its training
-            data, if a checkpoint records them.
+        trained_on: "challenge", "mask_type", "accelerations", "center_fractions", "acquisitions"
+            and "simulated" of its training data, if a checkpoint records them.
     """
 
     model_name: str | None = None

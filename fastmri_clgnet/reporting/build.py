@@ -54,6 +54,8 @@ def report(
     slices: list[str] | None = None,
     figure: Path | str | None = None,
     zoom: tuple[int, int, int] | None = None,
+    window: float = 1.0,
+    blind: Path | str | None = None,
     title: str = "Reconstruction report",
     zero_filled: bool = True,
     device: str = "auto",
@@ -78,6 +80,11 @@ def report(
             with methods in columns, errors below, and a part enlarged.
         zoom: Row, column and size of the part of the figure to enlarge, in pixels from the upper
             left; by default a quarter of the width, where the errors are largest.
+        window: White on the page, as a fraction of the reference's 99.5th percentile: 0.15 shows
+            the background, where bands are.
+        blind: Make the page for a blind comparison: only slices, and only of the given paths. They
+            are called A, B and so on, in an order that is drawn for each volume and written to this
+            JSON file. Give readers the page without it.
         title: Heading of the page.
         zero_filled: Whether to add the zero-filled images.
         device: Device for reconstructing: auto, cpu, cuda, cuda:1, ...
@@ -106,16 +113,24 @@ def report(
     output, figure = Path(output), None if figure is None else Path(figure)
     if figure is not None and figure.suffix not in (".png", ".pdf"):
         raise InputError(f"figure {figure}: expected a name ending in .png or .pdf")
+    if not 0 < window <= 1:
+        raise InputError(f"window {window}: expected more than 0, and at most 1")
+    if blind is not None and figure is not None:
+        raise InputError(
+            "blind and figure: the figure would show the hidden names; give one of them"
+        )
     sources = find_sources([Path(path) for path in paths], labels)
     references = find_target_path(sources, None if target_path is None else Path(target_path))
+    from fastmri_clgnet.reporting.blind import hide
     from fastmri_clgnet.reporting.page import render
     from fastmri_clgnet.reporting.shown import Shown, gather, save_figure
 
     shown = Shown(["The first run's data is not at the path in its settings: no images are shown."])
     if references is not None:
         shown = gather(
-            sources, references, challenge, slices or [], zero_filled, device, num_processes
-        )
+            sources, references, challenge, slices or [], zero_filled and blind is None, device,
+            num_processes, window,
+        )  # fmt: skip
         if figure is not None:
             choice = shown.choices[0] if slices else shown.choices[1]
             save_figure(figure, shown.volumes[choice.file], choice, zoom)
@@ -124,9 +139,11 @@ def report(
             "figure, slices: the first run's data is not at the path in its settings; give "
             "target_path, the folder of its fully sampled files"
         )
+    failures = [] if shown.evaluation is None else shown.evaluation.failures
     command = command_line(report, given, ["paths"])
+    if blind is not None:
+        shown, sources, command = hide(shown, Path(blind)), [], ""
     page = render(title, command, sources, references, shown, LIMIT_BYTES - _TEXT_BYTES).encode()
     with atomic_path(output) as path:
         path.write_bytes(page)
-    failures = [] if shown.evaluation is None else shown.evaluation.failures
     return Report(output, len(page), figure, failures)

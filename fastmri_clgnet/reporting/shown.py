@@ -37,6 +37,7 @@ def gather(
     zero_filled: bool,
     device: str,
     num_processes: int,
+    window: float = 1.0,
 ) -> Shown:
     """Reconstruct what is missing, evaluate all, and choose and read slices."""
     challenge = challenge or challenge_of(target_path)
@@ -61,7 +62,9 @@ def gather(
             raise InputError(f"{labels[0]}: no volume could be evaluated: {reasons}")
         choices = choose_slices(volumes, labels[0], slices)
         images = {
-            choice.file: read_volume(target_path, predictions, choice.file, challenge, volumes)
+            choice.file: read_volume(
+                target_path, predictions, choice.file, challenge, volumes, window
+            )
             for choice in choices
         }
     evaluation = replace(evaluation, volumes=volumes, summaries=summaries)

@@ -46,8 +46,9 @@ class ShownVolume(NamedTuple):
     target: npt.NDArray[np.float32]
     reconstructions: dict[str, npt.NDArray[np.float32]]  # by method
     slice_ssim: dict[str, list[float]]  # by method
-    white: float  # the reference's 99.5th percentile
+    white: float  # the reference's 99.5th percentile, or a fraction of it
     error_scale: float  # the largest 99.5th percentile of an error
+    blind: bool = False  # whether only the images are shown
 
     def caption(self, method: str, index: int) -> str:
         """Format PSNR and SSIM of a slice, relative to the volume's largest value."""
@@ -58,6 +59,18 @@ class ShownVolume(NamedTuple):
     def frame(self, index: int, quality: int) -> Frame:
         """Return all images of one slice: every method's with its error map, and the target."""
         target = self.target[index]
+        shown = {
+            "name": "target", "caption": "", "image": encode(target, self.white, quality),
+        }  # fmt: skip
+        if self.blind:
+            images = {name: every[index] for name, every in self.reconstructions.items()}
+            return [
+                *(
+                    {"name": name, "caption": "", "image": encode(image, self.white, quality)}
+                    for name, image in images.items()
+                ),
+                shown,
+            ]
         frame = [
             {
                 "name": method,
@@ -69,8 +82,7 @@ class ShownVolume(NamedTuple):
             }
             for method, images in self.reconstructions.items()
         ]
-        shown = encode(target, self.white, quality)
-        return [*frame, {"name": "target", "caption": "", "image": shown}]
+        return [*frame, shown]
 
 
 def choose_slices(
@@ -104,8 +116,9 @@ def read_volume(
     file: str,
     challenge: str,
     volumes: Sequence[VolumeMetrics],
+    window: float = 1.0,
 ) -> ShownVolume:
-    """Read a volume of every method for which it was evaluated."""
+    """Read a volume of every method for which it was evaluated; `window` is as for `report`."""
     slice_ssim = {volume.method: volume.slice_ssim for volume in volumes if volume.file == file}
     reconstructions = {}
     for method in slice_ssim:
@@ -113,7 +126,7 @@ def read_volume(
         target, reconstructions[method] = read_pair(*paths, challenge)
     errors = [np.abs(image - target) for image in reconstructions.values()]
     scale = max(float(np.percentile(error, 99.5)) for error in errors)
-    white = float(np.percentile(target, 99.5))
+    white = window * float(np.percentile(target, 99.5))
     return ShownVolume(target, reconstructions, slice_ssim, white or 1.0, scale or 1.0)
 
 

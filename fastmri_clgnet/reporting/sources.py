@@ -18,7 +18,7 @@ from fastmri_clgnet.files import read_yaml
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.submission import read_settings
-from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, checkpoint_dir
+from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, PLAIN, checkpoint_dir
 from fastmri_clgnet.tables import LABELS, ZERO_FILLED
 
 MADE = "validation_reconstructions"  # folder in a run's folder for the report's reconstructions
@@ -34,11 +34,19 @@ class Source(NamedTuple):
     settings: dict[str, Any]  # the run's config.yaml, or the settings in the first submission file
     mask: Mask | None  # of validation, or of the reconstructions; None if unknown
 
+    @property
+    def is_fine_tuning(self) -> bool:
+        """Whether it is a run of train_banding."""
+        return self.is_run and "adversary_weight" in self.settings
+
     def command(self, target_path: Path | None) -> str | None:
         """Return the command that made it, if known."""
         if self.is_run:
             config = shlex.quote(str(self.path / CONFIG))
-            return f"python -m fastmri_clgnet.train_clgnet --config {config}"
+            command = (
+                "banding.train_banding" if self.is_fine_tuning else "fastmri_clgnet.train_clgnet"
+            )
+            return f"python -m {command} --config {config}"
         if "model" not in self.settings or target_path is None:
             return None
         given = {name: self.settings.get(name) for name in ("model", "checkpoint", "precision")}
@@ -61,7 +69,7 @@ class Source(NamedTuple):
         """Return the folder of reconstructions; a run's best checkpoint makes missing ones."""
         if not self.is_run:
             return self.path
-        places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (BEST, LAST)]
+        places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (PLAIN, BEST, LAST)]
         checkpoint = next((place for place in places if place.is_file()), None)
         model = self.settings.get("model")
         if checkpoint is None and model != ZERO_FILLED:

@@ -125,6 +125,7 @@ def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:
             f"{path}: holds no 'state_dict' of tensors; expected a Lightning checkpoint"
         )
     remedy = "another default_root_dir or ckpt_path, or start over with ckpt_path none"
-    check_fit(path, state, checkpoint.get("hyper_parameters") or {}, module, remedy)
+    arguments, model = checkpoint.get("hyper_parameters") or {}, checkpoint.get(MODEL_KEY)
+    check_fit(path, state, arguments, module, remedy, model)
     load_whatever_wraps(module)
     return checkpoint

@@ -106,14 +106,15 @@ class Slice(NamedTuple):
     title: str
 
 
-def middle_slice(methods: Methods) -> Slice:
-    """Reconstruct the middle slice of the first validation volume by each module."""
+def middle_slice(methods: Methods, volume: int = 0) -> Slice:
+    """Reconstruct the middle slice of a validation volume, by default the first, by each module."""
     images: dict[str, np.ndarray] = {}
     for name, (module, data) in methods.items():
         dataset = data.val_dataloader().dataset
         samples = dataset.raw_samples
-        first = [i for i, sample in enumerate(samples) if sample.fname == samples[0].fname]
-        batch = default_collate([dataset[first[len(first) // 2]]])
+        file = list(dict.fromkeys(sample.fname for sample in samples))[volume]
+        own = [i for i, sample in enumerate(samples) if sample.fname == file]
+        batch = default_collate([dataset[own[len(own) // 2]]])
         batch = module.transfer_batch_to_device(batch, module.device, 0)
         training = module.training
         with torch.no_grad():

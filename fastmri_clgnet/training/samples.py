@@ -95,7 +95,9 @@ def check_files(
         check("test", test_mask, n_processes)
     trained_on = {
         "challenge": data.challenge,
+        "mask_type": data.mask.mask_type,
         "accelerations": list(data.mask.accelerations),
+        "center_fractions": list(data.mask.center_fractions),
         "acquisitions": sorted({volume.acquisition for volume in volumes}),
         "simulated": data.is_demo or all(volume.simulated for volume in volumes),
     }

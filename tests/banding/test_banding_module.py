@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,17 @@ import pytorch_lightning as pl
 import torch
 from fastmri.data.subsample import RandomMaskFunc
 from fastmri.data.transforms import UnetDataTransform
+from torch import nn
 from torch.utils.data import DataLoader
 
 from banding import BandingModule, RandomTranspose
-from banding.adversary import OrientationDiscriminator, narrow
+from banding.adversary import (
+    OrientationAdversary,
+    OrientationDiscriminator,
+    gradient_penalty,
+    narrow,
+    standardise,
+)
 from banding.banding_module import wanted_guess
 from banding.metrics import THRESHOLD
 from fastmri_clgnet.data.data_module import CheckedDataModule
@@ -64,6 +73,7 @@ def test_each_step_leaves_the_others_gradients_none(
     def spy(optimizer: torch.optim.Adam, *args: Any, **kwargs: Any) -> Any:
         own = {id(p) for group in optimizer.param_groups for p in group["params"]}
         result = step(optimizer, *args, **kwargs)  # the closure, if any, has run
+        assert module.adversary is not None
         for network in (module.reconstructor, module.adversary):
             if id(next(network.parameters())) in own:
                 assert_gradients_reach_all(network)
@@ -80,8 +90,16 @@ def test_each_step_leaves_the_others_gradients_none(
 
 
 def test_warm_up_and_weight_keep_the_adversary_out(small_dataset: Path, tmp_path: Path) -> None:
+    def with_statistics(**settings: Any) -> BandingModule:
+        """A network with running statistics in front, which a warm-up must not change either."""
+        module = make_module(**settings)
+        module.reconstructor.unet = nn.Sequential(nn.BatchNorm2d(1), module.reconstructor.unet)
+        return module
+
     def fine_tuned(**settings: Any) -> dict[str, torch.Tensor]:
-        module = make_module(adversary_weight=settings.pop("adversary_weight", 10.0), **settings)
+        module = with_statistics(
+            adversary_weight=settings.pop("adversary_weight", 10.0), **settings
+        )
         pl.seed_everything(0)
         trainer = make_trainer(tmp_path, max_epochs=1, limit_val_batches=0)
         trainer.fit(module, make_data(small_dataset))
@@ -90,7 +108,7 @@ def test_warm_up_and_weight_keep_the_adversary_out(small_dataset: Path, tmp_path
     def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
         return all(torch.equal(one[name], other[name]) for name in one if name.startswith(part))
 
-    start = make_module().state_dict()
+    start = {name: value.clone() for name, value in with_statistics().state_dict().items()}
     alone, warm, judged = (
         fine_tuned(adversary_weight=0.0),
         fine_tuned(warmup_epochs=1),
@@ -168,6 +186,38 @@ def test_a_zero_score_with_energy_means_bands(small_dataset: Path, tmp_path: Pat
     assert both == pytest.approx(2 * one, rel=0.3) and one > 5
 
 
+def test_volumes_without_low_signal_are_left_out_and_named(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    class Dark(UnetModule):
+        """Noise beside a bright square in the volumes that are named, bright noise elsewhere."""
+
+        names: tuple[str, ...] = ()
+
+        def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+            result: dict[str, Any] = super().validation_step(batch, batch_idx)
+            generator = torch.Generator().manual_seed(0)
+            for i, name in enumerate(result["fname"]):
+                target = 1 + torch.rand(32, 32, generator=generator)
+                if name in self.names:
+                    target[:16, :16] += 100
+                result["target"][i], result["output"][i] = target, 2 * target
+            return result
+
+    for names, left in ((("c.h5", "d.h5"), []), (("d.h5",), ["c.h5"]), ((), ["c.h5", "d.h5"])):
+        unet = Dark(chans=4, num_pool_layers=2, num_log_images=0)
+        unet.names = names
+        module = BandingModule(unet, adversary_chans=4, num_log_images=0)
+        trainer = make_trainer(tmp_path)
+        (logged,) = trainer.validate(module, make_data(small_dataset), verbose=False)
+        assert module.unmeasured == left
+        if names:
+            assert logged["banding_energy"] == pytest.approx(4, rel=1e-4)
+            assert 0 < abs(logged["banding_score"]) < 0.5
+        else:
+            assert math.isnan(logged["banding_energy"]) and math.isnan(logged["banding_score"])
+
+
 def test_labels() -> None:
     rotated = torch.tensor([True, False])
     assert wanted_guess(rotated, "uncertain").tolist() == [[0.5], [0.5]]
@@ -177,6 +227,7 @@ def test_labels() -> None:
 def test_the_adversary_is_told_the_truth(batches: DataLoader, tmp_path: Path) -> None:
     """A constant guess g costs the adversary softplus(-g) for turned samples, else softplus(g)."""
     module = make_module(penalty_weight=0.0)
+    assert module.adversary is not None
     for member in module.adversary.members:
         assert isinstance(member, OrientationDiscriminator)
         torch.nn.init.zeros_(member.logit.weight)
@@ -203,6 +254,58 @@ def test_reconstruction_loss_is_that_of_the_host(batches: DataLoader) -> None:
     with pytest.warns(UserWarning, match="trainer. reference is not registered"):
         loss, _ = module.reconstructor_loss(batch, 0)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
+
+
+def test_the_released_units_of_l1(batches: DataLoader) -> None:
+    """The data's own: 0.01 L1 of images of 1e-4 are next to nothing beside SSIM."""
+    target = 1e-4 * torch.rand(2, 32, 32, generator=torch.Generator().manual_seed(0))
+    output, maximum = target + 1e-5, target.amax(dim=(1, 2))
+    relative, absolute = (
+        float(make_module(l1_units=units)._ssim_and_l1(output, target, maximum))
+        for units in ("maximum", "data")
+    )
+    l1 = 0.01 * (output - target).abs()
+    expected = float((l1 / maximum[:, None, None]).mean() - l1.mean())
+    assert relative - absolute == pytest.approx(expected, rel=1e-3)
+
+
+def test_images_in_three_channels_have_the_released_penalty() -> None:
+    """Each channel's slope is squared by itself, in float64 against finite differences."""
+    torch.manual_seed(0)
+    adversary = OrientationAdversary(chans=2, in_chans=3).double()
+    module = make_module(adversary_chans=2, adversary_in_chans=3)
+    images = torch.rand(1, 16, 16)
+    seen = module._seen(images)
+    assert seen.shape == (1, 3, 16, 16)
+    torch.testing.assert_close(seen[:, 0], standardise(images))
+    seen = seen.double()
+    _, penalty = gradient_penalty(adversary, seen)
+    step, total = 1e-6, 0.0
+    with torch.no_grad():
+        for place in itertools.product(range(3), range(16), range(16)):
+            shift = torch.zeros_like(seen)
+            shift[(0, *place)] = step
+            slope = (adversary(seen + shift) - adversary(seen - shift)) / (2 * step)
+            total += float(slope.square().sum())
+    assert float(penalty.detach()) == pytest.approx(total, rel=1e-5)
+
+
+def test_learning_rates_fall_and_there_may_be_no_adversary(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    for settings, rates in (
+        ({"lr_step_size": 2}, [1e-6, 1e-6]),
+        ({"lr_step_size": 2, "num_adversaries": 0, "warmup_epochs": 1}, [1e-6]),
+        ({"num_adversaries": 0}, [1e-4]),
+    ):
+        module = make_module(**settings)
+        start = {name: value.clone() for name, value in module.state_dict().items()}
+        trainer = make_trainer(tmp_path, max_epochs=4, limit_train_batches=1, limit_val_batches=0)
+        trainer.fit(module, make_data(small_dataset))
+        found = [each.param_groups[0]["lr"] for each in trainer.optimizers]
+        assert found == pytest.approx(rates)
+        assert any(not torch.equal(module.state_dict()[name], start[name]) for name in start)
+        assert (module.adversary is None) == (len(rates) < 2)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ def test_runs_on_little(
         metrics = json.loads(Path(f"banding_demo/seed0/{folder}/metrics.json").read_text())
         row = metrics["before" if name == "before" else "after"]
         assert f"\n{name} " in table and f" {row['banding_score']:.4f} " in table
+    assert (
+        "before, blurred" in table and Path("banding_demo/seed0/reconstructions/blurred").is_dir()
+    )
     assert "\nNO  with the adversary, the banding score is at most half" in table
     assert Path("banding_demo/seed0/bands.png").is_file()
     assert sorted(path.name for path in Path().iterdir()) == ["banding_demo", "data"]

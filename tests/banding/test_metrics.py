@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -71,35 +73,99 @@ def test_bright_windows_do_not_count(generator: torch.Generator) -> None:
     striped = image.clone()
     striped[..., :20, :20] += 1000 * torch.cos(torch.arange(20) * math.pi)
     assert banding_score(striped, where) == banding_score(image, where)
-    assert banding_score(torch.ones(32, 32)) == 0
+    # nothing measured is not a perfect score
+    for nothing in (torch.ones(32, 32), torch.zeros(32, 32)):
+        assert math.isnan(banding_score(nothing))
+    assert math.isnan(banding_score(striped, torch.ones_like(striped)))
     with pytest.raises(ValueError, match="at least 9 x 9"):
         banding_score(torch.ones(8, 32))
 
 
-def test_command_prints_a_line_for_each_volume(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], generator: torch.Generator
-) -> None:
-    image = (noise(generator, slices=2).abs() + reference(noise(generator, 2))).float()
-    bands = 5 * torch.cos(torch.arange(80) * math.pi / 2)
-    for folder, values in (("out", image + bands), ("target", image)):
+@pytest.fixture
+def folders(tmp_path: Path, generator: torch.Generator) -> Path:
+    """A target with noise of low signal; one volume banded, crossed, and bright everywhere."""
+    target = (noise(generator, slices=2).abs() + reference(noise(generator, 2))).float()
+    wave = torch.cos(torch.arange(96) * math.pi / 2)
+    bands = wave[:80].expand(96, 80)
+    made = {
+        "target": target,
+        "banded": target + 5 * bands,
+        "crossed": target + 5 * bands + 5 * wave[:, None],
+    }
+    for folder, images in made.items():
         (tmp_path / folder).mkdir()
-        with h5py.File(tmp_path / folder / "a.h5", "w") as file:
-            key = "reconstruction" if folder == "out" else "reconstruction_esc"
-            file[key] = values.numpy()
-    expected = banding_score(image + bands, image)
-    target = ["--target-path", str(tmp_path / "target")]
-    assert score.main([str(tmp_path / "out"), *target]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == [f"a.h5  {expected:7.4f}", f"mean  {expected:7.4f}"]
-    assert expected > 0.9
-    assert score.main([str(tmp_path)]) == 1
+        key = "reconstruction_esc" if folder == "target" else "reconstruction"
+        for name, values in (("a.h5", images), ("bright.h5", torch.ones_like(images))):
+            with h5py.File(tmp_path / folder / name, "w") as file:
+                file[key] = values.numpy()
+                file.attrs["acquisition"] = "AXT2"
+    return tmp_path
+
+
+def test_crossed_bands_have_energy(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Score and energy of each volume, differences; the bright volume is left out and named."""
+    monkeypatch.chdir(folders)
+    command = ["banded", "crossed", "--target-path", "target", "--csv", "a.csv", "--json", "a.json"]
+    assert score.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "volumes without a window of low signal: bright.h5" in printed
+    assert "of banded, 1 of 2 volumes" in printed and score.MEANING in printed
+
+    found = json.loads(Path("a.json").read_text())
+    target, banded = (
+        torch.from_numpy(score.images_of(Path(each, "a.h5"))) for each in ("target", "banded")
+    )
+    mean = {name: each["score"]["mean"] for name, each in found["summaries"]["all"].items()}
+    assert mean["banded"] == pytest.approx(banding_score(banded, target)) and mean["banded"] > 0.9
+    assert abs(mean["crossed"]) < 0.1
+    energy = {name: each["energy"]["mean"] for name, each in found["summaries"]["all"].items()}
+    across = banding_energies(banded, target), banding_energies(target, target)
+    assert energy["banded"] == pytest.approx(
+        sum(map(float, across[0])) / sum(map(float, across[1]))
+    )
+    assert energy["crossed"] == pytest.approx(2 * energy["banded"], rel=0.2)
+    difference = found["differences"]["all"]["crossed"]
+    assert difference["score"]["n"] == 1 and difference["energy"]["mean"] > 1
+    ssim = {name: each["SSIM"]["mean"] for name, each in found["summaries"]["all"].items()}
+    assert 1 > ssim["banded"] > ssim["crossed"]
+    with Path("a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["score"] for row in rows if row["file"] == "bright.h5"] == ["nan", "nan"]
+    assert {row["slices"] for row in rows} == {"2"}
+
+    # without targets the first folder says where the signal is low
+    found_alone = score.scores(["target", "banded"])
+    assert found_alone.summaries["all"]["target"]["energy"].mean == pytest.approx(1)
+    assert found_alone.summaries["all"]["banded"]["score"].mean == pytest.approx(mean["banded"])
+    assert math.isnan(found_alone.summaries["all"]["banded"]["SSIM"].mean)
+    assert "[" in str(score.scores(["banded"], target_path="target"))  # of 1 volume: no interval
+
+
+def test_bad_files_of_scores_are_named(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folders)
+    assert score.main(["."]) == 1
     assert "no *.h5 files" in capsys.readouterr().err
-    (tmp_path / "out" / "b.h5").write_bytes(b"noise")
-    (tmp_path / "target" / "b.h5").write_bytes(b"noise")
-    assert score.main([str(tmp_path / "out"), *target]) == 1
-    said = capsys.readouterr()
-    assert said.out.splitlines() == printed and "b.h5: not an HDF5 file" in said.err
-    with h5py.File(tmp_path / "out" / "a.h5", "r+") as file:
-        file["reconstruction"][1, 2, 3] = np.nan
-    assert score.main([str(tmp_path / "out")]) == 1
-    assert "a.h5: reconstruction holds NaN or Inf" in capsys.readouterr().err
+    for folder in ("banded", "target"):
+        Path(folder, "b.h5").write_bytes(b"noise")
+    with h5py.File("banded/c.h5", "w") as file:
+        file["reconstruction"] = np.full((2, 96, 80), np.nan, np.float32)
+    with h5py.File("banded/d.h5", "w") as file:
+        file["image"] = np.ones((2, 96, 80), np.float32)
+    assert score.main(["banded", "crossed"]) == 1
+    printed = capsys.readouterr()
+    for message in (
+        "banded/b.h5: not an HDF5 file",
+        "banded/c.h5: reconstruction holds NaN or Inf",
+        "banded/d.h5: expected one of reconstruction, ",
+        "crossed/b.h5: no such file",
+    ):
+        assert f"error: {message}" in printed.err
+    assert "a.h5" in printed.out
+    Path("banded/b.h5").write_bytes(Path("banded/a.h5").read_bytes())
+    assert score.main(["banded", "--target-path", "target"]) == 1
+    printed = capsys.readouterr()
+    assert "error: target/b.h5: not an HDF5 file" in printed.err and "a.h5" in printed.out

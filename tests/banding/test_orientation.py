@@ -105,20 +105,29 @@ def test_the_sampled_axis_turns() -> None:
     torch.testing.assert_close(shown, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_oversampled_readout_gives_one_shape_and_the_same_image() -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_readout_oversampling_goes_where_the_sample_is_transposed(keep: bool) -> None:
+    """The others are as in the validation: what training sees is what is measured."""
     kspace, target, attrs = make_slice(32, 16, (16, 16), coils=(2,))
     mask_func = RandomMaskFunc([0.25], [2])
-    kspaces = [
-        RandomTranspose(VarNetDataTransform(mask_func), probability)(
-            kspace, None, target, attrs, "a.h5", 0
-        ).sample.masked_kspace
-        for probability in (0.0, 1.0)
-    ]
-    assert kspaces[0].shape == kspaces[1].shape == (2, 16, 16, 2)
-    host = UnetDataTransform("multicoil", mask_func)
-    expected = host(kspace, None, target, attrs, "a.h5", 0).image
-    image = RandomTranspose(host, 0)(kspace, None, target, attrs, "a.h5", 0).sample.image
-    torch.testing.assert_close(image, expected, rtol=1e-4, atol=1e-4)
+    host = VarNetDataTransform(mask_func)
+    plain, turned = (
+        RandomTranspose(host, each, keep_readout=keep)(kspace, None, target, attrs, "a.h5", 0)
+        for each in (0.0, 1.0)
+    )
+    expected = host(kspace, None, target, attrs, "a.h5", 0)
+    torch.testing.assert_close(plain.sample.masked_kspace, expected.masked_kspace)
+    assert turned.sample.masked_kspace.shape == (2, 16, 32 if keep else 16, 2)
+    assert turned.sample.mask.shape == (1, 1, 32 if keep else 16, 1)
+    image = UnetDataTransform("multicoil", mask_func)
+    for each in (0.0, 1.0):  # images have one size either way
+        transform = RandomTranspose(image, each, keep_readout=keep)
+        sample = transform(kspace, None, target, attrs, "a.h5", 0).sample
+        assert sample.image.shape == sample.target.shape == (16, 16)
+        # of a narrow volume, whose images are wider than its k-space, also the target is cropped
+        narrow = make_slice(32, 12, (16, 16), coils=(2,))
+        sample = transform(narrow[0], None, *narrow[1:], "a.h5", 0).sample
+        assert sample.image.shape == sample.target.shape == (12, 12)
 
 
 def test_masked_data_turn_with_their_mask() -> None:

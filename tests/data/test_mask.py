@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.helpers import small_volume
         (("random", (4, 8)), "one centre fraction for each"),
         (("random", (20,)), "acceleration 20 with centre fraction 0.08"),
         (("random", (), ()), "one centre fraction for each"),
+        (("random", (4,), (16.5,)), "or a whole number of columns above 1"),
     ],
 )
 def test_masks_that_cannot_be_made_are_refused(arguments: tuple[Any, ...], message: str) -> None:
@@ -77,3 +79,19 @@ def test_a_mask_follows_from_the_name_without_its_ending(tmp_path: Path) -> None
     drawn = undersample(read_scan(tmp_path / "a.npy"), mask).mask
     assert drawn is not None
     assert drawn.tolist() == expected.ravel().tolist()
+
+
+@pytest.mark.parametrize("mask_type", ["random", "equispaced_fraction", "magic", "mixed"])
+def test_a_number_of_columns_in_the_centre(mask_type: Any) -> None:
+    """16 of them at any width, which the host would take for 1600 % of the columns."""
+    mask = Mask(mask_type, (4,), (16.0,))
+    for width in (368, 640, 101):
+        columns, n_centre = mask.make()((1, width, 1), seed=0)
+        start = (width - 16 + 1) // 2
+        assert n_centre == 16 and columns[0, start : start + 16, 0].all()
+        assert 0.15 < columns.mean() < 0.45
+    mask.check([68, 368])
+    with pytest.raises(InputError, match=r"centre fraction 16\.0 for 63 columns"):
+        mask.check([63])
+    again = pickle.loads(pickle.dumps(mask.make()))
+    assert again((1, 368, 1), seed=0)[1] == 16

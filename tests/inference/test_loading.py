@@ -132,6 +132,22 @@ def test_a_subclass_is_another_model() -> None:
     assert (CLGNetModule.model_name, Other.model_name) == ("clgnet", None)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_an_error_names_no_argument_of_another_model(named: bool, tmp_path: Path) -> None:
+    """A VarNet's file for a CLGNet: not the spectrum that the VarNet has not got."""
+    varnet = MODELS["varnet"].module(num_cascades=2, chans=2, pools=2, sens_chans=2, sens_pools=2)
+    contents = {"state_dict": varnet.state_dict(), "hyper_parameters": dict(varnet.hparams)}
+    torch.save({**contents, **({MODEL_KEY: "varnet"} if named else {})}, tmp_path / "a.ckpt")
+    with pytest.raises(
+        InputError, match=r"of the model varnet, not of clgnet\. Give varnet"
+    ) as error:
+        checked(tmp_path / "a.ckpt", CLGNetModule(chans=4, num_groups=1, num_blocks=1))
+    assert "spectrum" not in str(error.value)
+    with pytest.raises(InputError, match="trained with num_cascades 2, pools 2, chans 2") as error:
+        checked(tmp_path / "a.ckpt", MODELS["varnet"].module(num_cascades=1))
+    assert "spectrum" not in str(error.value)
+
+
 def test_checkpoint_says_its_model(small_run: Path, tmp_path: Path) -> None:
     checkpoint = torch.load(best(small_run), weights_only=True)
     assert checkpoint[MODEL_KEY] == "clgnet"

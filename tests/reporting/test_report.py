@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import io
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 import torch
 import yaml
 from fastmri import evaluate as host
+from PIL import Image
 
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
@@ -265,3 +267,52 @@ def test_bad_input_is_one_error(
     assert len(errors) == 1
     assert message in errors[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_narrow_window_shows_the_background(folders: Folders, tmp_path: Path) -> None:
+    """White is a part of the reference's 99.5th percentile; the metrics stay."""
+    pages = []
+    for window in (1.0, 0.15):
+        path = tmp_path / f"{window}.html"
+        report(
+            [folders.bad, folders.good], path, target_path=folders.targets, slices=["plain.h5:3"],
+            window=window,
+        )  # fmt: skip
+        pages.append(path.read_text(encoding="utf-8"))
+    with h5py.File(folders.targets / "plain.h5") as file:
+        white = float(np.percentile(file["reconstruction_esc"][()], 99.5))
+    assert f"Images 0 to {white:.3g};" in pages[0]
+    assert f"Images 0 to {0.15 * white:.3g};" in pages[1]
+    assert "--window 0.15" in pages[1] and "--window" not in pages[0]
+    with pytest.raises(InputError, match=r"window 0\.0: expected more than 0"):
+        report([folders.bad], tmp_path / "a.html", target_path=folders.targets, window=0.0)
+
+
+def test_a_blind_comparison_names_nothing(folders: Folders, tmp_path: Path) -> None:
+    """Only the key tells which image is whose; the images are those that it says."""
+    page, key = tmp_path / "blind.html", tmp_path / "key" / "key.json"
+    command = [str(folders.good), str(folders.bad), "--target-path", str(folders.targets)]
+    command += ["--labels", "sharp", "noisy", "--slices", "plain.h5:3"]
+    assert main([*command, "--output", str(page), "--blind", str(key), "--window", "0.5"]) == 0
+    text = page.read_text(encoding="utf-8")
+    seen = re.sub(r"data:image[^\"&]*|<script>.*?</script>", "", text, flags=re.S)
+    for revealing in ("sharp", "noisy", "good", "SSIM", "dB", "error of", "Worst", str(key)):
+        assert revealing not in seen
+    names = json.loads(key.read_text())
+    assert names.keys() == {"plain.h5", f"{HOSTILE}.h5"}
+    found = json.loads(re.search(r'id="frames">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    frame = found["plain.h5"]["3"]
+    assert [part["name"] for part in frame] == ["A", "B", "target"]
+    assert all(part.keys() == {"name", "caption", "image"} for part in frame)
+    roughness = {}
+    for part in frame[:2]:
+        picture = Image.open(io.BytesIO(base64.b64decode(part["image"].partition(",")[2])))
+        roughness[names["plain.h5"][part["name"]]] = np.abs(
+            np.diff(np.asarray(picture, dtype=np.float64), axis=0)
+        ).mean()
+    assert roughness["noisy"] > 1.2 * roughness["sharp"]
+    with pytest.raises(InputError, match="blind and figure"):
+        report([folders.good], tmp_path / "b.html", figure="a.png", blind=key)
+    with pytest.raises(InputError, match="needs several reconstructions"):
+        report([folders.good], tmp_path / "b.html", target_path=folders.targets, blind=key)
+    assert not (tmp_path / "b.html").exists()
