@@ -32,6 +32,8 @@ class Scan(NamedTuple):
         kind: What the file is, such as "Siemens TWIX".
         reference: Images (slices, height, width) float32 of the k-space before it was undersampled
             retrospectively; None where it was not.
+        noise: Noise readouts (coils, samples) complex64, scaled to the noise in one sample of the
+            image's readouts; None where the file holds none. `prewhiten` takes it.
 
     Example:
         >>> scan = Scan(np.ones((2, 4, 64, 48), np.complex64), recon_size=(32, 48))
@@ -51,6 +53,7 @@ class Scan(NamedTuple):
     name: str = "volume"
     kind: str = "k-space"
     reference: npt.NDArray[np.float32] | None = None
+    noise: npt.NDArray[np.complex64] | None = None
 
     @property
     def n_coils(self) -> int:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.example import example_slice
+from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
 from fastmri_clgnet.inference.scan import out_of_domain, undersample
@@ -49,6 +50,7 @@ def reconstruct_file(
     model: str | None = None,
     mask: Mask | None = None,
     reading: Reading = Reading(),
+    preparation: Preparation = Preparation(),
     device: str = "auto",
     batch_size: int = 1,
     precision: Precision = "32-true",
@@ -72,6 +74,8 @@ def reconstruct_file(
         model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
         mask: Undersamples a fully sampled scan retrospectively, to compare with it.
         reading: Which part of the file to read.
+        preparation: What is done with the coils, before the mask: prewhitening, compression, one
+            of several.
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
         batch_size: Slices at a time.
         precision: Lightning's names; 16-mixed is for GPUs.
@@ -102,6 +106,7 @@ def reconstruct_file(
     from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
 
     read = str(volume)
+    volume = prepare(volume, preparation)
     if mask is not None:
         volume = undersample(volume, mask)
     network = ready_network(checkpoint, model)
