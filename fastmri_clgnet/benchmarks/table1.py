@@ -38,7 +38,8 @@ def table1(
         steps: Training steps of each, in batches of --batch_size. Give either this or minutes.
         minutes: Wall time of each training, in minutes.
         accelerations: Acceleration factors, each with the centre fraction 0.32 / factor.
-        methods: Methods to train.
+        methods: Methods to train, or to test without training: cs_wavelet, cs_tv (which need
+            SigPy, extra: mri).
         seeds: Train each method once per seed, for the means and the range of the PSNR; by default
             once, with train_clgnet's seed.
         method_flags: Flags of train_clgnet for one method only, such as: clgnet '--chans 16'; a

@@ -18,9 +18,9 @@ from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
 from fastmri_clgnet.pl_modules.registry import takes_kspace
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
-from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Value, quality
+from fastmri_clgnet.tables import LABELS, UNTRAINED, ZERO_FILLED, Row, Value, quality
 from fastmri_clgnet.training.command import main as train
-from fastmri_clgnet.training.command import parse_arguments
+from fastmri_clgnet.training.command import make_module, parse_arguments
 from fastmri_clgnet.training.results import save_validation_picture
 
 _NEVER = str(10**9)
@@ -141,7 +141,10 @@ def save_picture(
             images = data.module(on_kspace=False, seed=seed)
             shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
         root = next(iter(training_folders(folder / name, seeds).values()))
-        module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
+        if name in UNTRAINED:
+            module = make_module(values)
+        else:
+            module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
         shown[LABELS[name]] = (module, data.module(takes_kspace(module), seed))
     if shown:
         save_validation_picture(path, shown)

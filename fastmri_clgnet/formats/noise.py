@@ -59,7 +59,7 @@ def prewhiten(scan: Scan) -> Scan:
             f"{scan.name}: the noise readouts of its {n_coils} coils depend on each other (is one "
             "of them without a signal?); omit prewhitening"
         ) from error
-    whitening: npt.NDArray[np.complex128] = np.linalg.inv(root)
+    whitening = np.linalg.inv(root).astype(np.complex128)
     note = f"prewhitened by {n_samples} samples of noise: in units of its standard deviation"
     return combine_coils(scan, whitening)._replace(notes=(*scan.notes, note))
 

@@ -22,7 +22,7 @@ except ImportError as error:
 
 CALIBRATION, KERNEL = 24, 6  # samples along each axis, SigPy's own defaults
 _POWER_ITERATIONS = 30
-_TAU, _SIGMA = 1.0, 1 / 9  # of the primal-dual method: their product times its squared norm is 1
+_TAU, _SIGMA = 3.0, 1 / 27  # of the primal-dual method: with the squared norm their product is 1
 
 
 def espirit_maps(

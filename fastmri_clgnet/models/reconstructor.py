@@ -29,6 +29,7 @@ class Reconstructor(nn.Module):
             is another model and has no name unless it defines one.
         on_kspace: Whether it takes k-space and mask, or magnitude images.
         arguments: The arguments it was made with, as stored in a checkpoint.
+        settings: Those of them that determine the images of a network without weights.
         trained_on: "challenge", "accelerations", "acquisitions" and "simulated" of its training
             data, if a checkpoint records them.
     """
@@ -36,6 +37,7 @@ class Reconstructor(nn.Module):
     model_name: str | None = None
     on_kspace: bool = False
     arguments: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {}
     trained_on: Mapping[str, Any] = {}
     # the network's constructor, and the further arguments that determine the network
     constructor: ClassVar[Callable[..., nn.Module] | None] = None
