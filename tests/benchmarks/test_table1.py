@@ -65,7 +65,8 @@ def test_trains_all_and_goes_on_where_one_fails(
 
 
 def test_a_classical_method_is_a_row_without_training(small_dataset: Path, tmp_path: Path) -> None:
-    command = _command(small_dataset, tmp_path / "out", "--steps", "2")
+    """A flag of training for all methods is no flag of this one."""
+    command = _command(small_dataset, tmp_path / "out", "--steps", "2", "--lr", "1e-3")
     command[command.index("--methods") + 1 : command.index("--batch_size")] = ["cs_tv"]
     command.remove("2")  # one acceleration
     assert main([*command, "--method_flags", "cs_tv", "--iterations 3"]) == 0
