@@ -46,6 +46,18 @@ class Preparation:
 def prepare(scan: Scan, preparation: Preparation) -> Scan:
     """Prewhiten a scan, compress its coils and make one of them, as far as it is asked for.
 
+    Args:
+        scan: What `read_scan` gave, not undersampled retrospectively.
+        preparation: Which of the steps.
+
+    Returns:
+        The scan; `notes` says what was done.
+
+    Example:
+        >>> from fastmri_clgnet import example_slice
+        >>> prepare(example_slice(), Preparation(compress_coils=2)).kspace.shape
+        (1, 2, 256, 256)
+
     Raises:
         InputError: If the scan does not allow it; see `prewhiten`, `compress_coils` and
             `to_single_coil`.

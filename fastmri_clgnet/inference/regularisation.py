@@ -11,7 +11,7 @@ class Regularisation:
 
     Args:
         lamda: Weight of the regularisation, relative to the largest value of the zero-filled image;
-            by default 0.001 (one coil) and 0.0003 (several) of cs_wavelet, 0.005 and 0.002 of
+            by default 0.001 (one coil) and 0.0006 (several) of cs_wavelet, 0.005 and 0.002 of
             cs_tv.
         iterations: Iterations of the solver; by default 100.
 

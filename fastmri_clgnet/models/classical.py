@@ -21,7 +21,7 @@ class Defaults(NamedTuple):
 
 
 CLASSICAL = {
-    CS_WAVELET: Defaults({"singlecoil": 1e-3, "multicoil": 3e-4}, 100),
+    CS_WAVELET: Defaults({"singlecoil": 1e-3, "multicoil": 6e-4}, 100),
     CS_TV: Defaults({"singlecoil": 5e-3, "multicoil": 2e-3}, 100),
 }
 _CROP = 0.8  # of ESPIRiT's eigenvalues, as of BART: SigPy's 0.95 cuts into the head

@@ -15,7 +15,7 @@ class ClassicalModule(KspaceModule, ClassicalReconstructor):
     Example:
         >>> module = ClassicalModule("cs_wavelet", iterations=2)
         >>> module.lamda, module.iterations
-        (0.0003, 2)
+        (0.0006, 2)
     """
 
     model_name = "classical"
