@@ -11,6 +11,9 @@ import torch
 from fastmri.data.subsample import MaskFunc
 from fastmri.data.transforms import center_crop, complex_center_crop, to_tensor
 
+from fastmri_clgnet.formats.fastmri import cropped_size
+from fastmri_clgnet.formats.number_types import as_complex64, as_float32
+
 Sample = TypeVar("Sample", bound=NamedTuple)
 # position of height and width in the fields of the host's samples
 _IMAGES = ("image", "target")
@@ -89,6 +92,7 @@ class RandomTranspose:
     ) -> OrientedSample:
         """Transform one slice; the arguments are those that fastMRI's `SliceDataset` passes."""
         rotated = bool(torch.rand((), generator=self.generator) < self.probability)
+        kspace, target = as_complex64(kspace), None if target is None else as_float32(target)
         kspace, target, attrs = crop_readout(kspace, target, attrs)
         turns_before = rotated and self.mask_func is not None
         if turns_before:
@@ -106,15 +110,13 @@ def crop_readout(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str,
     """Crop the readout oversampling of ([coils,] rows, columns), in image space."""
     size = attrs["recon_size"][:2] if target is None else target.shape
     columns = kspace.shape[-1]
-    # the host crops both axes to the number of columns if that is below the image's width
-    height = columns if columns < size[1] else size[0]
-    if columns < size[1] and target is not None:
-        target = center_crop(torch.from_numpy(target), (columns, columns)).numpy()
+    height, width = cropped_size((size[0], size[1]), columns)
+    if target is not None:
+        target = center_crop(torch.from_numpy(target), (height, width)).numpy()
     if height < kspace.shape[-2]:
         image = complex_center_crop(fastmri.ifft2c(to_tensor(kspace)), (height, columns))
-        cropped = torch.view_as_complex(fastmri.fft2c(image.contiguous())).numpy()
-        kspace = cropped.astype(kspace.dtype)
-    return kspace, target, {**attrs, "recon_size": (height, min(columns, size[1]), 1)}
+        kspace = torch.view_as_complex(fastmri.fft2c(image.contiguous())).numpy()
+    return kspace, target, {**attrs, "recon_size": (height, width, 1)}
 
 
 def transpose_slice(kspace: np.ndarray, target: np.ndarray | None, attrs: dict[str, Any]) -> Slice:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -15,6 +16,7 @@ from fastmri_clgnet import cli
 from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.formats.number_types import as_float32, is_real
 from fastmri_clgnet.tables import format_table
 
 KEYS = ("reconstruction", *TARGET_KEYS.values())
@@ -25,9 +27,14 @@ def read_images(path: Path) -> torch.Tensor:
     with open_hdf5(path) as file:
         for key in KEYS:
             images = get_dataset(file, key, path)
-            if images is not None:
-                return torch.from_numpy(images[()]).float()
-        raise InputError(f"{path}: expected one of {', '.join(KEYS)}, got {', '.join(file)}")
+            if images is not None and is_real(images.dtype):
+                values = as_float32(images[()])
+                if not np.isfinite(values).all():
+                    raise InputError(f"{path}: {key} holds NaN or Inf")
+                return torch.from_numpy(values)
+        raise InputError(
+            f"{path}: expected real images, one of {', '.join(KEYS)}, got {', '.join(file)}"
+        )
 
 
 @dataclass(frozen=True)

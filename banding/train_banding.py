@@ -24,6 +24,7 @@ from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_o
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import train
 
+_NOT_HERE = {"init_weights", "schedule", "ema", "compile"}  # of `train`'s arguments
 # A small adversary that learns in a minute on the demo data; flags override these
 DEMO: dict[str, Any] = {
     **defaults.DEMO,
@@ -80,7 +81,7 @@ def run(values: Mapping[str, Any], checkpoint: Path) -> int:
 def groups() -> dict[str, Flags]:
     """Return the flags, by title."""
     return {
-        "": flags_of(run, {"values"}) | flags_of(train, {*OWN, "init_weights"}),
+        "": flags_of(run, {"values"}) | flags_of(train, {*OWN, *_NOT_HERE}),
         "banding": flags_of(BandingModule, {"reconstructor"}),
         "data": with_defaults(flags_of(Data), {"batch_size": 1}),
         "own": flags_of(paper_objective),

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from fastmri import evaluate
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -16,6 +15,7 @@ from scipy.ndimage import uniform_filter
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
+from fastmri_clgnet.slice_quality import slice_quality
 
 
 class Box(NamedTuple):
@@ -76,8 +76,7 @@ def comparison(
         _show(above, image, zoom, cmap="gray", vmin=0, vmax=white, aspect=aspect)
         above.set_title(name)
         if name in errors:
-            psnr = float(evaluate.psnr(target, image, maxval=max_value))
-            ssim = float(evaluate.ssim(target[None], image[None], maxval=max_value)[0])
+            psnr, ssim = slice_quality(target, image, max_value)
             above.set_xlabel(f"{psnr:.2f} dB, SSIM {ssim:.3f}")
             shown = _show(
                 below, errors[name], zoom, cmap="inferno", vmin=0, vmax=scale, aspect=aspect

@@ -177,7 +177,7 @@ def _wrong_by_accident() -> Iterator[tuple[str, Damage]]:
         ),
         "zero": Damage(_put(KSPACE, 1, 0), "k-space: zero everywhere (slices 1)", found_by=check),
         "zeros": Damage(_put(KSPACE, ..., 0), "zero everywhere (slices 0 1 2", everywhere, values),
-        "not centred": Damage(_shift, "values are at row 0, column 0, not in the", found_by=check),
+        "not centred": Damage(_shift, "the centre of k-space is in row 0 and column 0 of"),
         "scaled": Damage(
             _scale, "does not match the k-space (slices 1, NMSE up to 0.25)", found_by=check
         ),
@@ -186,7 +186,9 @@ def _wrong_by_accident() -> Iterator[tuple[str, Damage]]:
             _attribute("max", 1.0), "attribute max: 1, but the largest value", found_by=check
         ),
         "max text": Damage(_attribute("max", "1"), "attribute max: '1'; expected a number"),
-        "max array": Damage(_attribute("max", np.ones(1)), "attribute max: array([1.]); expected"),
+        "max array": Damage(
+            _attribute("max", np.ones(2)), "attribute max: array([1., 1.]); expected"
+        ),
         "target slices": Damage(_replace(TARGET, np.ones((1, 4, 4))), "3 slices"),
         "no mask": Damage(_replace("mask", None), "no 'mask'", place="test/e.h5"),
         "mask shape": Damage(
@@ -195,9 +197,7 @@ def _wrong_by_accident() -> Iterator[tuple[str, Damage]]:
         "mask values": Damage(
             _replace("mask", np.full(COLUMNS, 2)), "columns, 1 where sampled", place="test/e.h5"
         ),
-        "mask wrong": Damage(
-            _put("mask", 20, 0), "signal outside the mask", None, check, "test/e.h5"
-        ),
+        "mask wrong": Damage(_put("mask", 20, 0), "signal outside the mask", place="test/e.h5"),
     }.items()
 
 
@@ -238,7 +238,7 @@ def _made_to_do_harm() -> Iterator[tuple[str, Edit]]:
         external = [("../secret.bin", 0, h5py.h5f.UNLIMITED)]
         storage = _replace(key, None, shape=shape, dtype=kind, external=external)
         yield f"{key}: external storage", storage
-    for key, dtypes in ((KSPACE, (">c8", "f4", "i8", "c32")), (TARGET, (">f4", "i2", "c8"))):
+    for key, dtypes in ((KSPACE, ("f4", "i8", "f4,f4")), (TARGET, ("c8", "S4"))):
         for dtype in dtypes:
             yield f"{key} of {dtype}", _replace(key, np.ones(SHAPES[key], dtype))
     for value in [b"1", np.ones(3), np.nan, np.inf, 0.0, -1.0, 1j, h5py.Empty("f4")]:

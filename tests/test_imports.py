@@ -28,7 +28,10 @@ ROOMS = [
     ["banding"],
 ]
 MODULES_OF = {
-    "basics": ["errors", "files", "run_folder", "tables", "precision", "parallel", "figures"],
+    "basics": [
+        "errors", "files", "run_folder", "tables", "precision", "parallel", "figures",
+        "slice_quality",
+    ],
     "cli": ["cli", "flags", "spelling"],
     "front": ["__init__", "registration", "former_names"],
     "shells": [

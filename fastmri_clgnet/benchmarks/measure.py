@@ -109,6 +109,15 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def seconds_of(action: Action, device: torch.device) -> float:
+    """Seconds that an action takes, until the device has done it."""
+    _synchronise(device)
+    start = time.perf_counter()
+    action()
+    _synchronise(device)
+    return time.perf_counter() - start
+
+
 def median_times(
     actions: Mapping[str, Action], device: torch.device, rounds: int
 ) -> dict[str, float]:
@@ -116,11 +125,7 @@ def median_times(
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in tqdm(range(rounds + 1), "Measuring time", unit="round"):
         for name, action in actions.items():
-            _synchronise(device)
-            start = time.perf_counter()
-            action()
-            _synchronise(device)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(seconds_of(action, device))
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
@@ -150,8 +155,8 @@ def count_operators(action: Action) -> int:
     return counter.count
 
 
-def kernels_seconds(action: Action) -> float:
-    """Measure the seconds that a CUDA device spends in the kernels of an action (torch's profiler).
+def count_kernels(action: Action) -> dict[str, float]:
+    """Count the kernels of an action on a CUDA device, and their seconds (torch's profiler).
 
     If an action takes much longer than its kernels, launching them takes the time.
     """
@@ -160,7 +165,11 @@ def kernels_seconds(action: Action) -> float:
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         action()
         torch.cuda.synchronize()
-    return sum(event.self_device_time_total for event in profiler.key_averages()) / 1e6
+    events = [event for event in profiler.key_averages() if event.self_device_time_total > 0]
+    return {
+        "kernels": sum(event.count for event in events),
+        "kernels' time (s)": sum(event.self_device_time_total for event in events) / 1e6,
+    }
 
 
 def _status_kb(key: str) -> int:

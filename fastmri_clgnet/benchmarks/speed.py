@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,10 +16,11 @@ Part = Literal["forward", "step", "contrastive_step", "data"]
 
 def speed(
     *,
-    size: int = 320,
-    batch: int = 1,
+    size: Sequence[int] = (320,),
+    batch: Sequence[int] = (1,),
     device: str = "cpu",
-    precision: Precision = "32-true",
+    precision: Sequence[Precision] = ("32-true",),
+    compile: bool = False,
     rounds: int = 5,
     parts: Sequence[Part] = get_args(Part),
     data_path: Path | None = None,
@@ -32,14 +34,17 @@ def speed(
     U-Net, of CLGNet as the paper writes it and of CLGNet as implemented, in alternating order in
     one process. It also measures the data pipeline by itself, from HDF5 file to sample. The tables
     also give the operators that the pass dispatches (without the optimizer's) and, on a CUDA
-    device, the time of its kernels: a step that takes longer than its kernels is bound by launching
-    them.
+    device, the number and time of its kernels: a step that takes longer than its kernels is bound
+    by launching them.
 
     Args:
-        size: Height and width, pixels.
+        size: Height and width, pixels; several are measured one after the other, as are batch and
+            precision, each with each.
         batch: Batch size.
         device: cpu, cuda, cuda:1, ...
         precision: Precision, with Lightning's names.
+        compile: Whether to measure CLGNet with compiled blocks in place of its plain evaluation,
+            and how long the first pass of each network takes.
         rounds: Measurements of each network.
         parts: What to measure.
         data_path: fastMRI's root folder; by default that of the demo data.
@@ -48,12 +53,17 @@ def speed(
         output_path: Folder that speed.md and speed.json are written to.
 
     Returns:
-        One table per part.
+        One table per part, and per size, batch and precision if there are several.
     """
     settings = dict(locals())
     from fastmri_clgnet.benchmarks.speed_rows import network_tables, pipeline_table
 
-    tables = network_tables(parts, size, batch, device, precision, rounds)
+    tables: dict[str, Table] = {}
+    settings_of_networks = list(product(size, batch, precision))
+    for each in settings_of_networks:
+        name = "" if len(settings_of_networks) == 1 else "_".join(["", *map(str, each)])
+        made = network_tables(parts, *each, device=device, compile=compile, rounds=rounds)
+        tables |= {f"{part}{name}": table for part, table in made.items()}
     if "data" in parts:
         tables["data"] = pipeline_table(data_path, challenge, workers, rounds)
     write_tables(output_path / "speed", tables, settings)

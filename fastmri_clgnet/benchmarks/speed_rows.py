@@ -15,11 +15,13 @@ from torch.utils.data import DataLoader
 from fastmri_clgnet.benchmarks.costs import unet
 from fastmri_clgnet.benchmarks.measure import (
     MakeAction,
+    MakeNetwork,
+    count_kernels,
     count_operators,
     forward_pass,
-    kernels_seconds,
     median_times,
     peak_mb,
+    seconds_of,
     training_step,
 )
 from fastmri_clgnet.benchmarks.plain import plain_clgnet
@@ -27,18 +29,40 @@ from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.transforms import CheckedTransform
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.models import CLGNet
+from fastmri_clgnet.models.compiled import compile_network
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.tables import Row, Table
 
-NAMES = {"unet": "U-Net", "plain": "CLGNet, plain evaluation", "clgnet": "CLGNet"}
+NAMES = {
+    "unet": "U-Net",
+    "plain": "CLGNet, plain evaluation",
+    "clgnet": "CLGNet",
+    "compiled": "CLGNet, compiled",
+}
+
+
+def compiled_clgnet(device: torch.device) -> CLGNet:
+    """Make CLGNet with compiled blocks."""
+    network = CLGNet()
+    compile_network(network, device)
+    return network
 
 
 def network_tables(
-    parts: Sequence[str], size: int, batch: int, device: str, precision: Precision, rounds: int
+    parts: Sequence[str],
+    size: int,
+    batch: int,
+    precision: Precision,
+    device: str,
+    compile: bool,
+    rounds: int,
 ) -> dict[str, Table]:
-    """Return tables of forward passes and training steps; arguments as for `speed`."""
+    """Return tables of forward passes and training steps at one setting; see `speed`."""
     where = torch.device(device)
-    networks = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
+    networks: dict[str, MakeNetwork] = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
+    if compile:
+        del networks["plain"]
+        networks["compiled"] = functools.partial(compiled_clgnet, where)
     forward = functools.partial(
         forward_pass, size=size, batch=batch, device=where, precision=precision
     )
@@ -96,19 +120,25 @@ def speed_rows(
     rounds: int,
     steps: bool = False,
 ) -> dict[str, Row]:
-    """Measure time, operators without the optimizer's, and memory; ratios are to the first row."""
+    """Measure time, operators without the optimizer's, and memory; ratios are to the first row.
+
+    If a network is compiled, the first pass of each, which compiles, is measured, too. The
+    operators of a compiled network are not counted.
+    """
     on_gpu = device.type == "cuda"
     without_update = {"update": False} if steps else {}
     first = next(iter(makers))
     actions = {name: make() for name, make in makers.items()}
+    first_times = {name: seconds_of(action, device) for name, action in actions.items()}
     times = median_times(actions, device, rounds)
     return {
         name: {
             "time (s)": times[name],
             f"ratio to {names[first]}": times[name] / times[first],
             "slices/s": batch / times[name],
-            "operators": count_operators(make(**without_update)),
-            **({"kernels' time (s)": kernels_seconds(actions[name])} if on_gpu else {}),
+            "operators": (None if name == "compiled" else count_operators(make(**without_update))),
+            **(count_kernels(actions[name]) if on_gpu else {}),
+            **({"first pass (s)": first_times[name]} if "compiled" in makers else {}),
             "peak (MB)": peak_mb(make, device),
         }
         for name, make in makers.items()

@@ -156,8 +156,8 @@ def save_picture(
         values = parse_arguments([*flags])
         data, seed = call(Data, values), values["seed"]
         if not shown:
-            images = data.module(on_kspace=False, seed=seed)
-            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), images)
+            samples = data.module(on_kspace=True, seed=seed)
+            shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), samples)
         root = next(iter(training_folders(folder / name, seeds).values()))
         if name in UNTRAINED:
             module = make_module(values)

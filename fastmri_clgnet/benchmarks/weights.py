@@ -48,7 +48,7 @@ def weights(
         One table per kind of mask, such as "4x_random", and "raw_slice".
 
     Raises:
-        InputError: If data or weights cannot be used.
+        InputError: If data or weights cannot be used, or no volume can be evaluated.
     """
     given = {name: str(path) for name, path in shipped().items()} if weights is None else weights
     if not given or BASELINE in given:
@@ -67,8 +67,12 @@ def weights(
                 overwrite="different",
             )  # fmt: skip
         result = evaluate(data_path, [*folders.values()], challenge, labels=[*folders])
-        if result.failures:
+        if not result.volumes:
             raise InputError(result.failures[0])
+        left_out = ""
+        if result.failures:  # such as narrow volumes, which fastMRI's evaluation cannot compare
+            more = f" ({len(result.failures)} in all)" if len(result.failures) > 1 else ""
+            left_out = f"; left out{more}: {result.failures[0]}"
         rows: dict[str, Row] = {
             f"{group}, {method}": {
                 **quality({name: one.mean for name, one in values.items()}),
@@ -79,7 +83,7 @@ def weights(
             for group, methods in result.summaries.items()
             for method, values in methods.items()
         }
-        tables[case] = Table(f"{mask}: mean over volumes of {data_path}", rows, {})
+        tables[case] = Table(f"{mask}: mean over volumes of {data_path}{left_out}", rows, {})
         save_slices(output_path / case, data_path, folders, challenge, result.volumes)
     tables["raw_slice"] = raw_slice(files, CASES, output_path, device)
     settings = {"data_path": data_path, **{f"weights {name}": file for name, file in files.items()}}

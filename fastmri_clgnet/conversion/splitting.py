@@ -76,8 +76,8 @@ def split_source(
     for name, split in drawn.items():
         stem = "_".join(name.parts[bool(own) :])
         if volumes is None:
-            ending = next(ending for ending in suffixes if name.name.lower().endswith(ending))
-            stem = stem[: -len(ending)]
+            ending = next((e for e in suffixes if name.name.lower().endswith(e)), name.suffix)
+            stem = stem[: len(stem) - len(ending)]
         path, parts = made[name]
         found.append(Found(path, stem, split, parts))
     for (stem, split), count in Counter((one.name, one.split) for one in found).items():
@@ -106,7 +106,7 @@ def _files(source: Path, base: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return [
         path
         for path in sorted(path.relative_to(base) for path in found if path.is_file())
-        if path.name.lower().endswith(suffixes)
+        if (path.name.lower().endswith(suffixes) or base != source)  # a file that was named
         and not any(part.startswith(".") for part in path.parts)
     ]
 

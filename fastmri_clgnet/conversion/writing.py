@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet.conversion.splitting import Found
-from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.mask import Mask, mask_seed
 from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
@@ -124,7 +124,7 @@ def _test_mask(
     name: str, columns: int, acquired: tuple[int, int], job: Job
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Draw a mask, (columns,) bool, as the host does for validation; its nominal acceleration."""
-    mask_func, seed = job.mask.make(), tuple(map(ord, name))
+    mask_func, seed = job.mask.make(), mask_seed(name)
     drawn, _ = mask_func((1, columns, 1), seed=seed)
     mask_func.rng.seed(seed)
     _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more

@@ -15,9 +15,10 @@ from fastmri_clgnet.errors import failure, words
 from fastmri_clgnet.formats.fastmri import SPLITS
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
 from fastmri_clgnet.formats.fourier import reference_image
+from fastmri_clgnet.formats.hdf5 import plain
 from fastmri_clgnet.formats.isolate import read_files
+from fastmri_clgnet.formats.orientation import inspect_axes
 
-CENTER_TOLERANCE = 1 / 16  # of rows and columns, that the peak of k-space may be off the middle
 TARGET_TOLERANCE = 0.01  # squared error of a slice's target, relative to its image's energy
 
 
@@ -50,13 +51,19 @@ def _header_problems(info: VolumeInfo) -> Iterator[str]:
 
 
 def _remarks(file: h5py.File, info: VolumeInfo) -> Iterator[str]:
-    height, width = info.image_size
-    if info.header.recon != info.image_size:
+    height, width = asked = info.target_size or info.header.recon
+    if info.header.recon != asked:
         yield (
             f"header: image of {info.header.recon[0]} x {info.header.recon[1]}, but the target has "
             f"{height} x {width}"
         )
-    if height < width:
+    if info.image_size != asked:
+        yield (
+            f"image of {height} x {width}, but k-space of {info.kspace_shape[-1]} columns: fastMRI "
+            f"crops images to {info.image_size[0]} x {info.image_size[1]}, and its evaluation "
+            "cannot compare them with targets that are wider"
+        )
+    elif height < width:
         yield (
             f"image of {height} x {width}, wider than high: fastmri.evaluate cuts images to "
             "squares of their width, and refuses this one; make images no wider than high"
@@ -73,10 +80,10 @@ def _value_problems(
     first, end = info.header.acquired
     outside = np.ones(columns, bool)
     outside[max(first, 0) : max(end, 0)] = False
-    unsampled = file["mask"][()] == 0 if masked else np.zeros(columns, bool)
+    unsampled = np.zeros(columns, bool) if info.mask is None else ~info.mask
 
     slices = defaultdict[str, list[int]](list)  # problem: slices that have it
-    energy = np.zeros(info.kspace_shape[-2:])
+    seen = np.zeros(info.kspace_shape[1:], np.complex64)  # the first slice with a signal
     largest, mismatch = -np.inf, 0.0
     for i, values, reference in read_slices(file, challenge):
         if not np.isfinite(values).all():
@@ -84,7 +91,8 @@ def _value_problems(
             continue
         if not values.any():
             slices["k-space: zero everywhere"].append(i)
-        energy += (np.abs(values.astype(np.complex128)) ** 2).reshape(-1, *energy.shape).sum(axis=0)
+        elif not seen.any():
+            seen = values
         if values[..., outside].any():
             slices["k-space: signal outside the header's acquired columns"].append(i)
         if values[..., unsampled].any():
@@ -104,8 +112,9 @@ def _value_problems(
         detail = f", NMSE up to {mismatch:.3g}" if problem.startswith("target: does") else ""
         shown = words(sorted(found)[:8]) + (" ..." if len(found) > 8 else "")
         yield f"{problem} (slices {shown}{detail})"
-    yield from _center_problem(energy)
-    maximum = file.attrs.get("max", largest)
+    if (wrong := inspect_axes(seen, info.header)) is not None:
+        yield wrong
+    maximum = plain(file.attrs.get("max", largest))
     if np.isfinite(largest) and not np.isclose(maximum, largest, rtol=1e-3):
         yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
 
@@ -120,18 +129,3 @@ def _target_error(values: npt.NDArray[np.complex64], reference: npt.NDArray) -> 
     energy = float((image**2).sum())
     difference = float(((image - reference) ** 2).sum())
     return difference / energy if energy > 0 else float(difference > 0)
-
-
-def _center_problem(energy: npt.NDArray[np.float64]) -> Iterator[str]:
-    """Say where the largest energy is, if that is far from the middle."""
-    if not energy.any():
-        return
-    peak = np.unravel_index(np.argmax(energy), energy.shape)
-    for p, n in zip(peak, energy.shape, strict=True):
-        if abs(p - n // 2) > max(2, CENTER_TOLERANCE * n):
-            rows, columns = energy.shape
-            yield (
-                f"k-space: its largest values are at row {peak[0]}, column {peak[1]}, not in the "
-                f"middle ({rows // 2}, {columns // 2}); it is to be centred, np.fft.fftshift"
-            )
-            return

@@ -169,9 +169,15 @@ class Data:
                     changes=training_changes(self.train_size, self.augment),
                 ),
                 val_transform=make_transform(
-                    self.challenge, fixed, on_kspace, needs_reference=needs_reference
+                    self.challenge,
+                    fixed,
+                    on_kspace,
+                    needs_reference=needs_reference,
+                    folder=self.folder("val"),
                 ),
-                test_transform=make_transform(self.challenge, test, on_kspace),
+                test_transform=make_transform(
+                    self.challenge, test, on_kspace, folder=self.folder("test")
+                ),
                 combine_train_val=self.combine_train_val,
                 test_split=self.test_split,
                 test_path=None if self.test_path is None else Path(self.test_path),

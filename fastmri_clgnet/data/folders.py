@@ -15,9 +15,15 @@ from tqdm import tqdm
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.conversion_of import image_hint
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, split_names
-from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
+from fastmri_clgnet.formats.fastmri_reading import (
+    VolumeInfo,
+    host_crop,
+    inspect_volume,
+    read_slices,
+)
 from fastmri_clgnet.formats.hdf5 import get_dataset
 from fastmri_clgnet.formats.isolate import read_files
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 
 # Up to this many bytes of files a folder is read whole; above it, each volume's middle slice is,
 # and the other slices are checked as they are loaded.
@@ -92,16 +98,23 @@ def inspect_folder(
 
     def inspect(file: h5py.File, path: Path) -> VolumeInfo:
         volume = inspect_volume(file, path, kind, masked, references)
-        any_signal = not references
+        seen = False  # a slice with a signal
         for i, kspace, target in read_slices(file, kind):
             if references and refuse_nan:
                 check_finite(kspace, f"{path}, slice {i}")
                 if target is not None:
                     check_finite(target, f"{path}, slice {i}", "reference")
-            any_signal = any_signal or bool(kspace.any())
-            if any_signal and not whole:
+            if volume.mask is not None and kspace[..., ~volume.mask].any():
+                raise InputError(
+                    f"{path}: signal outside the mask, which fastMRI does not apply to volumes "
+                    "that hold one: set these columns to zero, or remove the mask"
+                )
+            if not seen and kspace.any():
+                refuse_wrong_axes(path, kspace[None], volume.header)
+                seen = True
+            if seen and not whole:
                 break
-        if not any_signal:
+        if references and not seen:
             raise InputError(f"{path}: the k-space is zero everywhere; remove it from the folder")
         return volume
 
@@ -128,6 +141,22 @@ def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:
             f"{name}: the {what} holds NaN or Inf; reconstruct or convert this volume again, or "
             "remove it from the folder"
         )
+
+
+def sample_size(volume: VolumeInfo, on_kspace: bool) -> tuple[int, int]:
+    """Height and width of what a network gets of a volume: k-space, or the cropped image."""
+    rows, columns = volume.kspace_shape[-2:]
+    return (rows, columns) if on_kspace else volume.image_size
+
+
+def check_header_sizes(volumes: Sequence[VolumeInfo]) -> None:
+    """Refuse headers that ask for images which k-space has no room for, whatever the target is.
+
+    Reconstructions of networks on k-space are cropped to the header's size.
+    """
+    for volume in volumes:
+        rows, columns = volume.kspace_shape[-2:]
+        host_crop(volume.path, volume.header.recon, rows, columns)
 
 
 def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from fastmri_clgnet.errors import InputError, words
@@ -100,3 +101,20 @@ class Mask:
                         f"fraction {fraction} for {width} columns, since the centre leaves no "
                         "others to sample; give a smaller centre fraction"
                     ) from error
+
+
+def mask_seed(name: str) -> tuple[int, ...]:
+    """The seed of a volume's mask: the host's for NAME.h5, whatever the file's ending is.
+
+    Args:
+        name: File name, whose last ending is replaced; or what the volume is called.
+
+    Returns:
+        What fastMRI's masks take as `seed`.
+    """
+    return tuple(map(ord, fastmri_name(name)))
+
+
+def fastmri_name(name: str) -> str:
+    """The name that a file's volume has in fastMRI's format; one without ending stays."""
+    return Path(name).with_suffix(".h5").name if Path(name).suffix else name

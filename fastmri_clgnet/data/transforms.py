@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,12 @@ from torch.utils.data import default_collate
 
 from fastmri_clgnet.data.augmentation import Change, augmented
 from fastmri_clgnet.data.folders import check_finite
+from fastmri_clgnet.data.mask import fastmri_name
 from fastmri_clgnet.data.reference import ReferenceDataTransform
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import cropped_size
+from fastmri_clgnet.formats.hdf5 import plain
+from fastmri_clgnet.formats.number_types import as_complex64, as_float32
 
 
 class CheckedTransform:
@@ -26,8 +31,10 @@ class CheckedTransform:
         refuse_nan: bool = True,
         one_coil: bool = False,
         changes: Sequence[Change] = (),
+        folder: Path = Path(),
     ) -> None:
         self.transform = transform
+        self.folder = folder  # of the files, whose names alone the host hands over
         self.changes = changes
         self.refuse_nan = refuse_nan
         self.one_coil = one_coil
@@ -42,16 +49,26 @@ class CheckedTransform:
         fname: str,
         slice_num: int,
     ) -> NamedTuple:
-        """Check and transform one slice, as fastMRI's `SliceDataset` hands it over."""
+        """Check and transform one slice, as fastMRI's `SliceDataset` hands it over.
+
+        Its arrays may be of any number type (see `as_complex64`); the transform gets complex64
+        k-space and a float32 target.
+        """
+        kspace, target = as_complex64(kspace), None if target is None else as_float32(target)
+        attrs = {**attrs, "max": float(plain(attrs.get("max", 0.0)))}  # 0, unknown, is the host's
         if self.refuse_nan:
-            check_finite(kspace, f"{fname}, slice {slice_num}")
+            which = f"{self.folder / fname}, slice {slice_num}"
+            check_finite(kspace, which)
             if target is not None:
-                check_finite(target, f"{fname}, slice {slice_num}", "reference")
+                check_finite(target, which, "reference")
         if self.changes and target is not None:
-            shape = (target.shape[0], target.shape[1])
+            shape = cropped_size((target.shape[0], target.shape[1]), kspace.shape[-1])
             kspace, target, attrs = augmented(kspace, attrs, shape, *self.changes)
         values = kspace[None] if self.one_coil else kspace
-        return self.transform(values, mask, target, attrs, fname, slice_num)
+        # by whose name the host draws masks of validation and test
+        name = fastmri_name(fname)
+        sample = self.transform(values, mask, target, attrs, name, slice_num)
+        return sample if name == fname else sample._replace(fname=fname)
 
 
 def make_transform(
@@ -62,18 +79,20 @@ def make_transform(
     refuse_nan: bool = True,
     needs_reference: bool = False,
     changes: Sequence[Change] = (),
+    folder: Path = Path(),
 ) -> CheckedTransform:
     """The host's transform; `use_seed`: the file's name settles a volume's mask.
 
+    `folder` is that of the files, which errors name.
     `needs_reference`, on k-space: the samples are `ReferenceSample`, with the whole k-space.
     """
     if not on_kspace:
         host = UnetDataTransform(challenge, mask_func, use_seed)
-        return CheckedTransform(host, refuse_nan, changes=changes)
+        return CheckedTransform(host, refuse_nan, changes=changes, folder=folder)
     # which zeroes the mask of a padded test volume that has no coil axis
     kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
     transform = kind(mask_func, use_seed)
-    return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes)
+    return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes, folder)
 
 
 def collate_one_size(samples: list[Any]) -> Any:

@@ -19,7 +19,7 @@ from fastmri_clgnet.evaluation.results import (
 )
 from fastmri_clgnet.files import atomic_path, write_json
 from fastmri_clgnet.formats.fastmri import Challenge
-from fastmri_clgnet.formats.hdf5 import open_hdf5
+from fastmri_clgnet.formats.hdf5 import open_hdf5, plain
 from fastmri_clgnet.tables import format_table
 
 
@@ -157,7 +157,7 @@ def _choose_targets(
     for path in list_files(folder):
         try:
             with open_hdf5(path) as file:
-                attributes = dict(file.attrs)
+                attributes = {name: plain(value) for name, value in file.attrs.items()}
         except InputError as error:
             failures.append(str(error))
             continue

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from fastmri.data.transforms import center_crop
 from fastmri.evaluate import METRIC_FUNCS
 
 from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.evaluation.results import VolumeMetrics
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.formats.number_types import as_float32, is_real
 from fastmri_clgnet.parallel import map_files
+from fastmri_clgnet.slice_quality import MIN_SSIM_SIZE, slice_quality, squares
 
 
 def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
@@ -27,11 +28,12 @@ def _images(path: Path, key: str) -> npt.NDArray[np.float32]:
                 other = key in TARGET_KEYS.values()
                 hint = "; is the challenge right?" if other else "; expected a submission file"
             raise InputError(f"{path}: no '{key}' (the file holds: {keys}){hint}")
-        images: npt.NDArray[np.float32] = stored[()]
-    if images.ndim != 3 or 0 in images.shape:
-        raise InputError(f"{path}: expected {key} (slices, height, width), got {images.shape}")
-    if images.dtype.kind not in "fiu":
-        raise InputError(f"{path}: expected {key} of real numbers, got {images.dtype}")
+        if stored.ndim != 3 or 0 in stored.shape or not is_real(stored.dtype):
+            raise InputError(
+                f"{path}: expected {key} (slices, height, width) of real numbers, got "
+                f"{stored.shape} {stored.dtype}"
+            )
+        images = as_float32(stored[()])
     if not np.isfinite(images).all():
         raise InputError(f"{path}: {key} holds NaN or Inf")
     return images
@@ -58,23 +60,29 @@ def read_pair(
             f"{target_path}: images of {target.shape[-2]} x {width} pixels cannot be cropped to "
             "squares of their width, as fastMRI's evaluation does"
         )
+    if width < MIN_SSIM_SIZE:
+        raise InputError(
+            f"{target_path}: images {width} pixels wide, which fastMRI's SSIM cannot compare; it "
+            f"needs {MIN_SSIM_SIZE}"
+        )
     if len(prediction) != len(target) or min(prediction.shape[-2:]) < width:
         raise InputError(
             f"{prediction_path}: reconstruction {prediction.shape} does not fit the reference "
-            f"{target.shape}: expected {len(target)} slices of {width} x {width} pixels or more"
+            f"{target.shape}: expected {len(target)} slices of {width} x {width} pixels or more, "
+            "to which fastMRI's evaluation crops both; it cannot compare volumes whose k-space has "
+            "fewer columns than the reference (FLAIR 203)"
         )
-    return center_crop(target, (width, width)), center_crop(prediction, (width, width))
+    return squares(target, prediction)
 
 
 def volume_metrics(
     target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
 ) -> tuple[dict[str, float], list[float]]:
     """Compute the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
+    target, prediction = squares(target, prediction)
     # the host's SSIM of a volume is the mean over its slices
-    ssim = [
-        float(METRIC_FUNCS["SSIM"](one[None], other[None], maxval=target.max())[0])
-        for one, other in zip(target, prediction, strict=True)
-    ]
+    maximum = target.max()
+    ssim = [slice_quality(*pair, maximum)[1] for pair in zip(target, prediction, strict=True)]
     values = {
         name: float(np.mean(ssim)) if name == "SSIM" else float(function(target, prediction))
         for name, function in METRIC_FUNCS.items()

@@ -45,7 +45,8 @@ class Bart(PlainKspace):
     suffixes: ClassVar[tuple[str, ...]] = (".cfl",)
 
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
-        """Read a volume of two-dimensional k-space; see `Reader`."""
+        """Read a volume of two-dimensional k-space, given by either file; see `Reader`."""
+        path = path.with_suffix(".cfl")
         array = _read_cfl(path)
         plane = [axis for axis in range(3) if array.shape[axis] > 1]
         if len(plane) != 2:

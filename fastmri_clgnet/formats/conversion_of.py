@@ -13,11 +13,11 @@ _BEGINNINGS = {
     "images": (b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"\xff\xd8\xff"),
 }
 _OFFSETS = {"dicom": 128, "nifti": 344}
+# of files whose beginnings say nothing
 _ENDINGS = {
-    ".mat": "matlab",
-    ".nii.gz": "nifti",
-    ".bmp": "images",
-}  # of files whose beginnings say nothing
+    ".mat": "matlab", ".nii": "nifti", ".nii.gz": "nifti", ".bmp": "images",
+    ".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom",
+}  # fmt: skip
 _TRIED = 200  # files and folders of a folder
 NAMES = {"dicom": "DICOM", "nifti": "NIfTI", "matlab": "MATLAB", "images": "PNG, TIFF, JPEG, BMP"}
 

@@ -182,6 +182,19 @@ def image_size(path: Path, kspace: npt.NDArray, wanted: tuple[int, int] | None) 
     return height, width
 
 
+def cropped_size(size: tuple[int, int], columns: int) -> tuple[int, int]:
+    """The size that the host crops an image to: square where k-space is narrower (FLAIR 203).
+
+    Args:
+        size: Height and width of the image that is asked for.
+        columns: Columns of the k-space.
+
+    Returns:
+        (columns, columns) where they are fewer than the image is wide, else the size.
+    """
+    return (columns, columns) if columns < size[1] else size
+
+
 def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
     """Sampled columns, of (columns,) bool, in one piece around the centre."""
     center = len(sampled) // 2

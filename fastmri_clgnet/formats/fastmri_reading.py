@@ -10,12 +10,14 @@ from typing import ClassVar, NamedTuple
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask
+from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask, cropped_size
 from fastmri_clgnet.formats.hdf5 import get_dataset, need_dataset, open_hdf5, plain
 from fastmri_clgnet.formats.header import HeaderInfo, read_header, stored_header, usable_header
-from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.number_types import as_complex64, as_float32, is_complex, is_real
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes, refuse_wrong_order
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 # what the host's data set takes from the header, unless attributes of the file stand in its way
@@ -27,8 +29,10 @@ class VolumeInfo(NamedTuple):
 
     path: Path
     kspace_shape: tuple[int, ...]
-    image_size: tuple[int, int]
+    image_size: tuple[int, int]  # as the host crops it
     header: HeaderInfo
+    target_size: tuple[int, int] | None = None  # as it is stored, where it is
+    mask: npt.NDArray[np.bool_] | None = None  # of an undersampled volume, (columns,)
     acquisition: str = "unknown"
     simulated: bool = False
 
@@ -36,6 +40,12 @@ class VolumeInfo(NamedTuple):
     def challenge(self) -> Challenge:
         """What fastMRI calls such data."""
         return "multicoil" if len(self.kspace_shape) == 4 else "singlecoil"
+
+    def acquired(self) -> npt.NDArray[np.bool_]:
+        """The columns that the header calls acquired, (columns,) bool."""
+        first, end = self.header.acquired
+        columns = np.arange(self.kspace_shape[-1])
+        return (first <= columns) & (columns < end)
 
 
 def inspect_volume(
@@ -59,7 +69,7 @@ def inspect_volume(
     """
     kspace = need_dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
-    if kspace.ndim != ndim or 0 in kspace.shape or kspace.dtype not in (np.complex64, complex):
+    if kspace.ndim != ndim or 0 in kspace.shape or not is_complex(kspace.dtype):
         axes = "(slices, rows, columns)" if ndim == 3 else "(slices, coils, rows, columns)"
         other = {3: "singlecoil", 4: "multicoil"}.get(kspace.ndim)
         hint = f"; try challenge {other}" if other not in (None, challenge) else ""
@@ -77,38 +87,47 @@ def inspect_volume(
     if text is None or item.shape != ():
         raise InputError(f"{path}: the ismrmrd_header is an array; fastMRI expects one text")
     header = read_header(text, path)
+    refuse_wrong_order(path, kspace.shape, header)
     if not 0 <= header.acquired[0] < min(header.acquired[1], columns):
         raise InputError(
             f"{path}: header: acquired columns {header.acquired[0]} to {header.acquired[1]} of "
             f"{columns} (padding of masks)"
         )
-    _check_mask(file, path, columns, masked, references)
-    key = TARGET_KEYS[challenge]
-    image_size = header.recon
+    mask = _checked_mask(file, path, columns, masked, references)
+    key, target = TARGET_KEYS[challenge], None
     if get_dataset(file, key, path) is not None or (references and not masked):
-        image_size = _target_size(file, key, path, len(kspace), challenge)
+        target = _target_size(file, key, path, len(kspace), challenge)
         if not masked and "max" not in file.attrs:
             raise InputError(
                 f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
                 "are relative to"
             )
     _check_attributes(file, path)
-    _cut_as_the_host(path, image_size, rows, columns)
-    return VolumeInfo(path, tuple(kspace.shape), image_size, header, *_said(file))
+    image_size = host_crop(path, target or header.recon, rows, columns)
+    if target is not None and image_size[0] > target[0]:
+        raise InputError(
+            f"{path}: a reference of {target[0]} x {target[1]} pixels, which cannot be cropped to "
+            f"{image_size[0]} x {image_size[1]}, as fastMRI does for k-space of {columns} columns"
+        )
+    return VolumeInfo(path, tuple(kspace.shape), image_size, header, target, mask, *_said(file))
 
 
-def _check_mask(file: h5py.File, path: Path, columns: int, masked: bool, references: bool) -> None:
+def _checked_mask(
+    file: h5py.File, path: Path, columns: int, masked: bool, references: bool
+) -> npt.NDArray[np.bool_] | None:
+    """The mask that a volume is to be undersampled by, if it is."""
     if masked:
         mask = need_dataset(
             file, "mask", path, "expected an undersampled volume; to undersample fully sampled "
             "ones, give a mask (in training: test_split val)", at_once=True,
         )  # fmt: skip
-        checked_mask(path, mask[()], columns)
-    elif get_dataset(file, "mask", path, at_once=True) is not None and not references:
+        return checked_mask(path, np.squeeze(mask[()]), columns)
+    if get_dataset(file, "mask", path, at_once=True) is not None and not references:
         raise InputError(
             f"{path}: is undersampled already (it holds a 'mask'); omit the mask, or give fully "
             "sampled volumes"
         )
+    return None
 
 
 def _target_size(
@@ -124,7 +143,7 @@ def _target_size(
             f"{path}: expected {target.name} of {n_slices} slices (slices, height, width), "
             f"got {target.shape}"
         )
-    if target.dtype not in (np.float16, np.float32, np.float64):
+    if not is_real(target.dtype):
         raise InputError(f"{path}: expected {target.name} of real numbers, got {target.dtype}")
     return target.shape[1], target.shape[2]
 
@@ -137,16 +156,16 @@ def _check_attributes(file: h5py.File, path: Path) -> None:
             f"{path}: attributes {', '.join(hiding)}, which fastMRI would take in place of the "
             "header's; remove them"
         )
-    maximum = file.attrs.get("max", 1.0)
-    number = isinstance(maximum, int | float | np.integer | np.floating)
+    maximum = plain(file.attrs.get("max", 1.0))
+    number = isinstance(maximum, int | float | np.floating)
     if not number or not 0 < maximum < np.inf:
         raise InputError(f"{path}: attribute max: {maximum!r}; expected a number above 0")
 
 
-def _cut_as_the_host(path: Path, size: tuple[int, int], rows: int, columns: int) -> tuple[int, int]:
-    """The image's size, cut to a square where its width does not fit the rows (FLAIR 203)."""
-    cut = (rows, rows) if rows < size[1] else size
-    if not (0 < cut[0] <= rows and 0 < cut[1] <= columns):
+def host_crop(path: Path, size: tuple[int, int], rows: int, columns: int) -> tuple[int, int]:
+    """The image's size, as the host crops it, which has to fit into the k-space."""
+    cut = cropped_size(size, columns)
+    if not (0 < cut[0] <= rows and cut[1] > 0):
         raise InputError(
             f"{path}: an image of {size[0]} x {size[1]} pixels does not fit into k-space of "
             f"{rows} x {columns}"
@@ -162,11 +181,12 @@ def _said(file: h5py.File) -> tuple[str, bool]:
 def read_slices(
     file: h5py.File, challenge: str
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Index, k-space and reference (or None) of each slice, the middle slice first."""
+    """Index, complex64 k-space and float32 reference (or None) of slices, the middle one first."""
     kspace, target = file["kspace"], file.get(TARGET_KEYS[challenge])
     middle = len(kspace) // 2
     for i in chain([middle], range(middle), range(middle + 1, len(kspace))):
-        yield i, kspace[i], None if target is None else target[i]
+        reference = None if target is None else as_float32(target[i])
+        yield i, as_complex64(kspace[i]), reference
 
 
 @dataclass(frozen=True)
@@ -185,11 +205,11 @@ class Fastmri:
                     f"{path}: expected k-space (slices, [coils,] rows, columns), got "
                     f"{getattr(stored, 'shape', 'no such array')}"
                 )
-            if stored.dtype.kind != "c":
+            if not is_complex(stored.dtype):
                 raise InputError(
                     f"{path}: k-space of type {stored.dtype}; expected complex numbers"
                 )
-            kspace = stored[()].astype(np.complex64, copy=False)
+            kspace = as_complex64(stored[()])
             item = get_dataset(file, "mask", path, at_once=True)
             mask = None if item is None else np.squeeze(item[()])
             text = stored_header(file, path)
@@ -199,6 +219,7 @@ class Fastmri:
         header, notes = None, list[str]()
         if text is not None:
             header, notes = usable_header(text, path, rows, columns)
+            refuse_wrong_order(path, kspace.shape, header)
         refuse_wrong_axes(path, kspace, header)
         if header is None:
             notes.append("no ismrmrd_header: the image is as large as the k-space")
@@ -208,7 +229,7 @@ class Fastmri:
                     f"the header's matrix is {header.encoded[0]} x {header.encoded[1]}, the "
                     f"k-space {rows} x {columns}"
                 )
-            size, pixel = _cut_as_the_host(path, header.recon, rows, columns), header.pixel_mm
+            size, pixel = host_crop(path, header.recon, rows, columns), header.pixel_mm
             first, end = max(header.acquired[0], 0), min(header.acquired[1], columns)
             outside = kspace[..., :first].any() or kspace[..., end:].any()
             if first > columns // 2 or end <= columns // 2 or outside:
@@ -230,6 +251,8 @@ class Fastmri:
             )
         else:
             mask = checked_mask(path, mask, columns)
+            if kspace[..., ~mask].any():
+                notes.append("signal outside the mask is left out")
             kspace = kspace * mask
             if mask[acquired[0] : acquired[1]].all():
                 mask = None

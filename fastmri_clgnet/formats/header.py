@@ -140,6 +140,8 @@ class Header(Fields):
     def __init__(self, text: bytes, path: Path) -> None:
         super().__init__()
         self.root = parse(text, path)
+        for element in self.root.iter():  # some programs leave the namespace out
+            element.tag = f"{{{_NAMESPACE['i']}}}{element.tag.rpartition('}')[2]}"
 
     def first(self, *names: str) -> str | None:
         """The text of the first element so nested, counted from the root."""
@@ -193,7 +195,7 @@ def read_header(header: bytes, path: Path) -> HeaderInfo:
         element = root.find(_path(*names), _NAMESPACE)
         if element is None:
             raise LookupError(f"no {' '.join(names)}")
-        return str(element.text)
+        return element.text or ""
 
     def number(*names: str, smallest: int = 1) -> int:
         value = text(*names)

@@ -54,7 +54,7 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
     trajectory = header.text("trajectory")
     if not trajectory:
         header.notes.append("the header does not say the trajectory: taken for Cartesian")
-    elif trajectory != "cartesian":
+    elif trajectory.lower() != "cartesian":
         raise InputError(
             f"{path}: {trajectory} trajectory, expected a Cartesian trajectory; {GRIDDING}"
         )

@@ -78,7 +78,7 @@ def sort_lines(
     n_coils, n_slices = shape[0], len(slices)
     used = [*imaging, *calibration]
     center, notes = _center(used, columns, columns // 2 if said.center is None else said.center)
-    notes += _acceleration(path, used, columns, said)
+    notes += _acceleration(path, imaging, used, columns, said)
 
     kspace = np.zeros((n_slices, n_coils, rows, columns), np.complex64)
     counts = np.zeros((n_slices, columns), int)
@@ -155,19 +155,26 @@ def _averages(path: Path, imaging: Sequence[Line], said: Said) -> list[str]:
     )
 
 
-def _acceleration(path: Path, lines: Sequence[Line], columns: int, said: Said) -> list[str]:
-    """How the lines' acceleration contradicts the header's; an error where it is left open."""
-    numbers = np.unique([line.number for line in lines])
+def _acceleration(
+    path: Path, imaging: Sequence[Line], used: Sequence[Line], columns: int, said: Said
+) -> list[str]:
+    """How the lines' acceleration contradicts the header's; an error where it is left open.
+
+    That is where the image's own lines are numbered one after another, wherever those that
+    calibrate are.
+    """
+    numbers = np.unique([line.number for line in imaging])
     consecutive = len(numbers) == numbers[-1] - numbers[0] + 1
     if said.acceleration is None or len(numbers) == 1:
         return []
     if consecutive and 1 < said.acceleration <= 1.1 * columns / len(numbers):
         raise InputError(
             f"{path}: the header's {columns} lines are accelerated by {said.acceleration}, but the "
-            f"{len(numbers)} lines are numbered one after another ({_span(lines)}), so that their "
-            f"places are unknown: number every line by its place (kspace_encode_step_1 in steps of "
-            f"{said.acceleration}), or remove the acceleration from the header"
+            f"{len(numbers)} lines are numbered one after another ({_span(imaging)}), so that "
+            "their places are unknown: number every line by its place (kspace_encode_step_1 in "
+            f"steps of {said.acceleration}), or remove the acceleration from the header"
         )
+    numbers = np.unique([line.number for line in used])
     step = 1 if consecutive else regular_step(numbers)
     if step in (None, said.acceleration):
         return []
@@ -225,6 +232,8 @@ def make_scan(
     notes: Sequence[str],
 ) -> Scan:
     """Make a volume of lines: slices in the order in which they lie, and their geometry."""
+    if any(0 in line.samples.shape for line in lines):
+        raise InputError(f"{path}: holds readouts without samples; export the scan again")
     matrix, lines, of_matrix = measured_matrix(lines, sizes, said)
     kspace, sampled, more = sort_lines(path, lines, matrix.rows, matrix.columns, said)
     refuse_wrong_axes(path, kspace)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5, plain
+from fastmri_clgnet.formats.number_types import as_complex64, is_complex, is_real
 from fastmri_clgnet.formats.numpy_arrays import Arrays, Axis
 from fastmri_clgnet.formats.scan import Scan
 
@@ -82,7 +83,8 @@ def load_matlab(path: Path, key: str | None = None) -> tuple[str, npt.NDArray]:
         with open_hdf5(path) as file:
             stored = dict(_in_groups(file, path))
             name = _chosen(path, {each: item.shape[::-1] for each, item in stored.items()}, key)
-            return name, _complex(stored[name][()]).T
+            values = stored[name][()].T
+            return name, as_complex64(values) if is_complex(values.dtype) else values
     from scipy.io import loadmat
 
     try:
@@ -140,20 +142,9 @@ def _in_groups(
         elif item.attrs.get("MATLAB_empty") or item.shape is None:
             continue
         elif plain(item.attrs.get("MATLAB_class", "double")) in _NUMBERS and (
-            item.dtype.kind in "biufc" or _parts(item.dtype)
+            item.dtype.kind == "b" or is_real(item.dtype) or is_complex(item.dtype)
         ):
             yield prefix + name, item
-
-
-def _parts(dtype: np.dtype) -> list[str]:
-    """The fields of real and imaginary part, whatever they are called; none of other types."""
-    names = sorted(dtype.names or (), key=lambda name: name.lower()[0], reverse=True)
-    return names if [name.lower()[0] for name in names] == ["r", "i"] else []
-
-
-def _complex(values: npt.NDArray) -> npt.NDArray:
-    parts = _parts(values.dtype)
-    return values[parts[0]] + 1j * values[parts[1]] if parts else values
 
 
 def _size(array: npt.NDArray) -> str:

@@ -84,11 +84,16 @@ def measured_matrix(
                 f"{columns} were measured"
             )
         rows = length
+    asked, recon = recon, (_sensible(recon[0], rows), _sensible(recon[1], columns))
     height, pixel_height = image_axis(rows, row_mm, recon[0], recon_mm[0])
     width, pixel_width = image_axis(columns, column_mm, recon[1], recon_mm[1])
     if None in recon:
         how = "as its field of view says" if all(recon_mm) else "as large as the matrix"
-        notes.append(f"the header has no size of the image: {height} x {width}, {how}")
+        has = "no size of the image"
+        if recon != asked:
+            size = " x ".join(str(n or "?") for n in asked)
+            has = f"an image of {size} for a matrix of {rows} x {columns}"
+        notes.append(f"the header has {has}: {height} x {width}, {how}")
     for pixels, of_header, pixel, mm in (
         (height, recon[0], pixel_height, recon_mm[0]),
         (width, recon[1], pixel_width, recon_mm[1]),
@@ -99,6 +104,11 @@ def measured_matrix(
                 f"{mm:g} mm ({round(mm / pixel)} pixels): {pixels} are taken"
             )
     return Matrix(rows, columns, height, width, pixel_height, pixel_width), lines, notes
+
+
+def _sensible(pixels: int | None, encoded: int) -> int | None:
+    """The image's size along an axis; None if it is more than scanners interpolate to."""
+    return None if pixels is None or pixels > INTERPOLATED * encoded else pixels
 
 
 def _around(first: int, center: int | None, end: int) -> int:

@@ -34,7 +34,7 @@ class Nifti(Simulation):
 
     plane: Literal["axial", "coronal", "sagittal"] = "axial"
     name: ClassVar[str] = "nifti"
-    suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz")
+    suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz", ".hdr")  # .hdr beside .img
 
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""

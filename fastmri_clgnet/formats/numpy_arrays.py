@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.conventions import Convention, PlainKspace, to_fastmri
 from fastmri_clgnet.formats.fastmri import image_size
+from fastmri_clgnet.formats.number_types import as_complex64, is_complex
 from fastmri_clgnet.formats.orientation import refuse_wrong_axes
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 from fastmri_clgnet.formats.simulate import Simulation, transformed
@@ -134,7 +135,7 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
     if 0 in array.shape:
         raise InputError(f"{path}: an empty array, of shape {array.shape}")
-    return array
+    return as_complex64(array) if array.dtype.names and is_complex(array.dtype) else array
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.NDArray:

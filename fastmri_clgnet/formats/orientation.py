@@ -19,10 +19,27 @@ STRONGER = 10  # times more energy than in the middle, where the centre is elsew
 
 
 def refuse_wrong_axes(path: Path, kspace: npt.NDArray, header: HeaderInfo | None = None) -> None:
-    """Raise what `inspect_axes` says of the middle slice of (slices, [coils,] rows, columns)."""
-    said = inspect_axes(kspace[len(kspace) // 2], header)
+    """Raise what `inspect_axes` says of (slices, [coils,] rows, columns), by its middle slice.
+
+    Of volumes whose middle is zero it is the next slice with a signal.
+    """
+    middle = len(kspace) // 2
+    order = sorted(range(len(kspace)), key=lambda i: abs(i - middle))
+    shown = next((i for i in order if kspace[i].any()), middle)
+    said = inspect_axes(kspace[shown], header)
     if said is not None:
         raise InputError(f"{path}: {said}")
+
+
+def refuse_wrong_order(path: Path, shape: tuple[int, ...], header: HeaderInfo) -> None:
+    """Raise where rows and columns are not the last axes of k-space, by the header's sizes."""
+    sizes = {header.encoded, header.encoded[::-1]}
+    if shape[-2:] not in sizes and any(shape[i : i + 2] in sizes for i in range(len(shape) - 2)):
+        raise InputError(
+            f"{path}: k-space of shape {shape}, but the header's matrix has {header.encoded[0]} "
+            f"rows and {header.encoded[1]} columns, which are the last two axes in fastMRI's "
+            "order (slices, [coils,] rows, columns): transpose the k-space, or correct the header"
+        )
 
 
 def inspect_axes(kspace: npt.NDArray, header: HeaderInfo | None = None) -> str | None:

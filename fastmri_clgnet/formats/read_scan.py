@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import shlex
 import zipfile
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ _EXPECTED = (
     "(.npy, .npz) or Calgary-Campinas k-space. Raw data of other scanners: convert it to ISMRMRD "
     "first (philips_to_ismrmrd, ge_to_ismrmrd, bruker_to_ismrmrd)"
 )
+_COUNTED = ("measurement", "contrast", "phase", "repetition", "set")
+_CHOICES = (*_COUNTED, "axes")  # of the fields of Reading
 _IN_THE_CORNER = "NumPy, centre of k-space in the corner"
 _CORNER = (
     "the centre of k-space is in the corner: taken for np.fft.fft2(image), convention 'plain'; for "
@@ -115,8 +116,11 @@ def read_scan(
     path = Path(path)
     if reader is None:
         path, reader, kind = choose_reader(path, reading)
+        _refuse_unused(path, reading, reader)
     else:
         kind = getattr(reader, "name", type(reader).__name__)
+        if given := [name for name in _CHOICES if getattr(reading, name) is not None]:
+            raise InputError(f"{path}: give {words(given)} to the reader, {type(reader).__name__}")
     try:
         with np.errstate(invalid="ignore"):  # Inf, which is refused below
             scan = reader.read(path, [0])
@@ -186,7 +190,6 @@ def _hdf5_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         if isinstance(kspace, h5py.Dataset):
             if kspace.dtype.kind == "f" and kspace.ndim == 4 and "ismrmrd_header" not in file:
                 return path, CC359(), "Calgary-Campinas"
-            _only_one(path, reading)
             return path, Fastmri(), "fastMRI"
         groups = measurement_groups(file)
         if not groups:
@@ -225,7 +228,6 @@ def _is_npz(path: Path) -> bool:
 
 
 def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
-    _only_one(path, reading)
     array = load_array(path)
     shape = array.shape
     if not np.iscomplexobj(array) and array.ndim == 4 and shape[-1] == 2 and reading.axes is None:
@@ -264,19 +266,24 @@ def _numpy(path: Path, array: npt.NDArray, axes: tuple[Axis, ...]) -> tuple[Path
     return path, NumPy(axes), "NumPy"
 
 
-def _only_one(path: Path, reading: Reading) -> None:
+def _refuse_unused(path: Path, reading: Reading, reader: Reader) -> None:
     """Raise where a choice was made that such files do not have."""
-    for field in dataclasses.fields(reading)[:5]:
-        value = getattr(reading, field.name)
-        if value is not None and (field.name, value) != ("measurement", 1):
-            raise InputError(f"{path}: holds one measurement; {field.name} {value} is not in it")
+    if reading.axes is not None and not isinstance(reader, NumPy):
+        raise InputError(f"{path}: not a NumPy array, its format says which axes it has; omit axes")
+    if isinstance(reader, Twix | IsmrmrdRaw):
+        return
+    for name in _COUNTED:
+        value = getattr(reading, name)
+        if value is not None and (name, value) != ("measurement", 1):
+            raise InputError(f"{path}: holds one measurement; {name} {value} is not in it")
 
 
 def _refuse_radial(path: Path, scan: Scan) -> None:
     """Refuse spokes: each crosses the centre, so that all columns hold the same energy."""
     energy = (np.abs(scan.kspace[len(scan.kspace) // 2]) ** 2).reshape(-1, *scan.kspace.shape[-2:])
     along_rows, along_columns = _peak(energy.sum(axis=(0, 2))), _peak(energy.sum(axis=(0, 1)))
-    if along_rows > 20 and 0 < along_columns < 3 and scan.kspace.shape[-1] > 8:
+    measured = int(energy.any(axis=(0, 1)).sum())
+    if along_rows > 20 and 0 < along_columns < 3 and measured > 8:
         raise InputError(
             f"{path}: every column holds the centre of k-space, as spokes do (radial or spiral "
             f"trajectory), expected a Cartesian trajectory; {GRIDDING}"

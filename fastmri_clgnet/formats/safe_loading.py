@@ -62,8 +62,10 @@ def _remedy(path: Path) -> str:
     weights = '["state_dict"]' if is_checkpoint else ".state_dict()"
     return (
         ". In the environment that wrote it, these two lines write its weights to a plain file:\n"
-        f'  import torch; saved = torch.load({path.name!r}, map_location="cpu")\n'
-        f"  torch.save(saved{weights}, {path.stem + '_state_dict.pt'!r})"
+        # which a torch that loads such files at once does not know
+        '  import os, torch; os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"\n'
+        f'  torch.save(torch.load({path.name!r}, map_location="cpu"){weights}, '
+        f"{path.stem + '_state_dict.pt'!r})"
     )
 
 

@@ -34,6 +34,8 @@ class Scan(NamedTuple):
             retrospectively; None where it was not.
         noise: Noise readouts (coils, samples) complex64, scaled to the noise in one sample of the
             image's readouts; None where the file holds none. `prewhiten` takes it.
+        num_low_frequencies: Columns of the fully sampled centre, where a mask was drawn with so
+            many; 0 finds them in the mask, as for measured data.
 
     Example:
         >>> scan = Scan(np.ones((2, 4, 64, 48), np.complex64), recon_size=(32, 48))
@@ -54,6 +56,7 @@ class Scan(NamedTuple):
     kind: str = "k-space"
     reference: npt.NDArray[np.float32] | None = None
     noise: npt.NDArray[np.complex64] | None = None
+    num_low_frequencies: int = 0
 
     @property
     def n_coils(self) -> int:

@@ -12,6 +12,7 @@ from scipy.ndimage import uniform_filter
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.fourier import coil_images, kspace_of
 from fastmri_clgnet.formats.scan import Scan, expect_scan
+from fastmri_clgnet.formats.sigpy_loading import load_sigpy_methods
 
 SingleCoilMethod = Literal["espirit", "adaptive", "emulated"]
 _NEIGHBOURHOOD = 5  # pixels along each axis, of the adaptive combination
@@ -102,10 +103,10 @@ def emulated_weights(scan: Scan) -> npt.NDArray[np.complex128]:
 
 def _by_espirit() -> Callable[[npt.NDArray[np.complex64]], npt.NDArray[np.complexfloating]]:
     """Give the combination by ESPIRiT's maps, everywhere."""
-    from fastmri_clgnet.formats.sigpy_methods import espirit_maps  # an optional package
+    methods = load_sigpy_methods()
 
     def combine(kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.complexfloating]:
-        maps = espirit_maps(kspace, kspace.shape[-1], crop=0)
+        maps = methods.espirit_maps(kspace, kspace.shape[-1], crop=0)
         combined: npt.NDArray[np.complex128] = (maps.conj() * coil_images(kspace)).sum(axis=0)
         return combined
 

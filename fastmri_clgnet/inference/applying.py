@@ -22,16 +22,20 @@ from fastmri.data import SliceDataset
 from torch import nn
 from torch.utils.data import DataLoader
 
+from fastmri_clgnet.data.folders import check_header_sizes, sample_size
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.transforms import collate_one_size, make_transform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import plain_name
+from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.submission import data_digest, save_reconstruction
 from fastmri_clgnet.models.classical import CLASSICAL
+from fastmri_clgnet.models.compiled import compile_network
+from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.models.registry import MODELS
 from fastmri_clgnet.precision import Precision, autocast
@@ -98,6 +102,15 @@ def ready_network(
     return untrained.eval()
 
 
+def check_samples(network: nn.Module, volumes: Sequence[VolumeInfo]) -> None:
+    """Refuse volumes that are too small for a network, or cannot be cropped as it needs."""
+    on_kspace = takes_kspace(network)
+    for volume in volumes:
+        expect_size(network, str(volume.path), sample_size(volume, on_kspace))
+    if on_kspace:
+        check_header_sizes(volumes)
+
+
 def reconstruct_samples(
     network: nn.Module,
     batches: Iterable[Any],
@@ -154,7 +167,10 @@ def reconstruct_slices(
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size}: expected 1 or more")
     place = choose_device(device, precision)
-    transform = make_transform(scan.challenge, None, takes_kspace(network))
+    on_kspace = takes_kspace(network)
+    rows, columns = scan.kspace.shape[-2:]
+    expect_size(network, scan.name, (rows, columns) if on_kspace else scan.recon_size)
+    transform = make_transform(scan.challenge, None, on_kspace)
     sampled = scan.sampled()
     first, end = np.flatnonzero(sampled)[[0, -1]] + [0, 1]
     attributes = {
@@ -166,12 +182,14 @@ def reconstruct_slices(
     def batches() -> Iterator[Any]:
         n_slices = len(scan.kspace)
         for start in range(0, n_slices, batch_size):
-            yield collate_one_size(
-                [
-                    transform(scan.kspace[i], sampled, None, attributes, scan.name, i)
-                    for i in range(start, min(start + batch_size, n_slices))
-                ]
-            )
+            samples = [
+                transform(scan.kspace[i], sampled, None, attributes, scan.name, i)
+                for i in range(start, min(start + batch_size, n_slices))
+            ]
+            if on_kspace:
+                centre = scan.num_low_frequencies
+                samples = [sample._replace(num_low_frequencies=centre) for sample in samples]
+            yield collate_one_size(samples)
 
     return reconstruct_samples(network, batches(), place, precision, progress)
 
@@ -188,12 +206,15 @@ class FolderWork:
     mask: Mask | None
     batch_size: int
     precision: Precision
+    compile: bool  # what other processes do; here the network is given as it is
     num_workers: int
 
     def __post_init__(self) -> None:
         """Open every file once, for its header."""
         mask_func = None if self.mask is None else self.mask.make()
-        transform = make_transform(self.challenge, mask_func, takes_kspace(self.network))
+        transform = make_transform(
+            self.challenge, mask_func, takes_kspace(self.network), folder=self.data_path
+        )
         # the host's own filter, which takes all slices, too, cannot be pickled
         self.dataset = SliceDataset(
             self.data_path, self.challenge, transform, raw_sample_filter=bool
@@ -261,6 +282,8 @@ def _start(work: bytes, started: Synchronized[int], threads: int, device: torch.
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", rank % torch.cuda.device_count())
     _work, _device = pickle.loads(work), device
+    if _work.compile:  # which a copy is not
+        compile_network(_work.network, device)
 
 
 def _reconstruct(name: str) -> int:

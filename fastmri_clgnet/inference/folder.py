@@ -15,6 +15,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
+from fastmri_clgnet.inference.domain import folder_out_of_domain
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.submission import data_digest, describe, read_settings
@@ -34,10 +35,13 @@ class Reconstructed:
     output_path: Path
     written: list[Path]
     kept: list[Path]  # made before, with the same settings of the same data
+    # how the data differ from what the weights were trained on, and which volumes
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         kept = f", {len(self.kept)} were there already" if self.kept else ""
-        return f"{len(self.written)} volumes written to {self.output_path}{kept}"
+        lines = [f"{len(self.written)} volumes written to {self.output_path}{kept}"]
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
 
 
 def reconstruct(
@@ -52,6 +56,7 @@ def reconstruct(
     device: str = "auto",
     batch_size: int = 1,
     precision: Precision = "32-true",
+    compile: bool = False,
     num_workers: int = 0,
     num_processes: int = 1,
     overwrite: bool | Literal["different"] = False,
@@ -80,6 +85,8 @@ def reconstruct(
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
         batch_size: Slices at a time.
         precision: Lightning's names; 16-mixed is for GPUs.
+        compile: Whether torch compiles the blocks that the network repeats, which takes up to
+            minutes first, in each process.
         num_workers: Loader processes.
         num_processes: Processes that share the volumes; with device cuda they go to all GPUs in
             turn.
@@ -109,7 +116,13 @@ def reconstruct(
     if path is not None:
         find_weights(path)
     list_files(data_path)
-    from fastmri_clgnet.inference.applying import FolderWork, choose_device, ready_network
+    from fastmri_clgnet.inference.applying import (
+        FolderWork,
+        check_samples,
+        choose_device,
+        ready_network,
+    )
+    from fastmri_clgnet.models.compiled import compile_network
 
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
@@ -117,6 +130,9 @@ def reconstruct(
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another output_path")
     network = ready_network(checkpoint, model, regularisation, challenge)
+    check_samples(network, volumes)
+    if compile:
+        compile_network(network, place)
     settings = describe(network, path, challenge, mask, precision)
     make_folder(output_path)
     todo = _missing(volumes, output_path, settings, overwrite)
@@ -124,7 +140,7 @@ def reconstruct(
     if todo:
         work = FolderWork(
             network, data_path, output_path, settings, challenge, mask, batch_size, precision,
-            num_workers,
+            compile, num_workers,
         )  # fmt: skip
         n_slices = sum(volume.kspace_shape[0] for volume in todo)
         with tqdm(total=n_slices, desc="Reconstructing", unit="slice") as bar:
@@ -137,6 +153,7 @@ def reconstruct(
         output_path,
         [path for path in paths if path.name in names],
         [path for path in paths if path.name not in names],
+        tuple(folder_out_of_domain(network, volumes, mask)),
     )
 
 

@@ -29,14 +29,15 @@ TRAINED_ON_KEY = "fastmri_clgnet_trained_on"
 # constructor arguments that change what a network does with the same weights
 _WITHOUT_PARAMETERS = {
     "wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum", "sens_residual",
+    "residual",
 }  # fmt: skip
 # and those that change neither
 _OF_THE_TRAINING = {
     "lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images", "checkpoint_activations",
 }  # fmt: skip
-# of networks that earlier versions made, whose files leave these out: the linear layer, and
-# fastMRI's own sensitivity model
-_EARLIER = {"spectrum": "linear", "sens_residual": False}
+# of networks that earlier versions made, whose files leave these out: the linear layer, fastMRI's
+# own sensitivity model, and the input not added to the output
+_EARLIER = {"spectrum": "linear", "sens_residual": False, "residual": False}
 
 
 class StoredModel(NamedTuple):

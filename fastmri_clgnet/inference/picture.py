@@ -13,6 +13,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.figures import comparison, images_row, save_figure
 from fastmri_clgnet.formats.fourier import reference_image
 from fastmri_clgnet.formats.scan import Scan, expect_scan
+from fastmri_clgnet.slice_quality import squares
 
 
 def show(
@@ -65,7 +66,7 @@ def show(
         figure = images_row(images, title, aspect)
     else:
         target = scan.reference[index]
-        maximum = float(scan.reference.max())
+        maximum = float(squares(scan.reference, array)[0].max())
         figure = comparison(images, target, maximum, title, aspect=aspect)
     if path is not None:
         save_figure(Path(path), figure)

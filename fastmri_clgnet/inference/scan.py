@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.data.mask import Mask, mask_seed
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.formats.scan import Scan, expect_scan
+from fastmri_clgnet.inference.domain import out_of_domain
 from fastmri_clgnet.inference.network import Network
 from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.weights import find_weights
-
-# how much the acceleration of a scan may differ from those of the training
-_SIMILAR = (0.75, 1.34)
-_CONTRASTS = ("FLAIR", "T2", "T1", "PD")  # what is looked for in a sequence's name, in this order
 
 
 class OutOfDomain(UserWarning):
@@ -40,7 +35,8 @@ class OutOfDomain(UserWarning):
 def undersample(scan: Scan, mask: Mask) -> Scan:
     """Undersample a fully sampled scan retrospectively; its images become the reference.
 
-    The mask is drawn as for fastMRI's validation files: the scan's name settles it.
+    The mask is drawn as for fastMRI's validation files: the scan's name settles it, whatever its
+    ending is.
 
     Args:
         scan: Fully sampled.
@@ -66,13 +62,14 @@ def undersample(scan: Scan, mask: Mask) -> Scan:
         )
     columns = scan.kspace.shape[-1]
     mask.check([columns])
-    drawn, _ = mask.make()((1, columns, 1), seed=tuple(map(ord, scan.name)))
+    drawn, num_low_frequencies = mask.make()((1, columns, 1), seed=mask_seed(scan.name))
     kept = drawn.numpy().ravel().astype(bool) & scan.sampled()
     return scan._replace(
         kspace=scan.kspace * kept,
         mask=kept,
         acquired=scan.acquired,
         reference=scan.images(),
+        num_low_frequencies=num_low_frequencies,
         notes=(*scan.notes, f"undersampled retrospectively ({mask})"),
     )
 
@@ -127,6 +124,8 @@ def reconstruct_scan(
     """
     if isinstance(scan, str | Path):
         scan = read_scan(scan, reading)
+    elif reading != Reading():
+        raise InputError(f"scan: has been read already, so that {reading} has no effect; omit it")
     expect_scan(scan)
     if isinstance(checkpoint, str | Path):
         find_weights(checkpoint)  # what is missing is said before torch is imported
@@ -137,41 +136,3 @@ def reconstruct_scan(
     if remark is not None:
         warnings.warn(remark, OutOfDomain, stacklevel=2)
     return reconstruct_slices(network, scan, device, batch_size, precision, progress)
-
-
-def out_of_domain(network: Network, scan: Scan) -> str | None:
-    """How a scan differs from what weights were trained on, in one line; None if not."""
-    trained: Mapping[str, Any] = getattr(network, "trained_on", None) or {}
-    differences = []
-    challenge = trained.get("challenge", scan.challenge)
-    if challenge != scan.challenge:
-        differences.append(f"{scan.challenge} data (trained on {challenge})")
-    factors = [float(factor) for factor in trained.get("accelerations", ())]
-    if factors:
-        factor = scan.acceleration()
-        low, high = _SIMILAR
-        if not low * min(factors) <= factor <= high * max(factors):
-            what = (
-                "full sampling"
-                if scan.mask is None
-                else f"acceleration {factor:.2g} in all, with the centre"
-            )
-            differences.append(f"{what} (trained on {words(f'{one:g}' for one in factors)})")
-    contrasts = {_contrast(name) for name in trained.get("acquisitions", ())} - {None}
-    contrast = _contrast(scan.acquisition)
-    if contrasts and contrast is not None and contrast not in contrasts:
-        known = words(sorted(map(str, contrasts)))
-        differences.append(f"contrast {contrast} (trained on {known})")
-    if trained.get("simulated") and "simulated" not in scan.attributes:
-        differences.append("measured k-space (trained on simulated k-space)")
-    if not differences:
-        return None
-    return f"{scan.name}: outside of what the weights were trained on: {'; '.join(differences)}"
-
-
-def _contrast(name: str) -> str | None:
-    """The contrast that a sequence's name says, such as AXT2 or t1_mprage."""
-    for contrast in _CONTRASTS:
-        if re.search(contrast, name, re.IGNORECASE):
-            return contrast
-    return None

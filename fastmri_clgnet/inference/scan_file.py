@@ -12,9 +12,10 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.example import example_slice
 from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
+from fastmri_clgnet.inference.domain import out_of_domain
 from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
 from fastmri_clgnet.inference.regularisation import Regularisation
-from fastmri_clgnet.inference.scan import out_of_domain, undersample
+from fastmri_clgnet.inference.scan import undersample
 from fastmri_clgnet.inference.submission import describe
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.tables import LABELS
@@ -101,6 +102,8 @@ def reconstruct_file(
     if checkpoint is not None:
         find_weights(checkpoint)  # what is missing is said before torch is imported
     is_example = str(scan) == EXAMPLE and not scan.exists()
+    if is_example and reading != Reading():
+        raise InputError(f"{EXAMPLE}: is one slice, read as it is; omit {reading}")
     volume = example_slice() if is_example else read_scan(scan, reading)
     for path in output_files(output, len(volume.kspace)):
         if path.resolve() == scan.resolve():

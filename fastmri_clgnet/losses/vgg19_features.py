@@ -81,8 +81,8 @@ class VGG19Features(nn.Module):
             raise InputError(
                 f"{weights}: no weights for convolution {', '.join(map(str, missing))} of VGG19; "
                 f"the file has {f'1 to {served}' if served else 'none'} "
-                f"({difference(state, expected)}). Use only those, or give a complete file, such as "
-                "torchvision's"
+                f"({difference(state, expected)}). Use only those, or give a complete file of "
+                "torchvision's vgg19"
             )
         state = {name: state[name] for name in expected}
         if unfit := difference(state, expected):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fastmri_clgnet.formats.fastmri import n_central_columns
+from fastmri_clgnet.formats.sigpy_loading import load_sigpy_methods
 from fastmri_clgnet.models.reconstructor import KspaceReconstructor, zero_filled_scale
 from fastmri_clgnet.tables import CS_TV, CS_WAVELET
 
@@ -78,12 +79,10 @@ class ClassicalReconstructor(KspaceReconstructor):
         Raises:
             InputError: If SigPy is missing, or too few central columns are sampled.
         """
-        # an optional package; numba, which it imports, takes seconds
-        from fastmri_clgnet.formats import sigpy_methods
-
+        methods = load_sigpy_methods()
         solve = {
-            CS_WAVELET: sigpy_methods.wavelet_reconstruction,
-            CS_TV: sigpy_methods.variation_reconstruction,
+            CS_WAVELET: methods.wavelet_reconstruction,
+            CS_TV: methods.variation_reconstruction,
         }[self.method]
         scale = zero_filled_scale(masked_kspace)
         scaled = masked_kspace / scale.reshape(-1, *[1] * (masked_kspace.ndim - 1))
@@ -96,7 +95,7 @@ class ClassicalReconstructor(KspaceReconstructor):
                 continue
             maps = np.ones_like(one)
             if len(one) > 1:
-                maps = sigpy_methods.espirit_maps(one, n_central_columns(columns), _CROP)
+                maps = methods.espirit_maps(one, n_central_columns(columns), _CROP)
             grid = np.broadcast_to(columns.astype(np.float32), image.shape)
             image[:] = solve(one, maps, grid, self.lamda, self.iterations)
         return torch.from_numpy(np.abs(images)).to(scale) * scale

@@ -7,7 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from fastmri_clgnet.models.configuration import PAPER
-from fastmri_clgnet.models.spatial_fourier import SpatialFourierResidualGroup, fused_together
+from fastmri_clgnet.models.spatial_fourier import (
+    SpatialFourierResidualBlock,
+    SpatialFourierResidualGroup,
+    fused_together,
+)
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.models.wavelet import (
     SUBBANDS,
@@ -24,7 +28,7 @@ class CLGNet(nn.Module):
         F   = pre(x)
         O_w = IDWT(tail(groups(head(DWT(F)))))       wavelet branch, no skip
         O_s = F + Up(groups(Down(F)))                spatial branch, with skip
-        O   = out([O_w, O_s])
+        O   = out([O_w, O_s])                        with residual: x + out([O_w, O_s])
 
     It takes the magnitude of the zero-filled image, normalised per slice, as fastMRI's
     `UnetDataTransform` delivers it. The default has 964,033 parameters (the paper: 0.96 M).
@@ -41,6 +45,7 @@ class CLGNet(nn.Module):
         wavelet: PyWavelets name, orthogonal or biorthogonal.
         spectrum: What follows the convolution in the spectrum: "norm_relu", "relu" or "linear"
             (eq. 7 to the letter); see `SpatialFourierLayer`.
+        residual: Whether the input is added to the output, which the paper does not do.
 
     Example:
         >>> model = CLGNet(chans=8)
@@ -48,12 +53,15 @@ class CLGNet(nn.Module):
         torch.Size([1, 1, 320, 320])
 
     Raises:
-        ValueError: If wavelet or spectrum is unknown or a count is not positive.
+        ValueError: If wavelet or spectrum is unknown, a count is not positive, or with residual the
+            numbers of input and output channels differ.
 
     References:
         Yi, Liu, Hu, Fang, Zhang. Contrastive Learning for Local and Global Learning MRI
         Reconstruction. arXiv:2111.15200, Fig. 2.
     """
+
+    repeated = (SpatialFourierResidualBlock,)  # what `compile_network` compiles
 
     def __init__(
         self,
@@ -64,6 +72,7 @@ class CLGNet(nn.Module):
         num_blocks: int = PAPER.num_blocks,
         wavelet: str = PAPER.wavelet,
         spectrum: Spectrum = PAPER.spectrum,
+        residual: bool = PAPER.residual,
     ) -> None:
         super().__init__()
         counts = {
@@ -76,11 +85,17 @@ class CLGNet(nn.Module):
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"{name}={count}: expected a positive number")
+        if residual and in_chans != out_chans:
+            raise ValueError(
+                f"residual adds the input to the output, but in_chans={in_chans} is not "
+                f"out_chans={out_chans}"
+            )
 
         self.chans = chans
         self.num_groups = num_groups
         self.num_blocks = num_blocks
         self.spectrum: Spectrum = spectrum
+        self.residual = residual
         self.pre = nn.Sequential(
             nn.Conv2d(in_chans, chans, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
@@ -136,4 +151,5 @@ class CLGNet(nn.Module):
             wavelet = self.wavelet_branch(features)
             spatial = features + self.spatial_branch(features)
         output: torch.Tensor = self.out(torch.cat([wavelet, spatial], dim=1))
-        return output[..., :height, :width].contiguous()
+        output = output[..., :height, :width]
+        return (image + output if self.residual else output).contiguous()

@@ -31,6 +31,7 @@ class CLGNetDC(nn.Module):
         num_blocks: Residual blocks in each group.
         wavelet: PyWavelets name.
         spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
+        residual: Whether CLGNet's input is added to its output.
 
     Example:
         >>> model = CLGNetDC(chans=8)
@@ -46,9 +47,10 @@ class CLGNetDC(nn.Module):
         num_blocks: int = PAPER.num_blocks,
         wavelet: str = PAPER.wavelet,
         spectrum: Spectrum = PAPER.spectrum,
+        residual: bool = PAPER.residual,
     ) -> None:
         super().__init__()
-        self.clgnet = CLGNet(1, 1, chans, num_groups, num_blocks, wavelet, spectrum)
+        self.clgnet = CLGNet(1, 1, chans, num_groups, num_blocks, wavelet, spectrum, residual)
 
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Reconstruct.

@@ -53,7 +53,9 @@ class NormCLGNet(StableNormUnet):
         correction: bool = False,
     ) -> None:
         super().__init__(chans=1, num_pools=1)
-        self.unet = CLGNet(in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum)
+        self.unet = CLGNet(
+            in_chans, out_chans, chans, num_groups, num_blocks, wavelet, spectrum, residual=False
+        )
         self.correction = correction
         if correction:
             for parameter in self.unet.out[-1].parameters():

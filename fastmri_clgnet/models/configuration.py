@@ -17,6 +17,7 @@ class Configuration:
         num_blocks: Residual blocks in each group.
         wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
         spectrum: What follows the convolution in the spectrum; see `SpatialFourierLayer`.
+        residual: Whether the input is added to the output.
     """
 
     chans: int = 32
@@ -24,6 +25,7 @@ class Configuration:
     num_blocks: int = 3
     wavelet: str = "haar"
     spectrum: Spectrum = "norm_relu"
+    residual: bool = False
 
 
 PAPER = Configuration()

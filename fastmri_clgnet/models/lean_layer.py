@@ -25,6 +25,7 @@ with a complex one of twice the work.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -61,11 +62,18 @@ def lean_layer(
         o, of the shape of features, channels-last.
     """
     arguments = (features, kernel, bias, weight, spectral_bias, fuse, spectrum, dtype)
-    # the compiler supports no function with its own jvp, and decides what to recompute
-    evaluate = _evaluate if torch.compiler.is_compiling() else _LeanLayer.apply
+    if torch.compiler.is_dynamo_compiling():  # which supports no function with its own jvp
+        evaluate = _BackwardWritten.apply
+    else:
+        evaluate = _evaluate if torch.compiler.is_compiling() else _LeanLayer.apply
     pixels: torch.Tensor = evaluate(*arguments)[0]
     batch, chans, height, width = features.shape
     return pixels.view(batch, height, width, chans).permute(0, 3, 1, 2)
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No autocast; a meta device, which counts shapes only, has none."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _evaluate(
@@ -120,10 +128,52 @@ def _images(values: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
     return values.view(1, -1, *half.shape[2:])
 
 
-class _LeanLayer(torch.autograd.Function):
-    """`_evaluate`, with the backward pass of this module's docstring."""
+def _gradients(
+    gradient: torch.Tensor,
+    features: torch.Tensor,
+    kernel: torch.Tensor,
+    bias: torch.Tensor,
+    weight: torch.Tensor,
+    spectral_bias: torch.Tensor,
+    fuse: torch.Tensor,
+    half: torch.Tensor,
+    spectrum: Spectrum,
+    dtype: torch.dtype,
+) -> tuple[torch.Tensor, ...]:
+    """Compute the gradients of the six tensors from that of o: see this module's docstring."""
+    batch, chans, height, width = features.shape
+    gradient = gradient.view(batch, height, width, chans).permute(0, 3, 1, 2)
+    parts = (2, chans, -1)  # real and imaginary parts, each a matrix
+    # s = irfft2^T(o'), y and a
+    outer = irfft2_transposed(_chans_first(gradient.to(weight.dtype))).view(parts)
+    flat = half.flatten(1)
+    values = _product(flat, weight, spectral_bias, spectrum)
+    activated, transpose = activate_with_transpose(_images(values, half), spectrum)
+    # V' = s a^T, a' = V^T s, y' = act'(y)^T a'
+    fuse_gradient = torch.bmm(outer, activated.view(parts).transpose(1, 2)).sum(0)
+    inner = torch.bmm(fuse.t().expand(2, -1, -1), outer).view(activated.shape)
+    inner = transpose(inner).view(flat.shape)
+    # W' = y' z^T and rfft2^T(W^T y')
+    weight_gradient = torch.mm(inner, flat.t())
+    half_gradient = torch.mm(weight.t(), inner).view(half.shape)
+    spectral = rfft2_transposed(half_gradient, (height, width))
+    # K^T * o', K' and c'
+    local, kernel_gradient, bias_gradient = torch.ops.aten.convolution_backward(
+        gradient, features.to(dtype), kernel.to(dtype), [chans],
+        [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True, True, True],
+    )  # fmt: skip
+    return (
+        local.to(features.dtype).add_(spectral.transpose(0, 1)),
+        kernel_gradient.to(kernel.dtype),
+        bias_gradient.to(bias.dtype),
+        weight_gradient,
+        inner.sum(1),
+        fuse_gradient,
+    )
 
-    generate_vmap_rule = True
+
+class _BackwardWritten(torch.autograd.Function):
+    """`_evaluate`, with the backward pass of this module's docstring, for the compiler."""
 
     @staticmethod
     def forward(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,10 +183,25 @@ class _LeanLayer(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
         half = output[1]
         ctx.mark_non_differentiable(half)
-        ctx.set_materialize_grads(False)  # no zero gradient for half
         ctx.save_for_backward(*inputs[:6], half)
-        ctx.save_for_forward(*inputs[:6])
         ctx.settings = inputs[6:]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+        with full_precision(gradient.device):  # as forward, also if backward is called inside
+            return *_gradients(gradient, *ctx.saved_tensors, *ctx.settings), None, None
+
+
+class _LeanLayer(_BackwardWritten):
+    """The same with derivatives of every other kind."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        _BackwardWritten.setup_context(ctx, inputs, output)
+        ctx.set_materialize_grads(False)  # no zeros for half
+        ctx.save_for_forward(*inputs[:6])
 
     @staticmethod
     def backward(
@@ -144,43 +209,13 @@ class _LeanLayer(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         if gradient is None:
             return (None,) * 8
-        *inputs, half = ctx.saved_tensors
-        if torch.is_grad_enabled():  # for higher derivatives: autograd
+        if not torch.is_grad_enabled():
+            return _BackwardWritten.backward(ctx, gradient, None)
+        inputs = ctx.saved_tensors[:6]
+        # to be differentiated again: by autograd, of the plain form
+        with full_precision(gradient.device):
             pull_back = torch.func.vjp(lambda *x: _evaluate(*x, *ctx.settings)[0], *inputs)[1]
             return *pull_back(gradient), None, None
-        features, kernel, bias, weight, spectral_bias, fuse = inputs
-        spectrum, dtype = ctx.settings
-        batch, chans, height, width = features.shape
-        gradient = gradient.view(batch, height, width, chans).permute(0, 3, 1, 2)
-        parts = (2, chans, -1)  # real and imaginary parts, each a matrix
-        # s = irfft2^T(o'), y and a
-        outer = irfft2_transposed(_chans_first(gradient.to(weight.dtype))).view(parts)
-        flat = half.flatten(1)
-        values = _product(flat, weight, spectral_bias, spectrum)
-        activated, transpose = activate_with_transpose(_images(values, half), spectrum)
-        # V' = s a^T, a' = V^T s, y' = act'(y)^T a'
-        fuse_gradient = torch.bmm(outer, activated.view(parts).transpose(1, 2)).sum(0)
-        inner = torch.bmm(fuse.t().expand(2, -1, -1), outer).view(activated.shape)
-        inner = transpose(inner).view(flat.shape)
-        # W' = y' z^T and rfft2^T(W^T y')
-        weight_gradient = torch.mm(inner, flat.t())
-        half_gradient = torch.mm(weight.t(), inner).view(half.shape)
-        spectral = rfft2_transposed(half_gradient, (height, width))
-        # K^T * o', K' and c'
-        local, kernel_gradient, bias_gradient = torch.ops.aten.convolution_backward(
-            gradient, features.to(dtype), kernel.to(dtype), [chans],
-            [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True, True, True],
-        )  # fmt: skip
-        return (
-            local.to(features.dtype).add_(spectral.transpose(0, 1)),
-            kernel_gradient.to(kernel.dtype),
-            bias_gradient.to(bias.dtype),
-            weight_gradient,
-            inner.sum(1),
-            fuse_gradient,
-            None,
-            None,
-        )
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor, None]:

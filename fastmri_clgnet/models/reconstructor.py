@@ -15,6 +15,8 @@ from fastmri.data import transforms
 from fastmri.data.transforms import UnetSample, VarNetSample
 from torch import nn
 
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import cropped_size
 from fastmri_clgnet.models.fourier import to_image
 
 # smaller than any nonzero image, large enough for a quotient in float32
@@ -110,14 +112,24 @@ class KspaceReconstructor(Reconstructor):
         output: torch.Tensor = self(sample.masked_kspace, sample.mask)
         return output
 
+    def wanted_size(self, sample: VarNetSample) -> tuple[int, int]:
+        """Height and width of the images of a batch: what the header asks for."""
+        # sizes come as tensors from a batch
+        height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in sample.crop_size)
+        return height, width
+
     def reconstruct(self, sample: VarNetSample) -> torch.Tensor:
         """Reconstruct a batch of `fastmri.data.transforms.VarNetDataTransform`."""
         image = self.whole_image(sample)
-        # in a batch, sizes are tensors; a too narrow volume is cropped as the host does
-        height, width = (int(torch.as_tensor(size).reshape(-1)[0]) for size in sample.crop_size)
-        if image.shape[-1] < width:
-            height = width = image.shape[-1]
-        cropped: torch.Tensor = transforms.center_crop(image, (height, width))
+        height, width = self.wanted_size(sample)
+        crop = cropped_size((height, width), image.shape[-1])
+        if crop[0] > image.shape[-2]:
+            raise InputError(
+                f"{', '.join(sorted(set(sample.fname)))}: the header asks for an image of {height} "
+                f"x {width} pixels, which does not fit into k-space of {image.shape[-2]} x "
+                f"{image.shape[-1]}"
+            )
+        cropped: torch.Tensor = transforms.center_crop(image, crop)
         return cropped
 
 
@@ -149,9 +161,13 @@ def denormalise(image: torch.Tensor, batch: UnetSample) -> torch.Tensor:
     return image.to(batch.std.dtype) * batch.std[:, None, None] + batch.mean[:, None, None]
 
 
-def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
-    """Return the maximum of each zero-filled root-sum-of-squares image, (batch, 1, 1)."""
+def zero_filled_image(masked_kspace: torch.Tensor) -> torch.Tensor:
+    """Magnitude, or root sum of squares, (batch, height, width), of (batch, [coils,] ..., 2)."""
     magnitude = torch.linalg.vector_norm(to_image(masked_kspace), dim=-1)
-    if magnitude.ndim == 4:
-        magnitude = torch.linalg.vector_norm(magnitude, dim=1)
+    return torch.linalg.vector_norm(magnitude, dim=1) if magnitude.ndim == 4 else magnitude
+
+
+def zero_filled_scale(masked_kspace: torch.Tensor) -> torch.Tensor:
+    """The largest value of each zero-filled image, (batch, 1, 1)."""
+    magnitude = zero_filled_image(masked_kspace)
     return magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(_SMALLEST_SCALE)

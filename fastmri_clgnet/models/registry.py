@@ -23,6 +23,7 @@ from fastmri_clgnet.models.reconstructor import (
     Reconstructor,
     apply_to_images,
     taken,
+    zero_filled_image,
     zero_filled_scale,
 )
 from fastmri_clgnet.models.sensitivities import stabilise
@@ -52,27 +53,40 @@ class UnetReconstructor(ImageReconstructor):
 
     model_name = "unet"
     constructor = Unet
+    more_arguments = frozenset({"residual"})
+    residual = False  # whether the input is added to the output
 
     def make_network(self, arguments: Mapping[str, Any]) -> None:
         """Make the network; see `Reconstructor`."""
         self.unet = Unet(**{"in_chans": 1, "out_chans": 1, **taken(Unet, arguments)})
+        self.residual = arguments.get("residual", False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruct normalised magnitude images; see `apply_to_images`."""
-        return apply_to_images(self.unet, image)
+        output = apply_to_images(self.unet, image)
+        return image + output if self.residual else output
 
 
-class ZeroFilling(ImageReconstructor):
-    """Zero-filling: the image as it is. It has no parameters."""
+class ZeroFilling(KspaceReconstructor):
+    """Zero-filling: the inverse FFT of the masked k-space. It has no parameters.
+
+    It takes k-space since the host's images for networks are clipped, at 6 standard deviations.
+    """
 
     model_name = ZERO_FILLED
 
     def make_network(self, arguments: Mapping[str, Any]) -> None:
         """Make nothing."""
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the zero-filled image as it is."""
-        return image
+    def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Give the image; see `zero_filled_image`."""
+        return zero_filled_image(masked_kspace)
+
+    def wanted_size(self, sample: VarNetSample) -> tuple[int, int]:
+        """The target's size where there is one, as for networks on images."""
+        if sample.target.ndim < 2 or 0 in sample.target.shape:
+            return super().wanted_size(sample)
+        return sample.target.shape[-2], sample.target.shape[-1]
 
 
 class CLGNetDCReconstructor(KspaceReconstructor):

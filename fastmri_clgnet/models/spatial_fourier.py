@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.models.configuration import PAPER
-from fastmri_clgnet.models.lean_layer import lean_layer
+from fastmri_clgnet.models.lean_layer import full_precision, lean_layer
 from fastmri_clgnet.models.spectral_unit import Spectrum, check_spectrum
 
 
@@ -80,7 +80,7 @@ class SpatialFourierLayer(nn.Module):
             The same shape, channels-last; under autocast, in its lower precision.
         """
         dtype = _autocast_dtype(features)
-        with _full_precision(features.device):
+        with full_precision(features.device):
             fused = _FUSED.get().get(self) if not torch.compiler.is_compiling() else None
             kernel, bias, fuse = fused or fuse_weights([self])[0]
             return lean_layer(
@@ -135,13 +135,15 @@ def fused_together(network: nn.Module) -> Iterator[None]:
     """Fold the fusing convolutions of all layers of a network at once, for one forward pass.
 
     Each layer inside the context uses the result. The arithmetic is the same, with a fraction of
-    the operators. Under torch.compile each layer folds its own.
+    the operators. Compiled layers, and those of compiled blocks, fold their own.
     """
-    layers = [module for module in network.modules() if isinstance(module, SpatialFourierLayer)]
-    if not layers or torch.compiler.is_compiling():
+    modules = list(network.modules())
+    layers = [module for module in modules if isinstance(module, SpatialFourierLayer)]
+    compiled = torch.compiler.is_compiling() or any(m._compiled_call_impl for m in modules)
+    if compiled or not layers:
         yield
         return
-    with _full_precision(layers[0].fuse.weight.device):
+    with full_precision(layers[0].fuse.weight.device):
         token = _FUSED.set(dict(zip(layers, fuse_weights(layers), strict=True)))
     try:
         yield
@@ -156,11 +158,6 @@ def _autocast_dtype(features: torch.Tensor) -> torch.dtype:
     if exempt or not torch.is_autocast_enabled(device):
         return features.dtype
     return torch.get_autocast_dtype(device)
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Disable autocast; a meta device, which only has shapes, has none."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _bias(convolution: nn.Conv2d) -> torch.Tensor:

@@ -33,8 +33,12 @@ def activate(values: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
     if spectrum == "linear":
         return values
     if spectrum == "norm_relu":
-        # torch's instance_norm is the same but several times slower on the CPU
-        values = F.group_norm(values, values.shape[1], eps=EPS)
+        if torch.compiler.is_dynamo_compiling():
+            # the same; group_norm would fix the number of groups, and with it the batch
+            values = F.layer_norm(values, values.shape[2:], eps=EPS)
+        else:
+            # torch's instance_norm is the same but several times slower on the CPU
+            values = F.group_norm(values, values.shape[1], eps=EPS)
     return F.relu(values, inplace=True)
 
 
@@ -52,10 +56,10 @@ def activate_with_transpose(
     """
     if spectrum == "linear":
         return values, lambda gradient: gradient
-    batch, chans, height, width = values.shape
-    shape = (batch, chans, height * width, chans)  # as many groups as channels
+    size = values.shape[2:]
     if spectrum == "norm_relu":
-        normal, mean, scale = torch.native_group_norm(values, None, None, *shape, EPS)
+        # the same as group normalisation, with a backward pass of half its time
+        normal, mean, scale = torch.native_layer_norm(values, size, None, None, EPS)
         activated = normal.relu_()
     else:
         activated = values.relu()
@@ -63,8 +67,8 @@ def activate_with_transpose(
     def transpose(gradient: torch.Tensor) -> torch.Tensor:
         gradient = torch.ops.aten.threshold_backward(gradient, activated, 0)
         if spectrum == "norm_relu":
-            gradient = torch.ops.aten.native_group_norm_backward(
-                gradient, values, mean, scale, None, *shape, [True, False, False]
+            gradient = torch.ops.aten.native_layer_norm_backward(
+                gradient, values, size, mean, scale, None, None, [True, False, False]
             )[0]
         return gradient
 

@@ -17,8 +17,8 @@ except RuntimeError as error:
 from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
 from fastmri_clgnet.pl_modules.clgvarnet_module import CLGNetDCModule, CLGVarNetModule
 from fastmri_clgnet.pl_modules.comparison_module import ComparisonModule
-from fastmri_clgnet.pl_modules.image_module import ImageModule, ZeroFilledModule
-from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
+from fastmri_clgnet.pl_modules.image_module import ImageModule
+from fastmri_clgnet.pl_modules.kspace_module import KspaceModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
 from fastmri_clgnet.pl_modules.registry import load_module
 from fastmri_clgnet.pl_modules.unet_module import UnetModule

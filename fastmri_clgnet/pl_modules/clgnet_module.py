@@ -49,6 +49,7 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
         num_blocks: int = PAPER.num_blocks,
         wavelet: str = PAPER.wavelet,
         spectrum: Spectrum = PAPER.spectrum,
+        residual: bool = PAPER.residual,
         variant: Variant = "clgnet",
         lr: float = 1e-4,
         lr_step_size: int | None = None,
@@ -68,6 +69,7 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
             spectrum: What follows the convolution in the spectrum: norm_relu (instance
                 normalisation, ReLU), relu, or linear (nothing: exactly eq. 7 of the paper).
+            residual: Whether the input is added to the output; not in the paper.
             variant: clgnet, or one of the paper's ablations: wo_wavelet, wo_sfl (CLGNet_non), wo_cl
                 and wo_negative (only the loss differs), sa (CLGNet_SA), tran (CLGNet_Tran).
             lr: Adam's learning rate.

@@ -98,6 +98,7 @@ class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor, AdamWithStepDecay):
         num_blocks: int = PAPER.num_blocks,
         wavelet: str = PAPER.wavelet,
         spectrum: Spectrum = PAPER.spectrum,
+        residual: bool = PAPER.residual,
         lr: float = 1e-4,
         lr_step_size: int | None = None,
         lr_gamma: float = 0.1,
@@ -113,6 +114,7 @@ class CLGNetDCModule(KspaceModule, CLGNetDCReconstructor, AdamWithStepDecay):
             wavelet: PyWavelets name of the wavelet branch's transform, orthogonal or biorthogonal.
             spectrum: What follows the convolution in the spectrum: norm_relu (instance
                 normalisation, ReLU), relu, or linear (nothing: exactly eq. 7 of the paper).
+            residual: Whether CLGNet's input is added to its output.
             lr: Adam's learning rate.
             lr_step_size: Epochs between multiplications of the learning rate by lr_gamma; null
                 keeps it constant.

@@ -1,4 +1,4 @@
-"""Steps of image-to-image modules on `UnetDataTransform` samples; and zero-filling."""
+"""Steps of image-to-image modules on `UnetDataTransform` samples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from fastmri.data.transforms import UnetSample
 from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.models.reconstructor import ImageReconstructor, denormalise
-from fastmri_clgnet.models.registry import ZeroFilling
 from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
-from fastmri_clgnet.tables import ZERO_FILLED
 
 
 class ImageModule(Lightning2Mixin, ImageReconstructor, MriModule):
@@ -46,16 +44,3 @@ class ImageModule(Lightning2Mixin, ImageReconstructor, MriModule):
         """Reconstruct one batch for fastMRI's submission writer, in the data's units."""
         output = self.reconstruct(batch).cpu().numpy()
         return {"fname": batch.fname, "slice": batch.slice_num, "output": output}
-
-
-class ZeroFilledModule(ImageModule, ZeroFilling):
-    """Zero-filling, the inverse FFT of the masked k-space: the baseline, without parameters.
-
-    Example:
-        >>> import torch
-        >>> image = torch.rand(2, 64, 48)
-        >>> torch.equal(ZeroFilledModule()(image), image)
-        True
-    """
-
-    model_name = ZERO_FILLED

@@ -1,4 +1,4 @@
-"""Steps of modules on k-space and mask, on `VarNetDataTransform` samples."""
+"""Steps of modules on k-space and mask, on `VarNetDataTransform` samples; and zero-filling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from fastmri.data.transforms import VarNetSample
 from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.models.reconstructor import KspaceReconstructor, zero_filled_scale
+from fastmri_clgnet.models.registry import ZeroFilling
 from fastmri_clgnet.pl_modules.lightning2 import Lightning2Mixin
+from fastmri_clgnet.tables import ZERO_FILLED
 
 
 class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
@@ -65,3 +67,14 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
         """Reconstruct one batch for fastMRI's submission writer, cropped to the header's size."""
         output = self.reconstruct(batch).cpu().numpy()
         return {"fname": batch.fname, "slice": batch.slice_num, "output": output}
+
+
+class ZeroFilledModule(KspaceModule, ZeroFilling):
+    """Zero-filling, the inverse FFT of the masked k-space: the baseline; it has no parameters.
+
+    Example:
+        >>> ZeroFilledModule()(torch.zeros(1, 4, 64, 48, 2), torch.ones(1, 1, 1, 48, 1)).shape
+        torch.Size([1, 64, 48])
+    """
+
+    model_name = ZERO_FILLED

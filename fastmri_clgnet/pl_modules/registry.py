@@ -19,7 +19,7 @@ from fastmri_clgnet.pl_modules.classical_module import ClassicalModule
 from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
 from fastmri_clgnet.pl_modules.clgvarnet_module import CLGNetDCModule, CLGVarNetModule
 from fastmri_clgnet.pl_modules.comparison_module import ComparisonModule
-from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
+from fastmri_clgnet.pl_modules.kspace_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.pl_modules.varnet_module import VarNetModule
 from fastmri_clgnet.tables import DEFAULT_MODEL, LABELS, ZERO_FILLED

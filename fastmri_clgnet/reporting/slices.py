@@ -13,12 +13,12 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from fastmri.evaluate import psnr
 from PIL import Image
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import read_pair
 from fastmri_clgnet.evaluation.results import VolumeMetrics
+from fastmri_clgnet.slice_quality import slice_quality
 
 ERROR_COLOURS = "inferno"
 # from best to smallest: WebP's quality, and slices per volume on the slider
@@ -52,9 +52,8 @@ class ShownVolume(NamedTuple):
     def caption(self, method: str, index: int) -> str:
         """Format PSNR and SSIM of a slice, relative to the volume's largest value."""
         image, maximum = self.reconstructions[method][index], float(self.target.max())
-        with np.errstate(divide="ignore"):  # a perfect image has infinite PSNR
-            value = float(psnr(self.target[index], image, maxval=maximum))
-        return f"{value:.2f} dB, SSIM {self.slice_ssim[method][index]:.3f}"
+        psnr, ssim = slice_quality(self.target[index], image, maximum)
+        return f"{psnr:.2f} dB, SSIM {ssim:.3f}"
 
     def frame(self, index: int, quality: int) -> Frame:
         """Return all images of one slice: every method's with its error map, and the target."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from fastmri.data.transforms import center_crop
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from torch.utils.data import default_collate
 
@@ -18,7 +19,7 @@ from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.figures import save_comparison
 from fastmri_clgnet.inference.submission import data_digest, describe
-from fastmri_clgnet.pl_modules.image_module import ZeroFilledModule
+from fastmri_clgnet.pl_modules.kspace_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED, name_of, takes_kspace
 from fastmri_clgnet.tables import format_table, make_cells, quality
 from fastmri_clgnet.training.samples import make_samples
@@ -51,8 +52,9 @@ def beside_zero_filling(
     if isinstance(module, ZeroFilledModule):
         return trained
     baseline = ZeroFilledModule(0)
-    images = make_samples(baseline, data, seed, trainer) if takes_kspace(module) else samples
-    return {MODELS[ZERO_FILLED].label: (baseline, images), **trained}
+    same = takes_kspace(module)
+    own = samples if same else make_samples(baseline, data, seed, trainer)
+    return {MODELS[ZERO_FILLED].label: (baseline, own), **trained}
 
 
 def compare(
@@ -122,7 +124,10 @@ def middle_slice(methods: Methods) -> Slice:
             target = result["target"][0].float().cpu().numpy()
             max_value = float(result["max_value"][0])
             title = f"{result['fname'][0]}, slice {int(result['slice_num'][0])}"
-    return Slice(images, target, max_value, title)
+    # of narrow volumes networks on images and on k-space give different heights, as the host's do
+    height, width = np.min([image.shape for image in images.values()], axis=0)
+    images = {name: center_crop(image, (height, width)) for name, image in images.items()}
+    return Slice(images, center_crop(target, (height, width)), max_value, title)
 
 
 def save_validation_picture(path: Path, methods: Methods) -> None:

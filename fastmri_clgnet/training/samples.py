@@ -9,12 +9,19 @@ from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.dataset import Data
-from fastmri_clgnet.data.folders import check_one_size, inspect_folder
+from fastmri_clgnet.data.folders import (
+    check_header_sizes,
+    check_one_size,
+    inspect_folder,
+    sample_size,
+)
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.samplers import check_enough_volumes
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
+from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
+from fastmri_clgnet.slice_quality import MIN_SSIM_SIZE
 from fastmri_clgnet.training.distributed import say
 
 
@@ -55,12 +62,25 @@ def check_files(
     ) -> list[VolumeInfo]:
         folder = data.folder(split)
         volumes = inspect_folder(folder, data.challenge, masked=mask is None, refuse_nan=refuse_nan)
-        check_one_size(volumes, data.batch_size, takes_kspace(module))
+        on_kspace = takes_kspace(module)
+        check_one_size(volumes, data.batch_size, on_kspace)
+        most = data.train_size if split == "train" else None
+        for volume in volumes:
+            height, width = sample_size(volume, on_kspace)
+            size = (height, width) if most is None else (min(height, most), min(width, most))
+            expect_size(module, str(volume.path), size)
+            if min(volume.image_size) < MIN_SSIM_SIZE:
+                height, width = volume.image_size
+                raise InputError(
+                    f"{volume.path}: images of {height} x {width} pixels; training is measured by "
+                    f"fastMRI's SSIM, which takes {MIN_SSIM_SIZE} x {MIN_SSIM_SIZE} and more"
+                )
+        if on_kspace and split == "test":
+            check_header_sizes(volumes)
         check_enough_volumes(len(volumes), n_volumes, str(folder))
         if mask is not None:
-            size = data.train_size if split == "train" else None
             widths = {volume.kspace_shape[-1] for volume in volumes}
-            mask.check(widths if size is None else {min(width, size) for width in widths})
+            mask.check(widths if most is None else {min(width, most) for width in widths})
         return volumes
 
     test_mask = data.fixed_mask if data.test_split == "val" else None

@@ -25,6 +25,7 @@ from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checked, forget_requeued, last_checkpoint
 from fastmri_clgnet.training.distributed import say
+from fastmri_clgnet.training.recipe import expect_same_recipe
 
 
 class Stopped(BaseException):
@@ -144,7 +145,8 @@ def fit(
     root = Path(trainer.default_root_dir)
     checkpoint = last_checkpoint(ckpt_path, root)
     if checkpoint is not None:
-        checked(checkpoint, module)
+        used = trainer.callbacks  # type: ignore[attr-defined]  # which Lightning adds to it
+        expect_same_recipe(checkpoint, checked(checkpoint, module), used)
     if trainer.is_global_zero:
         if str(ckpt_path) == "none":
             forget_requeued(root)

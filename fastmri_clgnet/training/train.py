@@ -15,6 +15,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference import loading
 from fastmri_clgnet.losses import ReconstructionLoss
+from fastmri_clgnet.models.compiled import compile_network
 from fastmri_clgnet.run_folder import BEST, TENSORBOARD
 from fastmri_clgnet.training.checkpoints import (
     NameModel,
@@ -27,6 +28,7 @@ from fastmri_clgnet.training.checkpoints import (
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
+from fastmri_clgnet.training.recipe import Schedule, recipe_callbacks
 from fastmri_clgnet.training.results import (
     beside_zero_filling,
     compare,
@@ -78,6 +80,9 @@ def train(
     ckpt_path: Path | str | None = None,
     init_weights: Path | str | None = None,
     seed: int = 42,
+    schedule: Schedule = "step",
+    ema: float | None = None,
+    compile: bool = False,
     on_nan: NanAction = "stop",
     checkpoint_minutes: float = 30.0,
     logger: bool = True,
@@ -109,6 +114,13 @@ def train(
             Unlike ckpt_path it brings no steps, no optimizer and no loss; a run that continues
             from a checkpoint of its own ignores it.
         seed: Seed of weights, data order, masks and negatives.
+        schedule: Of the learning rate. step: the module's own, by lr_step_size and lr_gamma.
+            onecycle: torch's OneCycleLR over all steps of the training: from lr / 25 up to lr in
+            the first 30 % of them, then down to almost 0. It needs max_steps beside max_time.
+        ema: Decay of the weights' exponential moving average over steps, such as 0.999. The
+            averaged weights are what is validated, saved and used; null trains without.
+        compile: Whether torch compiles the blocks that the network repeats. The first steps take a
+            minute or more longer; checkpoints are the same.
         on_nan: What NaN or Inf in a training sample, the loss or a gradient does. stop: end with
             an error that names step, file and slice. skip: take no step on that batch, and count
             it.
@@ -146,6 +158,7 @@ def train(
     settings = dict(trainer or {})
     if keep_best and settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
+    recipe = recipe_callbacks(schedule, ema, settings)
     root = Path(default_root_dir or default_folder(module, data))
     with quiet():
         set_seed(seed)
@@ -155,14 +168,18 @@ def train(
             module.loss = objective()
         if init_weights is not None and last_checkpoint(ckpt_path, root) is None:
             say(f"Starting with the weights of {loading.start_from(module, init_weights)}")
+        if compile:
+            compile_network(module, evaluator.strategy.root_device)
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
             if _is_trained(module):
                 saver = SaveAndStop(root, seed, checkpoint_minutes)
-                used = [*callbacks, *checkpoint_callbacks(root, keep_best), OnNan(on_nan), saver]
+                keepers = checkpoint_callbacks(root, keep_best)
+                used = [*callbacks, *recipe, *keepers, OnNan(on_nan), saver]
                 fitter = make_trainer(root, settings, [*used, NameModel(files.trained_on)], logger)
                 given = {
-                    **settings, "seed": seed, "init_weights": init_weights, "on_nan": on_nan,
+                    **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,
+                    "ema": ema, "compile": compile, "on_nan": on_nan,
                     "checkpoint_minutes": checkpoint_minutes, "logger": logger,
                 }  # fmt: skip
                 config = config_of(module, data, root, given) if flags is None else flags

@@ -99,7 +99,8 @@ def quiet() -> Iterator[None]:
     """Drop Lightning's remarks that mislead, and translate its exceptions."""
 
     def is_no_tip(record: logging.LogRecord) -> bool:
-        return "Tip:" not in record.getMessage()  # to upload what was trained to its cloud
+        # a tip to upload what was trained to its cloud; how averaged weights are continued
+        return not any(each in record.getMessage() for each in ("Tip:", "current_model_state"))
 
     logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     logger.addFilter(is_no_tip)

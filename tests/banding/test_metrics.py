@@ -99,3 +99,7 @@ def test_command_prints_a_line_for_each_volume(
     assert score.main([str(tmp_path / "out"), *target]) == 1
     said = capsys.readouterr()
     assert said.out.splitlines() == printed and "b.h5: not an HDF5 file" in said.err
+    with h5py.File(tmp_path / "out" / "a.h5", "r+") as file:
+        file["reconstruction"][1, 2, 3] = np.nan
+    assert score.main([str(tmp_path / "out")]) == 1
+    assert "a.h5: reconstruction holds NaN or Inf" in capsys.readouterr().err

@@ -34,6 +34,7 @@ def test_plain_network_has_plain_layers_and_the_same_parameters() -> None:
 
 
 def test_training_step_changes_every_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)  # of two channels a ReLU may leave none
     made: list[nn.Module] = []
 
     def make() -> nn.Module:
@@ -85,5 +86,30 @@ def test_tables(
     assert tables["contrastive_step"]["rows"]["contrastive"]["ratio to L1"] > 1
     assert {row["slices/s"] > 0 for row in tables["data"]["rows"].values()} == {True}
     printed = capsys.readouterr().out
+    assert "compiled" not in printed
     assert "batch 2, 16 x 16, cpu, 32-true" in printed
     assert "1 workers" in printed
+
+
+def test_several_settings_beside_a_compiled_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("unet", "CLGNet"):
+        monkeypatch.setattr(speed_rows, name, small)
+    compiled: list[torch.device] = []
+    monkeypatch.setattr(speed_rows, "compile_network", lambda _, where: compiled.append(where))
+    monkeypatch.setattr(speed_rows, "peak_mb", lambda *args: 1.0)
+    command = [
+        "speed", "--size", "16", "20", "--batch", "1", "2", "--precision", "32-true", "bf16-mixed",
+        "--parts", "step", "--rounds", "1", "--compile", "true", "--output_path", str(tmp_path),
+    ]  # fmt: skip
+    assert main(command) == 0
+    tables = json.loads((tmp_path / "speed.json").read_text())
+    tables = {name: table for name, table in tables.items() if name.startswith("step")}
+    assert len(tables) == 8 and "step_20_2_bf16-mixed" in tables
+    for table in tables.values():
+        assert table["rows"].keys() == {"unet", "clgnet", "compiled"}
+        assert table["rows"]["compiled"]["first pass (s)"] > 0
+        assert table["rows"]["compiled"]["operators"] is None
+    assert compiled == 8 * [CPU]
+    assert "CLGNet, compiled" in capsys.readouterr().out

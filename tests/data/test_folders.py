@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet.data import Data
+from fastmri_clgnet.data import Data, Mask, write_fastmri_file
 from fastmri_clgnet.data import folders as volumes
+from fastmri_clgnet.data.check import check
 from fastmri_clgnet.data.folders import challenge_of, check_one_size, inspect_folder, list_files
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.inference import reconstruct
+from fastmri_clgnet.train_clgnet import main
+from tests.helpers import QUIET, SMALL, small_volume
 
 
 @pytest.fixture
@@ -103,3 +108,30 @@ def test_large_data_is_sampled(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     (folder / "c.h5").unlink()
     with pytest.raises(InputError, match=r"d.h5, slice 1: the k-space holds NaN"):
         inspect_folder(folder, "singlecoil", masked=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda kspace: kspace.swapaxes(-2, -1), "swap the two last axes"),
+        (lambda kspace: np.fft.ifftshift(kspace, (-2, -1)), "the centre of k-space is in row 0"),
+    ],
+)
+def test_axes_and_centre_are_inspected_in_every_way_in(
+    change: Callable[[np.ndarray], np.ndarray],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kspace, target = small_volume("singlecoil", 0)
+    for split in ("train", "val"):
+        path = tmp_path / f"singlecoil_{split}" / "a.h5"
+        write_fastmri_file(path, kspace, target)
+        with h5py.File(path, "r+") as file:
+            del file["kspace"]
+            file["kspace"] = np.ascontiguousarray(change(kspace))
+    assert message in str(check(tmp_path, num_workers=1))
+    with pytest.raises(InputError, match=f"a.h5: .*{message}"):
+        reconstruct(path.parent, tmp_path / "out", model="zero_filled", mask=Mask(), device="cpu")
+    assert main([*SMALL, *QUIET, "--data_path", str(tmp_path)]) == 1
+    assert message in capsys.readouterr().err

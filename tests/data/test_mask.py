@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fastmri.data.subsample import EquispacedMaskFractionFunc, RandomMaskFunc
 
 from fastmri_clgnet.data import Mask
+from fastmri_clgnet.data.mask import mask_seed
 from fastmri_clgnet.data.mask_functions import RandomOrEquispacedMaskFunc
+from fastmri_clgnet.data.transforms import make_transform
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.read_scan import read_scan
+from fastmri_clgnet.inference import undersample
+from tests.helpers import small_volume
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,23 @@ def test_a_file_name_settles_which() -> None:
     for mask, n_centre in masks:
         np.testing.assert_array_equal(mask, masks[0][0])
         assert n_centre == 5
+
+
+def test_a_mask_follows_from_the_name_without_its_ending(tmp_path: Path) -> None:
+    """It is the host's for fastMRI's files, in folders and for scans of any format."""
+    host = tuple(map(ord, "a.b.h5"))
+    assert {mask_seed(f"a.b.{ending}") for ending in ("h5", "hdf5", "npy", "dat", "cfl")} == {host}
+    assert mask_seed("brain") == tuple(map(ord, "brain"))
+    kspace, target = small_volume("singlecoil", 0)
+    mask = Mask("random", (4,), (0.1,))
+    expected, _ = mask.make()((1, 40, 1), seed=tuple(map(ord, "a.h5")))
+    transform = make_transform("singlecoil", mask.make(), on_kspace=True)
+    attributes = {"recon_size": (32, 32, 1), "padding_left": 0, "padding_right": 40, "max": 1.0}
+    for name in ("a.h5", "a.hdf5"):
+        sample: Any = transform(kspace[0], None, target[0], attributes, name, 0)
+        assert sample.fname == name
+        assert torch.equal(sample.mask.ravel(), expected.ravel())
+    np.save(tmp_path / "a.npy", kspace[:, None])
+    drawn = undersample(read_scan(tmp_path / "a.npy"), mask).mask
+    assert drawn is not None
+    assert drawn.tolist() == expected.ravel().tolist()

@@ -204,7 +204,8 @@ def test_whatever_is_wrong_with_a_prediction_is_its_failure(
     monkeypatch.setattr(metrics, "volume_metrics", failing)
     found = evaluated("one")
     assert found.failures == [
-        "predictions/one/a.h5: expected reconstruction of real numbers, got |S4",
+        "predictions/one/a.h5: expected reconstruction (slices, height, width) of real numbers, "
+        "got (3, 32, 32) |S4",
         "predictions/one/c.h5: cannot be used (KeyError: 'window')",
     ]
     assert [volume.file for volume in found.volumes] == ["b.h5", "d.h5"]

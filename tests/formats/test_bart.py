@@ -36,6 +36,8 @@ def test_slices_and_coils(readout: int, n_coils: int, tmp_path: Path) -> None:
     challenge = "singlecoil" if n_coils == 1 else "multicoil"
     assert_host_gives(tmp_path / "out" / f"{challenge}_train", {"a.h5": rss}, 2e-6)
     assert_good(tmp_path / "out")
+    data, header = (Bart().read(tmp_path / "in" / name, (0,)) for name in ("a.cfl", "a.hdr"))
+    np.testing.assert_array_equal(data.kspace, header.kspace)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from fastmri_clgnet.reconstruct import main as reconstruct
 
 VALUES = np.random.default_rng(0).integers(1, 4000, (32, 24, 3)).astype(np.uint16)
 
+FLOATS = np.repeat(VALUES, 8, axis=2).astype(np.float32)
+
 
 def nifti(path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(VALUES.astype(np.float32), np.eye(4)), path)
@@ -43,6 +45,10 @@ IMAGES: dict[str, Callable[[Path], object]] = {
     "head": lambda path: path.write_bytes(Path(examples.get_path("mr")).read_bytes()),
     "head.nii": nifti,
     "head.nii.gz": nifti,
+    "two.nii": lambda path: nibabel.save(nibabel.Nifti2Image(FLOATS, np.eye(4)), path),
+    "pair.hdr": lambda path: nibabel.save(nibabel.Nifti1Pair(FLOATS, np.eye(4)), path),
+    "old.dcm": lambda path: path.write_bytes(Path(examples.get_path("mr")).read_bytes()[132:]),
+    "png": lambda path: Image.fromarray(VALUES[..., 0]).save(path, "PNG"),
     "a b.png": lambda path: Image.fromarray(VALUES[..., 0]).save(path),
     "head.tif": lambda path: Image.fromarray(VALUES[..., 0]).save(path),
     "head.jpg": lambda path: Image.fromarray(VALUES[..., 0].astype(np.uint8)).save(path),

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -283,10 +284,34 @@ def test_fields_that_make_no_sense_are_done_without(tmp_path: Path) -> None:
         path.with_suffix(".dcm").write_bytes(contents[132:])
         path.unlink()
     write(tmp_path / "in" / "far.dcm", image(VOLUME[0], 40, RescaleSlope=None))
+    write(tmp_path / "zeros" / "a.dcm", image(VOLUME[0], ImageOrientationPatient=[0] * 6))
+    dark = image(VOLUME[1], 1, ImageOrientationPatient=[0] * 6, InstanceNumber=1)
+    dark.PhotometricInterpretation = "MONOCHROME1"  # of one file only
+    write(tmp_path / "zeros" / "b.dcm", dark)
+    scan = Dicom(noise=0).read(tmp_path / "zeros", (0,))
+    assert scan.notes == ("slices by their numbers: no positions are said",)
+    np.testing.assert_allclose(scan.images(), [VOLUME[0], 4000 - VOLUME[1]], atol=1e-3)
     scan = Dicom(noise=0).read(tmp_path / "in", (0,))
     assert scan.pixel_mm is None
     assert scan.notes == ("1 gap(s) between slices: are files missing?",)
     np.testing.assert_allclose(scan.images()[:5], VOLUME, atol=1e-3)
+
+
+def test_a_file_that_cannot_be_opened_fails_alone(tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "good")
+    bad = tmp_path / "in" / "bad" / "IM0"
+    write(bad, image(VOLUME[0]))
+    opened, denied = io.open, PermissionError(13, "Permission denied")
+
+    def denying(path: Any, *args: Any, **options: Any) -> Any:
+        if str(path) == str(bad):
+            raise denied
+        return opened(path, *args, **options)
+
+    with mock.patch("io.open", denying), mock.patch("builtins.open", denying):
+        conversion = converted(tmp_path / "in", tmp_path / "out")
+    assert list(references(conversion)) == ["good"]
+    assert conversion.failures == [f"{bad}: not a DICOM file that can be read ({denied})"]
 
 
 def test_a_real_brain(test_data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ ENCODED, RECON = ("encodedSpace", "matrixSize"), ("reconSpace", "matrixSize")
 LIMITS = ("encodingLimits", "kspace_encoding_step_1")
 R = ("parallelImaging", "accelerationFactor", "kspace_encoding_step_1")
 NUMBERS = ["40.5", "NaN", "inf", "-1", "0", "", "text", "99999999999"]
+CALIBRATION = 1 << 19  # ACQ_IS_PARALLEL_CALIBRATION
 
 
 @pytest.fixture(scope="module")
@@ -127,26 +129,31 @@ def test_a_number_that_is_none_is_done_without(
 
 
 def test_numbers_as_other_programs_write_them(path: Path, kspace: np.ndarray) -> None:
+    """Also a header without a namespace, and words with a capital."""
     set_header(path, {
         (*ENCODED, "x"): "64.0", (*ENCODED, "y"): " 4.8e1 ", (*RECON, "x"): "32.", R: "1.0",
-        (*LIMITS, "center"): "24.0",
+        (*LIMITS, "center"): "24.0", ("trajectory",): "Cartesian",
     })  # fmt: skip
+    with h5py.File(path, "r+") as file:
+        text = re.sub(rb" xmlns\S*=\"[^\"]*\"|(?<=[</])ns\d+:", b"", file["dataset/xml"][0])
+        assert NAMESPACE.encode() not in text
+        file["dataset/xml"][0] = text
     scan = read_scan(path)
     np.testing.assert_array_equal(scan.kspace, kspace)
     assert (scan.recon_size, scan.pixel_mm, scan.notes) == ((SIZE, COLUMNS), (2.0, 2.0), ())
 
 
-@pytest.mark.parametrize("value", ["", "1", "0", None])
+@pytest.mark.parametrize("value", ["", "1", "0", "65535", None])
 def test_an_empty_matrix_of_the_image(value: str | None, path: Path, kspace: np.ndarray) -> None:
     """The field of view settles it; where there is none, the encoded matrix."""
     set_header(path, {(*RECON, axis): value for axis in "xy"})
     scan = read_scan(path)
     np.testing.assert_allclose(scan.images(), image(kspace), rtol=1e-4, atol=1e-6)
-    assert "no size of the image: 32 x 48, as its field of view says" in scan.notes[-1]
+    assert ": 32 x 48, as its field of view says" in scan.notes[-1]
     set_header(path, {("reconSpace", "fieldOfView_mm", axis): None for axis in "xy"})
     scan = read_scan(path)
     assert scan.recon_size == (ROWS, COLUMNS)
-    assert "no size of the image: 64 x 48, as large as the matrix" in scan.notes[-1]
+    assert ": 64 x 48, as large as the matrix" in scan.notes[-1]
 
 
 @pytest.mark.parametrize("value", ["40.0", "NaN", None])
@@ -290,17 +297,30 @@ def test_an_acceleration_that_lines_contradict(
         assert f"{sentence}every {step} lines)" in str(scan)
 
 
-def test_lines_that_are_numbered_one_after_another(path: Path) -> None:
-    """Every second line was measured: their places in the matrix are not known."""
+@pytest.mark.parametrize("central", [0, 6])
+def test_lines_that_are_numbered_one_after_another(central: int, path: Path) -> None:
+    """Every second line was measured: their places are unknown, wherever calibration lines are."""
 
     def change(data: np.ndarray) -> np.ndarray:
+        middle = data[24 - central : 24 + central].copy()
+        middle["head"]["flags"] |= CALIBRATION
         data = data[::2]
         data["head"]["idx"]["kspace_encode_step_1"] //= 2
-        return data
+        return np.concatenate([data, middle])
 
     set_header(path, {R: "2"})
     set_lines(path, change)
     with pytest.raises(InputError, match=r"24 lines are numbered one after another \(0 to 23\)"):
+        read_scan(path)
+
+
+def test_readouts_without_samples(path: Path) -> None:
+    def change(data: np.ndarray) -> np.ndarray:
+        data["head"]["discard_pre"] = ROWS
+        return data
+
+    set_lines(path, change)
+    with pytest.raises(InputError, match=r"scan\.mrd: holds readouts without samples"):
         read_scan(path)
 
 

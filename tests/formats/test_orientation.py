@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet import example_slice
-from fastmri_clgnet.formats.header import HeaderInfo
-from fastmri_clgnet.formats.orientation import inspect_axes
+from fastmri_clgnet import example_slice, read_scan
+from fastmri_clgnet.data.folders import inspect_folder
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.header import HeaderInfo, ismrmrd_header
+from fastmri_clgnet.formats.orientation import inspect_axes, refuse_wrong_axes
 from tests.conversion.host import blobs, fft2c
 
 ROWS, COLUMNS = 64, 48
@@ -91,6 +96,29 @@ def test_rows_in_the_place_of_columns() -> None:
     for mask in (ROW % 2 == 0, (ROW % 4 == 0) | CENTRAL_ROWS):
         said = inspect_axes(data() * (mask & ALL))
         assert said is not None and "of 64 rows are sampled, but all columns" in said
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (3, 2, 1, 0)])
+def test_axes_in_another_order(order: tuple[int, ...], tmp_path: Path) -> None:
+    """Coils last, and MATLAB's order, by the header; a scan and a folder say the same."""
+    folder = tmp_path / "multicoil_test"
+    folder.mkdir()
+    kspace = np.broadcast_to(data(), (2, *data().shape))
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["kspace"] = kspace.transpose(order)
+        file["ismrmrd_header"] = ismrmrd_header((ROWS, COLUMNS), (ROWS, COLUMNS))
+    said = r"a\.h5: k-space of shape .*, but the header's matrix has 64 rows and 48 columns"
+    with pytest.raises(InputError, match=said):
+        read_scan(folder / "a.h5")
+    with pytest.raises(InputError, match=said):
+        inspect_folder(folder, "multicoil", masked=True)
+
+
+def test_a_volume_whose_middle_is_zero_is_inspected_nevertheless() -> None:
+    kspace = np.stack([data(), 0 * data(), data()])
+    refuse_wrong_axes(Path("a.h5"), kspace)
+    with pytest.raises(InputError, match=r"a\.h5: the centre of k-space is in row 0"):
+        refuse_wrong_axes(Path("a.h5"), np.fft.ifftshift(kspace, axes=-2))
 
 
 @pytest.mark.parametrize(

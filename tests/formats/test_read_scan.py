@@ -11,13 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from fastmri_clgnet import example_slice, read_scan
+from fastmri_clgnet import example_slice, read_scan, reconstruct_scan
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import NumPy
 from fastmri_clgnet.formats.hdf5 import open_hdf5
 from fastmri_clgnet.formats.header import ismrmrd_header
+from fastmri_clgnet.formats.numpy_arrays import Axis
 from fastmri_clgnet.formats.read_scan import Reading
+from fastmri_clgnet.inference.scan_file import reconstruct_file
 from tests.conversion.host import blobs, fft2c
 
 ROWS, COLUMNS = 32, 20
@@ -110,6 +112,12 @@ def test_a_mask_is_read_and_trimmed_to_what_was_acquired(
 ) -> None:
     mask = np.zeros(COLUMNS, bool)
     mask[3:17:3] = mask[8:12] = True
+    write_fastmri_file(tmp_path / "whole.h5", kspace * mask, mask=mask)
+    with h5py.File(tmp_path / "whole.h5", "r+") as file:
+        file["kspace"][:] = kspace
+    whole = read_scan(tmp_path / "whole.h5")
+    assert whole.notes == ("signal outside the mask is left out",)
+    np.testing.assert_array_equal(whole.kspace, kspace * mask)
     write_fastmri_file(tmp_path / "a.h5", kspace * mask, mask=mask, acquired=(3, 17))
     scan = read_scan(tmp_path / "a.h5")
     np.testing.assert_array_equal(scan.sampled(), mask)
@@ -252,6 +260,8 @@ def test_spokes_are_refused(tmp_path: Path) -> None:
     path = write_numpy(tmp_path / "a.npy", spokes.astype(np.complex64))
     with pytest.raises(InputError, match=r"every column holds the centre .* .mrpro, sigpy"):
         read_scan(path)
+    one = spokes * (np.arange(40) == 20)  # a line is no spoke
+    assert read_scan(write_numpy(path, one.astype(np.complex64))).sampled().sum() == 1
 
 
 def test_axes_of_arrays(tmp_path: Path, kspace: np.ndarray) -> None:
@@ -366,6 +376,17 @@ def test_choices_that_a_file_does_not_have(tmp_path: Path, kspace: np.ndarray) -
     assert read_scan(path, Reading(measurement=1)).kspace.shape == kspace.shape
     with pytest.raises(InputError, match="holds one measurement; contrast 1 is not in it"):
         read_scan(path, Reading(contrast=1))
+    axes: tuple[Axis, ...] = ("coil", "row", "column")
+    with pytest.raises(InputError, match=r"a\.h5: .*its format says which axes .*; omit axes"):
+        read_scan(path, Reading(axes=axes))
+    np.save(tmp_path / "a.npy", kspace[0])
+    with pytest.raises(InputError, match=r"a\.npy: give set axes to the reader, NumPy"):
+        read_scan(tmp_path / "a.npy", Reading(set=1, axes=axes), reader=NumPy(axes))
+    scan = read_scan(tmp_path / "a.npy", reader=NumPy(axes))
+    with pytest.raises(InputError, match="has been read already"):
+        reconstruct_scan(scan, model="zero_filled", reading=Reading(axes=axes))
+    with pytest.raises(InputError, match="example: is one slice"):
+        reconstruct_file(Path("example"), tmp_path / "b.h5", reading=Reading(set=1))
 
 
 def test_the_example_is_a_brain() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from fastmri_clgnet import example_slice
+from fastmri_clgnet import example_slice, formats
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
@@ -128,6 +128,7 @@ def test_what_cannot_be_combined_is_named() -> None:
 
 def test_without_sigpy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "fastmri_clgnet.formats.sigpy_methods", raising=False)
+    monkeypatch.delattr(formats, "sigpy_methods", raising=False)
     monkeypatch.setitem(sys.modules, "sigpy.mri.app", None)
     with pytest.raises(InputError, match=r"pip install 'fastmri_clgnet\[mri\]'"):
         to_single_coil(example_slice())

@@ -6,15 +6,16 @@ import multiprocessing
 import shutil
 from pathlib import Path
 
+import fastmri
 import h5py
 import numpy as np
 import pytest
 import torch
 from fastmri.data import SliceDataset
-from fastmri.data.transforms import UnetDataTransform
+from fastmri.data.transforms import UnetDataTransform, to_tensor
 from torch.utils.data import DataLoader
 
-from fastmri_clgnet.data import Mask
+from fastmri_clgnet.data import Mask, write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference import loading
 from fastmri_clgnet.inference.folder import reconstruct
@@ -215,7 +216,7 @@ def test_what_is_complete_is_written_before_an_error(
     with h5py.File(data / "d.h5", "r+") as file:
         file["kspace"][2, 0, 0] = np.nan
     assert main([*flags(small_run, data, out), *MASK]) == 1
-    assert "error: d.h5, slice 2: the k-space holds NaN" in capsys.readouterr().err
+    assert f"error: {data / 'd.h5'}, slice 2: the k-space holds NaN" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["c.h5"]
 
 
@@ -234,7 +235,7 @@ ERRORS = {
     "root": (["--data_path", "data"], "there are the folders singlecoil_test, singlecoil_val"),
     "no mask": (["--data_path", "data/singlecoil_val"], "c.h5: no 'mask'"),
     "two masks": (MASK, "e.h5: is undersampled already"),
-    "half a mask": (["--accelerations", "4"], "give mask_type and center_fractions, too"),
+    "half a mask": (["--accelerations", "4"], "give mask_type and center_fractions too"),
     "too dense": ([*MASK[:-1], "0.9"], "acceleration 4 with centre fraction 0.9"),
     "same folder": (["--output_path", "data/singlecoil_test"], "the data is there"),
     "device": (["--device", "abacus"], "device abacus: cannot be used here"),
@@ -304,3 +305,16 @@ def test_gpu_agrees_with_the_cpu(small_run: Path, small_dataset: Path, tmp_path:
     np.testing.assert_allclose(
         images(tmp_path / "cuda" / "e.h5"), images(tmp_path / "cpu" / "e.h5"), rtol=1e-3, atol=1e-8
     )
+
+
+def test_zero_filled_images_are_not_clipped(tmp_path: Path) -> None:
+    """The host clips the images that it gives to networks at 6 standard deviations."""
+    image = np.full((1, 64, 48), 1e-5, np.complex64)
+    image[0, 32, 24] = 1.0  # 55 deviations
+    kspace = fastmri.fft2c(to_tensor(image)).numpy().view(np.complex64)[..., 0]
+    write_fastmri_file(tmp_path / "in" / "a.h5", kspace, np.abs(image))
+    mask = Mask("random", (1,), (0.5,))
+    reconstruct(tmp_path / "in", tmp_path / "out", model="zero_filled", mask=mask, device="cpu")
+    with h5py.File(tmp_path / "out" / "a.h5") as file:
+        made = file["reconstruction"][()]
+    np.testing.assert_allclose(made, np.abs(image), atol=1e-6)

@@ -71,12 +71,12 @@ def test_digest_tells_weights_apart() -> None:
 
 SMALL: dict[str, dict[str, Any]] = {
     "clgnet": {"chans": 4, "num_groups": 1, "num_blocks": 1, "variant": "wo_sfl"},
-    "clgnet_dc": {"chans": 4, "num_groups": 1, "num_blocks": 1},
+    "clgnet_dc": {"chans": 4, "num_groups": 1, "num_blocks": 1, "residual": True},
     "clgvarnet": {
         "num_cascades": 1, "chans": 4, "num_groups": 1, "num_blocks": 1, "sens_chans": 2,
         "sens_pools": 1, "hard_dc": True,
     },
-    "unet": {"chans": 3, "num_pool_layers": 2},
+    "unet": {"chans": 3, "num_pool_layers": 2, "residual": True},
     "varnet": {"num_cascades": 2, "chans": 3, "pools": 2, "challenge": "singlecoil"},
 }  # fmt: skip
 
@@ -191,7 +191,7 @@ def stored(tmp_path: Path, model: str, arguments: dict[str, Any]) -> tuple[Path,
     """A checkpoint as earlier versions wrote it, and the module it holds."""
     torch.manual_seed(0)
     module = MODELS[model].module(**arguments)
-    later = ("spectrum", "sens_residual")
+    later = ("spectrum", "sens_residual", "residual")
     saved = {name: value for name, value in module.hparams.items() if name not in later}
     contents = {"state_dict": module.state_dict(), "hyper_parameters": saved, MODEL_KEY: model}
     torch.save(contents, tmp_path / "old.ckpt")
@@ -212,6 +212,25 @@ def test_files_without_spectrum_have_the_linear_layer(tmp_path: Path, variant: s
     with pytest.raises(InputError, match=r"old\.ckpt: .*trained with spectrum linear"):
         checked(path, other)
     checked(path, module)
+
+
+@pytest.mark.parametrize("model", ["clgnet", "unet"])
+def test_the_input_is_added_where_a_file_says_so(model: str, tmp_path: Path) -> None:
+    small = {"chans": 4, "num_groups": 1, "num_blocks": 1, "spectrum": "linear"}
+    arguments = small if model == "clgnet" else {"chans": 3}
+    path, plain = stored(tmp_path, model, arguments)
+    image = torch.randn(2, 32, 48)
+    without = plain.eval()(image)
+    assert torch.equal(fastmri_clgnet.load(path)(image), without)
+    other = MODELS[model].module(**arguments, residual=True)
+    other.load_state_dict(plain.state_dict())
+    assert torch.equal(other.eval()(image), image + without)
+    with pytest.raises(InputError, match="trained with residual False"):
+        checked(path, other)
+    torch.save({**torch.load(path), "hyper_parameters": dict(other.hparams)}, path)
+    assert export([str(path), str(tmp_path / "out")]) == 0
+    for file in (path, tmp_path / "out.json"):
+        assert torch.equal(fastmri_clgnet.load(file)(image), image + without)
 
 
 def test_files_without_sens_residual_have_the_hosts_sensitivities(tmp_path: Path) -> None:

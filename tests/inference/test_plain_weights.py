@@ -229,7 +229,7 @@ def test_what_torch_refuses_is_made_plain_by_two_lines(
     assert f"since it holds Python's {held.get(kind, 'pytorch_lightning.callbacks')}" in first
     assert len(lines) == 2
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0")  # set back at the end
     with pytest.warns(UserWarning, match="forcing weights_only=False"):
         exec("\n".join(line.strip() for line in lines))
     monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")

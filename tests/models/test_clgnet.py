@@ -46,6 +46,14 @@ def test_counter_on_a_network_counted_by_hand() -> None:
     assert abs(counted / 148.65e9 - 1) < 1e-4
 
 
+def test_residual_adds_the_input() -> None:
+    torch.manual_seed(0)
+    model, image = CLGNet(2, 2, chans=4, num_groups=1, num_blocks=1), torch.randn(2, 2, 17, 18)
+    expected = image + model(image)
+    model.residual = True
+    assert torch.equal(model(image), expected)
+
+
 @pytest.mark.parametrize("size", [(16, 16), (17, 16), (16, 23), (31, 45)])
 @pytest.mark.parametrize("wavelet", ["haar", "bior2.2"])
 def test_any_size(size: tuple[int, int], wavelet: str) -> None:
@@ -169,5 +177,7 @@ def test_errors() -> None:
         CLGNet(chans=4)(torch.zeros(1, 1, 15, 20))
     with pytest.raises(ValueError, match="batch, chans"):
         CLGNet(chans=4)(torch.zeros(1, 20, 20))
+    with pytest.raises(ValueError, match="in_chans=2 is not out_chans=1"):
+        CLGNet(in_chans=2, residual=True)
     with pytest.raises(ValueError, match="num_groups=0"):
         CLGNet(num_groups=0)

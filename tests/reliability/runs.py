@@ -40,7 +40,9 @@ def assert_same_state(root: Path, expected: Path, logged: bool = True) -> None:
     """
     for name in ("last", "best"):
         one, other = checkpoint(root, name), checkpoint(expected, name)
-        for key in ("epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"):
+        assert one["lr_schedulers"] == other["lr_schedulers"]
+        keys = {"epoch", "global_step", "state_dict", "optimizer_states"}
+        for key in keys | (other.keys() & {"current_model_state", "averaging_state"}):
             torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
         loops = [each["loops"]["fit_loop"] for each in (one, other)]
         for part, count in itertools.product(("total", "current"), ("processed", "completed")):

@@ -71,10 +71,10 @@ def test_skip_counts_prints_and_logs(capsys: pytest.CaptureFixture[str]) -> None
 def test_bad_validation_samples_always_stop(capsys: pytest.CaptureFixture[str]) -> None:
     damage("singlecoil_val/d.h5")
     assert main([*COMMAND, "--max_epochs", "1", "--on_nan", "skip"]) == 1
-    assert "error: d.h5, slice 2: the k-space holds NaN or Inf" in capsys.readouterr().err
+    assert "singlecoil_val/d.h5, slice 2: the k-space holds NaN or Inf" in capsys.readouterr().err
     damage("singlecoil_val/c.h5", "reconstruction_esc")
     assert main([*COMMAND, "--max_epochs", "1", "--on_nan", "skip"]) == 1
-    assert "error: c.h5, slice 2: the reference holds NaN or Inf" in capsys.readouterr().err
+    assert "singlecoil_val/c.h5, slice 2: the reference holds NaN or Inf" in capsys.readouterr().err
     assert not (CHECKPOINTS / "best.ckpt").exists()
 
 

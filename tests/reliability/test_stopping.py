@@ -97,11 +97,33 @@ def test_a_run_that_is_stopped_again_and_again_ends_as_a_whole_one(
     assert_same_state(root, whole)
 
 
+def test_with_a_cycle_of_the_learning_rate_and_averaged_weights(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--schedule", "onecycle", "--ema", "0.8", "--residual", "true"]
+    whole = [*command, str(tmp_path / "whole"), *more]
+    assert main(whole) == 0
+    assert checkpoint(tmp_path / "whole")["lr_schedulers"][0]["total_steps"] == 9
+    flags = [*command, str(tmp_path / "run"), *more]
+    for where, number, signum, steps in (
+        (STEP, 1, signal.SIGINT, 1),
+        (VALIDATION, 2, signal.SIGTERM, 2),  # the averaged weights are in place then
+        (STEP, 3, signal.SIGTERM, 5),
+    ):
+        stopped_at(flags, where, number, signum, capsys)
+        assert checkpoint(tmp_path / "run")["global_step"] == steps
+    assert main(flags) == 0
+    assert_same_state(tmp_path / "run", tmp_path / "whole")
+    assert main(flags) == 0  # nothing is left to do
+    assert_same_state(tmp_path / "run", tmp_path / "whole")
+
+
 def test_in_the_middle_of_accumulated_gradients(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also with validations after a number of batches."""
     more = ["--batch_size", "1", "--accumulate_grad_batches", "2", "--checkpoint_minutes", "0"]
+    more += ["--schedule", "onecycle", "--ema", "0.8"]
     more += ["--check_val_every_n_epoch", "null", "--val_check_interval", "4"]
     assert main([*command, str(tmp_path / "whole"), *more]) == 0
     flags = [*command, str(tmp_path / "run"), *more]

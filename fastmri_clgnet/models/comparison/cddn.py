@@ -63,6 +63,7 @@ class CDDN(KspaceNetwork):
         Reconstruction. NeurIPS 2019.
     """
 
+    repeated = (nn.Sequential,)
     weight_decay = 1e-7
 
     def __init__(

@@ -37,6 +37,8 @@ class DCCNN(KspaceNetwork):
         Networks for Dynamic MR Image Reconstruction. IEEE TMI 37(2), 2018.
     """
 
+    repeated = (nn.Sequential,)
+
     def __init__(self, num_cascades: int = 5, num_convolutions: int = 5, chans: int = 64) -> None:
         super().__init__()
         self.cascades = nn.ModuleList(

@@ -118,6 +118,7 @@ class DuDoRNet(KspaceNetwork):
         with Deep T1 Prior. CVPR 2020.
     """
 
+    repeated = (DilatedResidualDenseBlock,)
     learning_rate = 5e-4
     betas = (0.5, 0.999)
 

@@ -76,6 +76,8 @@ class ISTANetPlus(KspaceNetwork):
         Compressive Sensing. CVPR 2018.
     """
 
+    repeated = (ISTAPhase,)
+
     def __init__(
         self, num_phases: int = 10, chans: int = 32, symmetry_weight: float = 0.01
     ) -> None:

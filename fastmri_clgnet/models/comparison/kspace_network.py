@@ -54,6 +54,7 @@ class KspaceNetwork(nn.Module, ABC):
         learning_rate: Adam's learning rate in the method's paper.
         betas: Adam's betas.
         weight_decay: Adam's weight decay.
+        repeated: Types of the blocks that `compile_network` compiles.
 
     Example:
         >>> import fastmri
@@ -67,6 +68,7 @@ class KspaceNetwork(nn.Module, ABC):
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    repeated: tuple[type[nn.Module], ...] = ()
 
     @abstractmethod
     def forward(self, masked_kspace: torch.Tensor, mask: torch.Tensor) -> Reconstruction:

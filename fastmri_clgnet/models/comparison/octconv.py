@@ -131,6 +131,8 @@ class DualOctConv(KspaceNetwork):
         Image Reconstruction. arXiv:2104.05345.
     """
 
+    repeated = (OctaveBlock,)
+
     def __init__(self, num_blocks: int = 10, chans: int = 64, alpha: float = 0.125) -> None:
         super().__init__()
         complex_chans = chans // 2

@@ -62,6 +62,8 @@ class PrimalDualNet(KspaceNetwork):
         2019.
     """
 
+    repeated = (ProximalBlock,)
+
     def __init__(self, num_iterations: int = 10, chans: int = 32) -> None:
         super().__init__()
         self.dual = nn.ModuleList(ProximalBlock(6, chans) for _ in range(num_iterations))
