@@ -62,7 +62,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["tutorials"],
     # an example that needs shipped weights is shown, but not run, where there are none
-    "filename_pattern": r"/plot_" if shipped() else r"/plot_(?!1_shipped)",
+    "filename_pattern": r"/plot_" if shipped() else r"/plot_(?!1_shipped|7_raw)",
     "image_scrapers": ("gallery.figures",),
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,

@@ -22,6 +22,8 @@ DECIMALS = {
 }  # by column; others have 4 significant digits
 QUALITY = {"nmse": "NMSE", "psnr": "PSNR (dB)", "ssim": "SSIM"}  # columns of fastMRI's metrics
 DEFAULT_MODEL, ZERO_FILLED = "clgnet", "zero_filled"
+CS_WAVELET, CS_TV = "cs_wavelet", "cs_tv"
+UNTRAINED = (ZERO_FILLED, CS_WAVELET, CS_TV)  # models that need no checkpoint
 LABELS = {
     "clgnet": "CLGNet",
     "clgnet_dc": "CLGNet + DC",
@@ -34,6 +36,8 @@ LABELS = {
     "pd": "PD",
     "dudor": "DuDoRNet",
     "octconv": "Dual-OctConv",
+    CS_WAVELET: "CS, wavelets",
+    CS_TV: "CS, total variation",
     ZERO_FILLED: "zero-filled",
 }  # names of the choices of --model in tables
 Value = float | int | str | None

@@ -369,8 +369,8 @@ def test_comparison_methods_refuse_multicoil_data(
     assert main(flags) == 1
     error = capsys.readouterr().err
     assert (
-        "takes single-coil data only; clgnet, clgnet_dc, clgvarnet, unet, varnet, zero_filled"
-        in error
+        "takes single-coil data only; clgnet, clgnet_dc, clgvarnet, unet, varnet, cs_wavelet, "
+        "cs_tv, zero_filled take" in error
     )
 
 

@@ -38,7 +38,8 @@ def table1(
         steps: Training steps of each, in batches of --batch_size. Give either this or minutes.
         minutes: Wall time of each training, in minutes.
         accelerations: Acceleration factors, each with the centre fraction 0.32 / factor.
-        methods: Methods to train.
+        methods: Methods to train, or to test without training: cs_wavelet, cs_tv (which need
+            SigPy, extra: mri).
         seeds: Train each method once per seed, for the means and the range of the PSNR; by default
             once, with train_clgnet's seed.
         method_flags: Flags of train_clgnet for one method only, such as: clgnet '--chans 16'; a
@@ -53,7 +54,13 @@ def table1(
         InputError: If the arguments do not fit, or a folder holds a training with other flags.
     """
     settings = dict(locals())
-    from fastmri_clgnet.benchmarks.training import budget_flags, name_seeds, save_picture, train_all
+    from fastmri_clgnet.benchmarks.training import (
+        budget_flags,
+        flags_for,
+        name_seeds,
+        save_picture,
+        train_all,
+    )
 
     own = {name: shlex.split(flags) for name, flags in (method_flags or {}).items()}
     for argument, given in (("method_flags", own), ("methods", methods)):
@@ -69,7 +76,10 @@ def table1(
         common = ["--data_path", str(data_path), "--accelerations", str(acceleration)]
         # as in fastMRI, 0.08 at 4x, 0.04 at 8x: the same share of the sampled columns
         common += ["--center_fractions", f"{0.32 / acceleration:g}", *training_flags, *ends]
-        runs = {name: ["--model", name, *common, *own.get(name, [])] for name in methods}
+        runs = {
+            name: ["--model", name, *flags_for(name, common), *own.get(name, [])]
+            for name in methods
+        }
         rows = train_all(runs, folder, seeds)
         title = f"{acceleration}x: validation volumes after {budget} of training each, {seeded}"
         tables[f"{acceleration}x"] = Table(title, rows, LABELS)

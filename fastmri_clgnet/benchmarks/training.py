@@ -18,9 +18,10 @@ from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
 from fastmri_clgnet.pl_modules.registry import takes_kspace
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
-from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Value, quality
+from fastmri_clgnet.spelling import flag_name
+from fastmri_clgnet.tables import LABELS, UNTRAINED, ZERO_FILLED, Row, Value, quality
+from fastmri_clgnet.training.command import groups_of, make_module, parse_arguments
 from fastmri_clgnet.training.command import main as train
-from fastmri_clgnet.training.command import parse_arguments
 from fastmri_clgnet.training.results import save_validation_picture
 
 _NEVER = str(10**9)
@@ -49,6 +50,23 @@ def training_folders(folder: Path, seeds: Sequence[int]) -> dict[int | None, Pat
     if len(seeds) < 2:
         return {next(iter(seeds), None): folder}
     return {seed: folder / f"seed_{seed}" for seed in seeds}
+
+
+def flags_for(model: str, flags: Sequence[str]) -> list[str]:
+    """Return flags for all models without those that only training takes, such as --lr.
+
+    What a model without training does not have, and another model has, is left out for it.
+    """
+    if model not in UNTRAINED:
+        return [*flags]
+    names = {each: {n for group in groups_of(each).values() for n in group} for each in LABELS}
+    others = set().union(*names.values()) - names[model]
+    kept, keep = [], True
+    for word in flags:
+        if word.startswith("--"):
+            keep = flag_name(word).removeprefix("no_") not in others
+        kept += [word] if keep else []
+    return kept
 
 
 def train_all(
@@ -141,7 +159,10 @@ def save_picture(
             samples = data.module(on_kspace=True, seed=seed)
             shown[LABELS[ZERO_FILLED]] = (ZeroFilledModule(0), samples)
         root = next(iter(training_folders(folder / name, seeds).values()))
-        module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
+        if name in UNTRAINED:
+            module = make_module(values)
+        else:
+            module = load_module(checkpoint_dir(root) / f"{BEST}.ckpt")
         shown[LABELS[name]] = (module, data.module(takes_kspace(module), seed))
     if shown:
         save_validation_picture(path, shown)

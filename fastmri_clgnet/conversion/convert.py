@@ -16,6 +16,7 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
+from fastmri_clgnet.formats.preparation import Preparation
 from fastmri_clgnet.formats.scan import Reader
 from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
@@ -94,6 +95,7 @@ def convert(
     split: tuple[float, float, float] | None = None,
     by: By = "volume",
     mask: Mask = Mask(),
+    preparation: Preparation = Preparation(),
     acquisition: str | None = None,
     seed: int = 42,
     num_workers: int = DEFAULT_WORKERS,
@@ -115,6 +117,7 @@ def convert(
         by: What is never divided: a volume (one file); a folder of the source, such as a patient's;
             prefix: the files whose names agree up to the first '_'.
         mask: Of the test volumes.
+        preparation: What is done with the coils: prewhitening, compression, one of several.
         acquisition: Name of the sequence, such as AXT2; by default what the files say, or
             'unknown'.
         seed: Of splits, and of what is simulated.
@@ -155,6 +158,8 @@ def convert(
     for each in (mask, reader):
         if dataclasses.is_dataclass(each) and not isinstance(each, type):
             settings |= dataclasses.asdict(each)
+    steps = dataclasses.asdict(preparation)  # records of earlier versions know of none
+    settings |= {name: value for name, value in steps.items() if value not in (None, False)}
     sizes = {
         f"{one.split}/{one.name}": sum(file.stat().st_size for file in one.files or [one.path])
         for one in found
@@ -164,7 +169,7 @@ def convert(
     interactive = not Path(getattr(sys.modules["__main__"], "__file__", "")).is_file()
     if interactive and type(reader).__module__ == "__main__":
         num_workers = 1  # other processes do not find a notebook's classes
-    jobs = [Job(one, out, reader, mask, acquisition, seed) for one in found]
+    jobs = [Job(one, out, reader, mask, preparation, acquisition, seed) for one in found]
     try:
         results = map_files(attempt, jobs, num_workers, "Converting")
     finally:

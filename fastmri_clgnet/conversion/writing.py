@@ -14,6 +14,7 @@ from fastmri_clgnet.data.mask import Mask, mask_seed
 from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
+from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.scan import Reader, Scan, acquired_columns
 
 PARTIAL = ".partial"  # folder of files that are not whole yet, where the host does not look
@@ -26,6 +27,7 @@ class Job(NamedTuple):
     out: Path
     reader: Reader
     mask: Mask
+    preparation: Preparation
     acquisition: str | None
     seed: int
 
@@ -58,6 +60,7 @@ def _convert(job: Job) -> Done:
             return _done(path, challenge, split, skipped=True)
     seed = [job.seed, *name.encode()]
     scan = job.reader.read(files or source, seed)  # type: ignore[arg-type]
+    scan = prepare(scan._replace(name=str(source)), job.preparation)
     path = job.out / f"{scan.challenge}_{split}" / f"{name}.h5"
     # whatever ends this process, no split's folder ever holds a file that is not whole
     partial = job.out / PARTIAL / split / path.name

@@ -141,12 +141,13 @@ def evaluate(
             raise InputError(f"{folder}: no such folder; expected submission files")
     targets, failures = _choose_targets(Path(target_path), acquisition, acceleration)
 
-    from fastmri_clgnet.evaluation.metrics import evaluate_folders  # needs torch
-    from fastmri_clgnet.evaluation.statistics import summarise_methods  # needs SciPy
+    from fastmri_clgnet.evaluation import metrics, statistics  # which need torch and SciPy
 
     predictions = dict(zip(names, folders, strict=True))
-    volumes, more = evaluate_folders(targets, predictions, challenge, num_processes)
-    summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
+    volumes, more = metrics.evaluate_folders(targets, predictions, challenge, num_processes)
+    summaries, differences = statistics.summarise_methods(
+        volumes, names, confidence, resamples, seed
+    )
     failures = list(dict.fromkeys([*failures, *more]))
     return Evaluation(settings, names, volumes, summaries, differences, failures)
 

@@ -28,6 +28,16 @@ def reference_image(
     return magnitude.to(torch.float32).numpy()
 
 
+def coil_images(
+    kspace: npt.NDArray[np.complex64], size: tuple[int, int] | None = None
+) -> npt.NDArray[np.complex128]:
+    """Complex images of a slice's k-space ([coils,] rows, columns), cropped as the image is."""
+    image = fastmri.ifft2c(to_tensor(kspace.astype(np.complex128)))
+    cropped = complex_center_crop(image, size or kspace.shape[-2:])
+    images: npt.NDArray[np.complex128] = tensor_to_complex_np(cropped)
+    return images
+
+
 def kspace_of(image: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.complex128]:
     """Centred k-space (..., rows, columns) complex128 of a complex image."""
     transformed = fastmri.fft2c(to_tensor(image.astype(np.complex128, copy=False)))

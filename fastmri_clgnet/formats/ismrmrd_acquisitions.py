@@ -19,13 +19,15 @@ from fastmri_clgnet.formats.lines import (
     make_scan,
 )
 from fastmri_clgnet.formats.matrix import Line, Said
+from fastmri_clgnet.formats.noise import gather_noise
 from fastmri_clgnet.formats.placement import Placement
 from fastmri_clgnet.formats.scan import Scan
 
 AT_ONCE = 256  # acquisitions
+_NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
 # readouts that are no lines of the image
 _OTHER_DATA = (
-    ismrmrd.ACQ_IS_NOISE_MEASUREMENT, ismrmrd.ACQ_IS_NAVIGATION_DATA,
+    _NOISE, ismrmrd.ACQ_IS_NAVIGATION_DATA,
     ismrmrd.ACQ_IS_PHASECORR_DATA, ismrmrd.ACQ_IS_HPFEEDBACK_DATA,
     ismrmrd.ACQ_IS_DUMMYSCAN_DATA, ismrmrd.ACQ_IS_RTFEEDBACK_DATA,
     ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,
@@ -87,7 +89,12 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
     separated = max(len({getattr(one.idx, name) for one in ours}) for name in counters)
     sizes, said = header.sizes(), _said(header, separated)
     thickness = header.number("encodedSpace", "fieldOfView_mm", "z") or 1.0
-    return make_scan(
+    noise, of_noise = gather_noise(
+        ((one.data, one.sample_time_us) for one in readouts if one.is_flag_set(_NOISE)),
+        imaging[0].sample_time_us,
+        imaging[0].active_channels,
+    )
+    scan = make_scan(
         path,
         [_line(path, one) for one in [*imaging, *calibration]],
         sizes,
@@ -95,8 +102,9 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
         places,
         thickness,
         header.first("measurementInformation", "protocolName") or "unknown",
-        [*notes, *header.notes],
+        [*notes, *of_noise, *header.notes],
     )
+    return scan._replace(noise=noise)
 
 
 def _said(header: Header, separated: int) -> Said:

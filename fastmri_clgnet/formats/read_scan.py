@@ -87,8 +87,9 @@ def read_scan(
 
     Two-dimensional Cartesian k-space of one or more slices: Siemens TWIX, ISMRMRD, BART, fastMRI,
     NumPy, Calgary-Campinas. Averages of one image are averaged, calibration lines go where no line
-    of the image is, noise and navigators are left out; where partial Fourier headers give a wrong
-    centre of k-space, its energy gives it. Numbers of headers that make no sense are done without.
+    of the image is, navigators are left out, noise readouts are kept as `noise`; where partial
+    Fourier headers give a wrong centre of k-space, its energy gives it. Numbers of headers that
+    make no sense are done without.
     `print(scan)` says what was found, `scan.notes` what is worth knowing of how it was read.
 
     Args:

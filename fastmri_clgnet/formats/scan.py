@@ -32,6 +32,8 @@ class Scan(NamedTuple):
         kind: What the file is, such as "Siemens TWIX".
         reference: Images (slices, height, width) float32 of the k-space before it was undersampled
             retrospectively; None where it was not.
+        noise: Noise readouts (coils, samples) complex64, scaled to the noise in one sample of the
+            image's readouts; None where the file holds none. `prewhiten` takes it.
         num_low_frequencies: Columns of the fully sampled centre, where a mask was drawn with so
             many; 0 finds them in the mask, as for measured data.
 
@@ -53,6 +55,7 @@ class Scan(NamedTuple):
     name: str = "volume"
     kind: str = "k-space"
     reference: npt.NDArray[np.float32] | None = None
+    noise: npt.NDArray[np.complex64] | None = None
     num_low_frequencies: int = 0
 
     @property

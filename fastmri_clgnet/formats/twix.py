@@ -5,6 +5,9 @@ direction in patient coordinates, as siemens_to_ismrmrd takes it, so that a scan
 geometry whether it is read here or from a file of that converter. The in-plane flips of this
 geometry, as NIfTI and DICOM get it, have not been checked against the scanner's own images.
 
+Noise: the header does not say the dwell time of the scan's own noise readouts; 130 Hz for a sample
+of theirs is what siemens_to_ismrmrd takes.
+
 References:
     https://github.com/pehses/twixtools (Ehses; the format's structures and flags)
     https://github.com/ismrmrd/siemens_to_ismrmrd (which header field is which size)
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.header import Fields, Sizes
@@ -32,13 +36,16 @@ from fastmri_clgnet.formats.lines import (
     make_scan,
 )
 from fastmri_clgnet.formats.matrix import Line, Said
+from fastmri_clgnet.formats.noise import gather_noise
 from fastmri_clgnet.formats.placement import Placement
 from fastmri_clgnet.formats.scan import Scan
 
 _COUNTERS = {"contrast": "Eco", "phase": "Phs", "repetition": "Rep", "set": "Set"}
+_NOISE = "NOISEADJSCAN"
+_NOISE_PIXEL_HZ = 130  # bandwidth of a noise readout divided by its samples, for every protocol
 # readouts that are no lines of the image
 _OTHER_DATA = (
-    "RTFEEDBACK", "HPFEEDBACK", "REFPHASESTABSCAN", "PHASESTABSCAN", "PHASCOR", "NOISEADJSCAN",
+    "RTFEEDBACK", "HPFEEDBACK", "REFPHASESTABSCAN", "PHASESTABSCAN", "PHASCOR", _NOISE,
     "CT_NORMALIZE", "SLICE_ACCEL_REFSCAN", "SLICE_ACCEL_PHASCOR", "RETRO_DUMMYSCAN",
     "B1_CONTROLLOOP", "MDH_VOP", "noname60",
 )  # fmt: skip
@@ -126,7 +133,12 @@ class Twix:
         lines = [_line(path, block) for block in [*imaging, *calibration]]
         separated = max(len({_counter(one, name) for one in readouts}) for name in _COUNTERS)
         sizes = protocol.sizes(lines)
-        return make_scan(
+        noise, of_noise = gather_noise(
+            (_noise(path, block) for block in blocks if block.is_flag_set(_NOISE)),
+            protocol.dwell_ns(),
+            len(lines[0].samples),
+        )
+        scan = make_scan(
             path,
             lines,
             sizes,
@@ -134,8 +146,9 @@ class Twix:
             _places(imaging),
             protocol.thickness,
             protocol.name,
-            [*notes, *of_calibration, *protocol.notes],
+            [*notes, *of_calibration, *of_noise, *protocol.notes],
         )
+        return scan._replace(noise=noise)
 
 
 def pick(path: Path, measurement: int | None, names: Sequence[str]) -> int:
@@ -237,10 +250,7 @@ def _line(path: Path, block: Any) -> Line:
     """Read the samples of a readout, without those that are to be cut off."""
     if block.is_flag_set("REFLECT"):
         raise InputError(f"{path}: readouts in both directions (EPI), which is not supported")
-    try:
-        samples = np.array(block.data, np.complex64, ndmin=2)
-    except Exception as error:
-        raise InputError(f"{path}: a readout cannot be read ({error}); copy it again") from error
+    samples = _samples(path, block)
     cut = block.mdh.CutOff
     samples = samples[:, cut.Pre : samples.shape[1] - cut.Post]
     return Line(
@@ -252,6 +262,19 @@ def _line(path: Path, block: Any) -> Line:
         block.is_flag_set("PATREFANDIMASCAN"),
         int(block.mdh.Counter.Ave),
     )
+
+
+def _samples(path: Path, block: Any) -> npt.NDArray[np.complex64]:
+    try:
+        return np.array(block.data, np.complex64, ndmin=2)
+    except Exception as error:
+        raise InputError(f"{path}: a readout cannot be read ({error}); copy it again") from error
+
+
+def _noise(path: Path, block: Any) -> tuple[npt.NDArray[np.complex64], float]:
+    """The samples of a noise readout, and its dwell time in nanoseconds."""
+    samples = _samples(path, block)
+    return samples, 1e9 / (_NOISE_PIXEL_HZ * samples.shape[1])
 
 
 class _Protocol(Fields):
@@ -282,6 +305,12 @@ class _Protocol(Fields):
         """The first of these parameters that is a number above 0, as a whole one."""
         number = self.number(self.meas, *names)
         return None if number is None else round(number)
+
+    def dwell_ns(self) -> float:
+        """Dwell time of the image's readouts in nanoseconds; 0 if it is not said."""
+        times = self._group("sRXSPEC").get("alDwellTime")
+        first = times[0] if isinstance(times, list) and times else times
+        return self.usable("alDwellTime", first) or 0.0
 
     def refuse_other_trajectories(self) -> None:
         """Raise an error for what is not on a Cartesian grid."""

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -31,7 +31,9 @@ from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.loading import load
 from fastmri_clgnet.inference.network import Network
+from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.submission import data_digest, save_reconstruction
+from fastmri_clgnet.models.classical import CLASSICAL
 from fastmri_clgnet.models.compiled import compile_network
 from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
@@ -58,10 +60,17 @@ def choose_device(name: str, precision: Precision) -> torch.device:
     return device
 
 
-def ready_network(checkpoint: Path | str | Network | None, model: str | None) -> nn.Module:
+def ready_network(
+    checkpoint: Path | str | Network | None,
+    model: str | None,
+    regularisation: Regularisation = Regularisation(),
+    challenge: str = "multicoil",
+) -> nn.Module:
     """The network in evaluation mode on the CPU, loaded or copied; see `reconstruct`."""
     if model not in (None, *MODELS):
         raise InputError(f"model {model}: expected one of {', '.join(MODELS)}")
+    if regularisation != Regularisation() and (checkpoint is not None or model not in CLASSICAL):
+        raise InputError(f"lamda, iterations: are of the models {', '.join(CLASSICAL)}; omit them")
     if isinstance(checkpoint, Path | str):
         network = load(checkpoint, model=model)
         for name in ("in_chans", "out_chans"):
@@ -83,7 +92,11 @@ def ready_network(checkpoint: Path | str | Network | None, model: str | None) ->
         raise InputError("no weights: give a checkpoint")
     choice = MODELS[model]
     untrained = choice.reconstructor()
-    untrained.make_network(choice.fixed)
+    try:
+        settings = {"challenge": challenge, **asdict(regularisation)}
+        untrained.make_network({**settings, **choice.fixed})
+    except ValueError as error:
+        raise InputError(str(error)) from error
     if any(True for _ in untrained.parameters()):
         raise InputError(f"model {model} is trained: give a checkpoint of it")
     return untrained.eval()

@@ -17,6 +17,7 @@ from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.inference.domain import folder_out_of_domain
 from fastmri_clgnet.inference.network import Network
+from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.submission import data_digest, describe, read_settings
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.weights import find_weights
@@ -49,6 +50,7 @@ def reconstruct(
     checkpoint: Path | str | Network | None = None,
     *,
     model: str | None = None,
+    regularisation: Regularisation = Regularisation(),
     challenge: Challenge | None = None,
     mask: Mask | None = None,
     device: str = "auto",
@@ -75,7 +77,9 @@ def reconstruct(
             train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
             E2E-VarNet. In Python also what `load` gives, or a Lightning module; it is copied and
             not changed.
-        model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
+        model: Which model, where the checkpoint does not say it; zero_filled, cs_wavelet and
+            cs_tv need no checkpoint.
+        regularisation: Of the models cs_wavelet and cs_tv.
         challenge: Kind of data. None is what the first file holds.
         mask: How fully sampled files are undersampled.
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
@@ -125,7 +129,7 @@ def reconstruct(
     volumes = inspect_folder(data_path, challenge, masked=mask is None, references=False)
     if output_path.resolve() == data_path.resolve():
         raise InputError(f"{output_path}: the data is there; give another output_path")
-    network = ready_network(checkpoint, model)
+    network = ready_network(checkpoint, model, regularisation, challenge)
     check_samples(network, volumes)
     if compile:
         compile_network(network, place)

@@ -15,6 +15,7 @@ from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.formats.scan import Scan, expect_scan
 from fastmri_clgnet.inference.domain import out_of_domain
 from fastmri_clgnet.inference.network import Network
+from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.weights import find_weights
 
@@ -78,6 +79,7 @@ def reconstruct_scan(
     checkpoint: Path | str | Network | None = None,
     *,
     model: str | None = None,
+    regularisation: Regularisation = Regularisation(),
     reading: Reading = Reading(),
     device: str = "auto",
     batch_size: int = 1,
@@ -94,7 +96,8 @@ def reconstruct_scan(
         checkpoint: Name of weights of the package, a checkpoint of train_clgnet, what export made
             of one, what `load` gives, or a Lightning module; these are copied and not changed.
         model: The choice of train_clgnet's --model, for checkpoints that do not say it;
-            zero_filled needs no checkpoint, which is None then.
+            zero_filled, cs_wavelet and cs_tv need no checkpoint, which is None then.
+        regularisation: Of the models cs_wavelet and cs_tv.
         reading: As for `read_scan`, where the scan is a file.
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
         batch_size: Slices at a time.
@@ -128,7 +131,7 @@ def reconstruct_scan(
         find_weights(checkpoint)  # what is missing is said before torch is imported
     from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
 
-    network = ready_network(checkpoint, model)
+    network = ready_network(checkpoint, model, regularisation, scan.challenge)
     remark = out_of_domain(network, scan)
     if remark is not None:
         warnings.warn(remark, OutOfDomain, stacklevel=2)

@@ -10,9 +10,11 @@ from tqdm import tqdm
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.example import example_slice
+from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.inference.domain import out_of_domain
 from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
+from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.scan import undersample
 from fastmri_clgnet.inference.submission import describe
 from fastmri_clgnet.precision import Precision
@@ -48,8 +50,10 @@ def reconstruct_file(
     checkpoint: Path | None = None,
     *,
     model: str | None = None,
+    regularisation: Regularisation = Regularisation(),
     mask: Mask | None = None,
     reading: Reading = Reading(),
+    preparation: Preparation = Preparation(),
     device: str = "auto",
     batch_size: int = 1,
     precision: Precision = "32-true",
@@ -70,9 +74,13 @@ def reconstruct_file(
         checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
             train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
             E2E-VarNet.
-        model: Which model, where the checkpoint does not say it; zero_filled needs no checkpoint.
+        model: Which model, where the checkpoint does not say it; zero_filled, cs_wavelet and
+            cs_tv need no checkpoint.
+        regularisation: Of the models cs_wavelet and cs_tv.
         mask: Undersamples a fully sampled scan retrospectively, to compare with it.
         reading: Which part of the file to read.
+        preparation: What is done with the coils, before the mask: prewhitening, compression, one
+            of several.
         device: cpu, cuda, cuda:1, ...; auto is a GPU where there is one.
         batch_size: Slices at a time.
         precision: Lightning's names; 16-mixed is for GPUs.
@@ -105,9 +113,10 @@ def reconstruct_file(
     from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
 
     read = str(volume)
+    volume = prepare(volume, preparation)
     if mask is not None:
         volume = undersample(volume, mask)
-    network = ready_network(checkpoint, model)
+    network = ready_network(checkpoint, model, regularisation, volume.challenge)
     warning = out_of_domain(network, volume)
     with tqdm(total=len(volume.kspace), desc="Reconstructing", unit="slice") as bar:
         images = reconstruct_slices(network, volume, device, batch_size, precision, bar.update)

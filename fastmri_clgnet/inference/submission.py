@@ -31,6 +31,7 @@ def describe(
         "challenge": challenge,
         "mask": None if mask is None else json.loads(json.dumps(asdict(mask))),
         "precision": precision,
+        **getattr(network, "settings", {}),
     }
 
 

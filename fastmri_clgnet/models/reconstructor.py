@@ -31,6 +31,7 @@ class Reconstructor(nn.Module):
             is another model and has no name unless it defines one.
         on_kspace: Whether it takes k-space and mask, or magnitude images.
         arguments: The arguments it was made with, as stored in a checkpoint.
+        settings: Those of them that determine the images of a network without weights.
         trained_on: "challenge", "mask_type", "accelerations", "center_fractions", "acquisitions"
             and "simulated" of its training data, if a checkpoint records them.
     """
@@ -38,6 +39,7 @@ class Reconstructor(nn.Module):
     model_name: str | None = None
     on_kspace: bool = False
     arguments: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {}
     trained_on: Mapping[str, Any] = {}
     # the network's constructor, and the further arguments that determine the network
     constructor: ClassVar[Callable[..., nn.Module] | None] = None

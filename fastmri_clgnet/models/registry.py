@@ -12,6 +12,7 @@ from fastmri.data.transforms import VarNetSample
 from fastmri.models import Unet, VarNet
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.models.classical import CLASSICAL, ClassicalReconstructor
 from fastmri_clgnet.models.clgnet import CLGNet
 from fastmri_clgnet.models.clgnet_dc import CLGNetDC
 from fastmri_clgnet.models.clgvarnet import CLGVarNet
@@ -255,5 +256,6 @@ MODELS: dict[str, Model] = {
         method: Model(ComparisonReconstructor, {"method": method}, multicoil=False)
         for method in COMPARISON_METHODS
     },
+    **{method: Model(ClassicalReconstructor, {"method": method}) for method in CLASSICAL},
     ZERO_FILLED: Model(ZeroFilling),
 }

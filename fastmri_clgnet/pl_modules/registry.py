@@ -12,8 +12,10 @@ from torch import nn
 
 from fastmri_clgnet.inference.loading import StoredModel, build, read_model
 from fastmri_clgnet.models import registry
+from fastmri_clgnet.models.classical import CLASSICAL
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
+from fastmri_clgnet.pl_modules.classical_module import ClassicalModule
 from fastmri_clgnet.pl_modules.clgnet_module import CLGNetModule
 from fastmri_clgnet.pl_modules.clgvarnet_module import CLGNetDCModule, CLGVarNetModule
 from fastmri_clgnet.pl_modules.comparison_module import ComparisonModule
@@ -41,6 +43,7 @@ _MODULES: dict[str, type[MriModule]] = {
     "unet": UnetModule,
     "varnet": VarNetModule,
     **dict.fromkeys(COMPARISON_METHODS, ComparisonModule),
+    **dict.fromkeys(CLASSICAL, ClassicalModule),
     ZERO_FILLED: ZeroFilledModule,
 }
 

@@ -6,7 +6,7 @@ import inspect
 import json
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -17,12 +17,14 @@ from fastmri_clgnet.evaluation.evaluate import folder_labels
 from fastmri_clgnet.files import read_yaml
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.inference.folder import reconstruct
+from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.submission import read_settings
 from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, PLAIN, checkpoint_dir
-from fastmri_clgnet.tables import LABELS, ZERO_FILLED
+from fastmri_clgnet.tables import LABELS, UNTRAINED, ZERO_FILLED
 
 MADE = "validation_reconstructions"  # folder in a run's folder for the report's reconstructions
 MASK_FLAGS = [field.name for field in fields(Mask)]
+REGULARISATION = fields(Regularisation)
 
 
 class Source(NamedTuple):
@@ -50,7 +52,8 @@ class Source(NamedTuple):
         if "model" not in self.settings or target_path is None:
             return None
         given = {name: self.settings.get(name) for name in ("model", "checkpoint", "precision")}
-        del given["checkpoint" if given["model"] == ZERO_FILLED else "model"]
+        del given["checkpoint" if given["model"] in UNTRAINED else "model"]
+        given["regularisation"] = _regularisation(self.settings)
         given |= {"data_path": target_path, "output_path": self.path, "mask": self.mask}
         return command_line(reconstruct, given)
 
@@ -72,7 +75,7 @@ class Source(NamedTuple):
         places = [checkpoint_dir(self.path) / f"{name}.ckpt" for name in (PLAIN, BEST, LAST)]
         checkpoint = next((place for place in places if place.is_file()), None)
         model = self.settings.get("model")
-        if checkpoint is None and model != ZERO_FILLED:
+        if checkpoint is None and model not in UNTRAINED:
             raise InputError(
                 f"{self.path}: no checkpoint to reconstruct {target_path} with; give a folder of "
                 "reconstructions of these volumes instead of this run"
@@ -80,10 +83,16 @@ class Source(NamedTuple):
         folder = self.path / MADE
         # only the report uses this folder: reconstructions of an older checkpoint are replaced
         reconstruct(
-            target_path, folder, checkpoint, model=model, challenge=challenge, mask=self.mask,
+            target_path, folder, checkpoint, model=model,
+            regularisation=_regularisation(self.settings), challenge=challenge, mask=self.mask,
             device=device, overwrite="different",
         )  # fmt: skip
         return folder
+
+
+def _regularisation(settings: Mapping[str, Any]) -> Regularisation:
+    """What a run's configuration, or a submission file, says of a classical method."""
+    return Regularisation(**{field.name: settings.get(field.name) for field in REGULARISATION})
 
 
 def command_line(
@@ -94,7 +103,7 @@ def command_line(
     for name, parameter in inspect.signature(function).parameters.items():
         value = given.get(name)
         items = {f"--{name}": value}
-        if isinstance(value, Mask):
+        if is_dataclass(value) and not isinstance(value, type):
             items = {f"--{flag}": part for flag, part in asdict(value).items()}
         for flag, part in items.items():
             words_of_it = [*map(str, part if isinstance(part, list | tuple) else [part])]

@@ -46,8 +46,8 @@ def run(values: Mapping[str, Any], mode: str = "train", model: str = DEFAULT_MOD
         mode: train: train, then test with the best checkpoint. test: write reconstructions.
         model: What to train: CLGNet, clgnet_dc (one hard data consistency behind it), clgvarnet (in
             fastMRI's variational network), fastMRI's U-Net or E2E-VarNet, or a comparison method on
-            single-coil k-space; zero_filled is tested without training. --model MODEL --help shows
-            the flags of its constructor.
+            single-coil k-space; zero_filled, cs_wavelet and cs_tv are tested without training.
+            --model MODEL --help shows the flags of its constructor.
 
     Returns:
         The exit status.

@@ -246,5 +246,5 @@ def test(
 
 
 def _is_trained(module: MriModule) -> bool:
-    """Whether a module has anything to train; zero-filling has not."""
+    """Whether a module has anything to train; zero-filling and classical methods have not."""
     return any(parameter.requires_grad for parameter in module.parameters())

@@ -64,6 +64,19 @@ def test_trains_all_and_goes_on_where_one_fails(
     assert "| U-Net " in markdown
 
 
+def test_a_classical_method_is_a_row_without_training(small_dataset: Path, tmp_path: Path) -> None:
+    """A flag of training for all methods is no flag of this one."""
+    command = _command(small_dataset, tmp_path / "out", "--steps", "2", "--lr", "1e-3")
+    command[command.index("--methods") + 1 : command.index("--batch_size")] = ["cs_tv"]
+    command.remove("2")  # one acceleration
+    assert main([*command, "--method_flags", "cs_tv", "--iterations 3"]) == 0
+    rows = json.loads((tmp_path / "out" / "table1.json").read_text())["4x"]["rows"]
+    assert rows["cs_tv"].keys() == rows["zero_filled"].keys() == {"NMSE", "PSNR (dB)", "SSIM"}
+    assert rows["cs_tv"] != rows["zero_filled"]
+    assert "| CS, total variation " in (tmp_path / "out" / "table1.md").read_text()
+    assert (tmp_path / "out" / "table1_4x.png").stat().st_size > 10_000
+
+
 def test_a_budget_of_minutes(
     small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import h5py
+import nibabel
 import numpy as np
 import pytest
 import twixtools
@@ -103,3 +104,27 @@ def test_the_brain_slice(test_data: Path) -> None:
     scan = read_scan(path, Reading(recon_size=(256, 256)))
     image = reconstruct_scan(scan, ZeroFilledModule(), device="cpu")[0]
     assert correlation(image, by_hand(np.load(path)["kspace"][0])[128:384]) > 0.99
+
+
+def test_from_raw_data_to_an_image(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Coils, undersampling, compressed sensing, NIfTI; without noise readouts, one sentence."""
+    path = test_data / "scanner" / "twix_gre_2coils.dat"
+    out = tmp_path / "out.nii.gz"
+    command = [str(path), "--model", "cs_wavelet", "--iterations", "10", "--output", str(out)]
+    command += ["--device", "cpu", "--compress_coils", "2", "--mask_type", "random"]
+    command += ["--accelerations", "2", "--center_fractions", "0.2"]
+    assert main(command) == 0
+    assert "note: compressed from 2 to 2 coils, which keep 100.00 %" in capsys.readouterr().out
+    image = nibabel.Nifti1Image.from_filename(out).get_fdata()[..., 0]
+    assert correlation(image, read_scan(path).images()[0]) > 0.97
+    out.unlink()
+    for more, message in (
+        (["--prewhiten"], "holds no noise readouts of its 2 coils"),
+        (["--to", "singlecoil", "--compress_coils", "1"], "single-coil data already"),
+        (["--coil_combination", "adaptive"], "is for to singlecoil; omit it"),
+    ):
+        assert main([*command, *more]) == 1
+        assert message in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
