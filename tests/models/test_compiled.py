@@ -116,9 +116,10 @@ def test_without_a_compiler_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_compiles_to_the_same(model: str) -> None:
+    """In float64: CDDN's gradients in float32 are one per cent away from those."""
     torch.manual_seed(0)
     choice, arguments = MODELS[model], SMALL.get(model, {})
-    module = choice.module(**choice.fixed, **arguments)
+    module = choice.module(**choice.fixed, **arguments).double()
     if model == ZERO_FILLED:
         with pytest.raises(InputError, match="has no repeated block"):
             compile_network(module)
@@ -127,15 +128,15 @@ def test_every_model_compiles_to_the_same(model: str) -> None:
     compile_network(module)
     several = choice.multicoil and arguments.get("challenge") != "singlecoil"
     sample = batch(module.on_kspace, 3 if several else 1)
-    given = sample[:2] if module.on_kspace else sample[:1]
+    given = (sample[0].double(), *sample[1 : 2 if module.on_kspace else 1])
     results = []
     for each in (module, plain):
         output = each(*given)
         (output / plain(*given).abs().max().detach()).square().mean().backward()
         gradients = [p.grad for p in each.parameters() if p.grad is not None]
         results.append((output.detach(), torch.cat([each.flatten() for each in gradients])))
-    for own, other in zip(*results, strict=True):  # ReLUs of values near 0 may differ
-        assert (own - other).norm() < (1e-2 if model == "cddn" else 1e-4) * other.norm()
+    for own, other in zip(*results, strict=True):
+        assert (own - other).norm() < 1e-9 * other.norm()
 
 
 @pytest.mark.slow
