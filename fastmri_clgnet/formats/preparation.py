@@ -20,8 +20,9 @@ class Preparation:
             readouts. k-space is then in units of the noise's standard deviation.
         compress_coils: Number of virtual coils to keep, those of the most energy.
         to: singlecoil makes one coil of several, of a fully sampled scan.
-        coil_combination: How --to singlecoil does that: espirit (by default; needs SigPy, extra:
-            mri), adaptive, or emulated (the single coil of fastMRI's knee data).
+        coil_combination: How --to singlecoil does that: espirit (needs SigPy, extra: mri),
+            adaptive, or emulated (the single coil of fastMRI's knee data). Default: espirit, or
+            adaptive where SigPy is not installed; the attribute single_coil says which.
 
     Example:
         >>> from fastmri_clgnet import example_slice
@@ -69,5 +70,5 @@ def prepare(scan: Scan, preparation: Preparation) -> Scan:
     if preparation.to is not None:
         from fastmri_clgnet.formats.single_coil import to_single_coil  # which needs torch
 
-        scan = to_single_coil(scan, preparation.coil_combination or "espirit")
+        scan = to_single_coil(scan, preparation.coil_combination)
     return scan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,7 +25,7 @@ _SAID = {
 }
 
 
-def to_single_coil(scan: Scan, method: SingleCoilMethod = "espirit") -> Scan:
+def to_single_coil(scan: Scan, method: SingleCoilMethod | None = None) -> Scan:
     """Make single-coil k-space of a fully sampled scan of several coils.
 
     Args:
@@ -34,6 +35,7 @@ def to_single_coil(scan: Scan, method: SingleCoilMethod = "espirit") -> Scan:
             no shading beyond the coils' own. emulated is the single coil of fastMRI's knee data:
             one linear combination sum w_c x_c for the whole volume, whose magnitude fits the root
             sum of squares best in least squares. It keeps noise and phase of a real single coil.
+            By default espirit, or adaptive where SigPy is not installed.
 
     Returns:
         The scan: k-space (slices, rows, columns). The attribute single_coil says how it was made.
@@ -45,7 +47,8 @@ def to_single_coil(scan: Scan, method: SingleCoilMethod = "espirit") -> Scan:
         (1, 256, 256)
 
     Raises:
-        InputError: If there is one coil only, the scan is undersampled, or SigPy is missing.
+        InputError: If there is one coil only, the scan is undersampled, or the method needs SigPy
+            and it is missing.
 
     References:
         ESPIRiT: Uecker et al., Magnetic Resonance in Medicine 71, 2014. Adaptive: Walsh, Gmitro,
@@ -53,6 +56,8 @@ def to_single_coil(scan: Scan, method: SingleCoilMethod = "espirit") -> Scan:
         Simulating single-coil MRI from the responses of multiple coils, arXiv 1811.08026.
     """
     expect_scan(scan)
+    if method is None:
+        method = "espirit" if find_spec("sigpy") is not None else "adaptive"
     if method not in get_args(SingleCoilMethod):
         raise InputError(f"{method}: expected one of {words(get_args(SingleCoilMethod))}")
     if scan.kspace.ndim != 4:

@@ -14,7 +14,7 @@ from fastmri_clgnet import example_slice, formats
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Preparation, Scan
+from fastmri_clgnet.formats import Preparation, Scan, single_coil
 from fastmri_clgnet.formats.single_coil import (
     SingleCoilMethod,
     emulated_weights,
@@ -131,26 +131,15 @@ def test_without_sigpy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delattr(formats, "sigpy_methods", raising=False)
     monkeypatch.setitem(sys.modules, "sigpy.mri.app", None)
     with pytest.raises(InputError, match=r"pip install 'fastmri_clgnet\[mri\]'"):
-        to_single_coil(example_slice())
-    assert to_single_coil(example_slice(), "adaptive").n_coils == 1
+        to_single_coil(example_slice(), "espirit")
+    monkeypatch.setattr(single_coil, "find_spec", lambda name: None)
+    assert to_single_coil(example_slice()).attributes["single_coil_method"] == "adaptive"
 
 
 def test_convert_to_singlecoil_trains_the_singlecoil_challenge(tmp_path: Path) -> None:
     """The target is the magnitude of the one coil's image, and the file says how it was made."""
     np.save(tmp_path / "a.npy", example_slice().kspace)
-    flags = [
-        "--from",
-        "numpy",
-        "--axes",
-        "slice",
-        "coil",
-        "row",
-        "column",
-        "--split",
-        "0",
-        "1",
-        "0",
-    ]
+    flags = ["--from", "numpy", "--axes", "slice", "coil", "row", "column", "--split", *"010"]
     flags += ["--num_workers", "1", "--to", "singlecoil", "--coil_combination", "emulated"]
     assert main([str(tmp_path / "a.npy"), str(tmp_path / "out"), *flags]) == 0
     assert_good(tmp_path / "out")
