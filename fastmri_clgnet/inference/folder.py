@@ -120,9 +120,9 @@ def reconstruct(
         FolderWork,
         check_samples,
         choose_device,
+        compile_network,
         ready_network,
     )
-    from fastmri_clgnet.models.compiled import compile_network
 
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
