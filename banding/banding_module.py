@@ -43,7 +43,7 @@ class BandingModule(Lightning2Mixin, MriModule):
 
     Training logs train_loss/reconstruction, train_loss/adversarial, train_loss/adversary,
     train_loss/penalty and adversary_accuracy (the fraction of correct guesses, 0.5 by chance).
-    Validation logs banding_score, banding_energy, validation_loss and val_metrics/*. The first two
+    Validation logs banding_score, banding_energy, validation_loss and val_metrics. The first two
     are means over volumes. The energy is E_pe + E_ro relative to the target's: a score near 0 with
     a high energy means bands in both directions, not none. Volumes without a low-signal window are
     left out of both means. The attribute `unmeasured` lists them.
