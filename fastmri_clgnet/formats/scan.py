@@ -13,6 +13,12 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import n_central_columns
 
 
+def acceleration(sampled: npt.NDArray[np.bool_]) -> float:
+    """How many columns there are in the measured range for each that was measured, (columns,)."""
+    columns = np.flatnonzero(sampled)
+    return float((columns[-1] - columns[0] + 1) / len(columns))
+
+
 class Scan(NamedTuple):
     """One volume of one scan: its k-space, and what is known of it.
 
@@ -83,8 +89,7 @@ class Scan(NamedTuple):
 
     def acceleration(self) -> float:
         """How many columns there are in the measured range for each that was measured."""
-        columns = np.flatnonzero(self.sampled())
-        return float((columns[-1] - columns[0] + 1) / len(columns))
+        return acceleration(self.sampled())
 
     def __str__(self) -> str:
         rows, columns = self.kspace.shape[-2:]

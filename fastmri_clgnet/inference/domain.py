@@ -7,12 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import words
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
-from fastmri_clgnet.formats.scan import Scan
+from fastmri_clgnet.formats.scan import Scan, acceleration
 from fastmri_clgnet.inference.network import Network
 
 # how much the acceleration of a scan may differ from those of the training
@@ -52,8 +50,7 @@ def folder_out_of_domain(
     for volume in volumes:
         factors = None if mask is None else [float(factor) for factor in mask.accelerations]
         if mask is None and volume.mask is not None:
-            columns = np.flatnonzero(volume.mask & volume.acquired())
-            factors = [float((columns[-1] - columns[0] + 1) / len(columns))]
+            factors = [acceleration(volume.mask & volume.acquired())]
         for difference in _differences(network, volume, factors, volume.simulated):
             names[difference].append(volume.path.name)
     lines = []
