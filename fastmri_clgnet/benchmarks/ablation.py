@@ -61,17 +61,16 @@ def ablation(
     unknown = set(variants) - set(NAMES)
     if unknown:
         raise InputError(f"variants {words(unknown)}: expected some of {words(NAMES)}")
-    from fastmri_clgnet.benchmarks.costs import ablation_rows, describe_measurement
+    from fastmri_clgnet.benchmarks import costs, training
 
-    costs = ablation_rows(size, device, rounds)
-    tables = {"networks": Table(describe_measurement(size, device), costs, NAMES)}
+    rows = costs.ablation_rows(size, device, rounds)
+    tables = {"networks": Table(costs.describe_measurement(size, device), rows, NAMES)}
     if data_path is not None:
-        from fastmri_clgnet.benchmarks.training import budget_flags, name_seeds, train_all
-
-        flags = ["--data_path", str(data_path), *budget_flags(steps, None), *training_flags]
+        ends = training.budget_flags(steps, None)
+        flags = ["--data_path", str(data_path), *ends, *training_flags]
         runs: dict[str, list[str]] = {each: ["--variant", each, *flags] for each in variants}
-        title = f"Validation volumes after {steps} steps, {name_seeds(seeds)}"
+        title = f"Validation volumes after {steps} steps, {training.name_seeds(seeds)}"
         names = {"zero_filled": "zero-filled", **NAMES}
-        tables["training"] = Table(title, train_all(runs, output_path, seeds), names)
+        tables["training"] = Table(title, training.train_all(runs, output_path, seeds), names)
     write_tables(output_path / "ablation", tables, settings)
     return tables

@@ -109,23 +109,28 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds_of(action: Action, device: torch.device) -> float:
+def seconds_of(
+    action: Action, device: torch.device, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds that an action takes, until the device has done it."""
     _synchronise(device)
-    start = time.perf_counter()
+    start = clock()
     action()
     _synchronise(device)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def median_times(
-    actions: Mapping[str, Action], device: torch.device, rounds: int
+    actions: Mapping[str, Action],
+    device: torch.device,
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Measure the median seconds of each action, in alternating order after a warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in tqdm(range(rounds + 1), "Measuring time", unit="round"):
         for name, action in actions.items():
-            times[name].append(seconds_of(action, device))
+            times[name].append(seconds_of(action, device, clock))
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
