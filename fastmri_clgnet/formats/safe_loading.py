@@ -6,9 +6,12 @@ import io
 import pickle
 import re
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fastmri_clgnet.errors import InputError
@@ -18,6 +21,7 @@ from fastmri_clgnet.formats.state_names import printable
 _CLASS = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _KEY = b"X\n\0\0\0state_dict"  # as a pickle holds the name of a dictionary's entry
 _REFUSAL = "WeightsUnpickler error: "  # the line of torch's message that says what was found
+_LARGEST_ARCHIVE = 2**30  # bytes of arrays that an .npz file may unfold to
 
 
 def load_tensors(path: Path, expected: str) -> dict[str, Any]:
@@ -47,6 +51,33 @@ def load_tensors(path: Path, expected: str) -> dict[str, Any]:
     if not isinstance(contents, dict):
         raise InputError(f"{path}: holds a {type(contents).__name__}; expected {expected}")
     return contents
+
+
+def load_arrays(path: Path, expected: str) -> dict[str, torch.Tensor]:
+    """Load the arrays of numbers that `numpy.savez` wrote, in float32, and never a pickle.
+
+    Raises an `InputError`, which says what was expected, where it cannot.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _LARGEST_ARCHIVE:
+            raise ValueError(f"{size} bytes of arrays")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {
+                name: torch.from_numpy(
+                    np.asarray(arrays[name]).astype(np.float32, casting="same_kind")
+                )
+                for name in arrays
+            }
+    except (
+        OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError,
+        MemoryError, OverflowError, AttributeError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: no archive of arrays that can be read ({reason}); expected {expected}"
+        ) from error
 
 
 def _is_saved(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Trained models from files: training checkpoints, what `export` writes, fastMRI's weights."""
+"""Trained models from files: checkpoints, what `export` writes, and published weights."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.formats.safe_loading import load_tensors
+from fastmri_clgnet.formats.safe_loading import load_arrays, load_tensors
 from fastmri_clgnet.formats.state_names import difference, named_for, plain_names, printable
-from fastmri_clgnet.inference.plain_weights import tell_network
+from fastmri_clgnet.inference.plain_weights import tell_arrays, tell_network
 from fastmri_clgnet.models.reconstructor import Reconstructor
 from fastmri_clgnet.models.registry import MODELS
-from fastmri_clgnet.weights import ARGUMENTS_SUFFIX, EXPECTED, WEIGHTS_SUFFIX, find_weights
+from fastmri_clgnet.weights import (
+    ARGUMENTS_SUFFIX,
+    ARRAYS_SUFFIX,
+    EXPECTED,
+    WEIGHTS_SUFFIX,
+    find_weights,
+)
 
 MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --model it is of
 # and on which data it was trained: challenge, accelerations, acquisitions, whether it was simulated
@@ -79,7 +85,7 @@ def load(
             weights`), a checkpoint of train_clgnet, either file of `python -m
             fastmri_clgnet.export`, or a plain state dictionary of fastMRI's U-Net or E2E-VarNet,
             such as the published brain_leaderboard_state_dict.pt, whose sizes are inferred from the
-            shapes.
+            shapes; or the d5_c5.npz of DCCNN's authors.
         device: Where to put it.
         model: The choice of train_clgnet's --model, for checkpoints that do not say it. The names
             of their tensors say it where it is fastMRI's U-Net or E2E-VarNet.
@@ -137,13 +143,15 @@ def read_model(checkpoint: Path | str, model: str | None = None) -> StoredModel:
         trained_on = contents.get("trained_on")
         state: Any = _read_safetensors(path.with_suffix(WEIGHTS_SUFFIX))
     else:
-        contents = load_tensors(path, EXPECTED)
+        of_arrays = path.suffix == ARRAYS_SUFFIX
+        contents = (load_arrays if of_arrays else load_tensors)(path, EXPECTED)
         name, arguments = contents.get(MODEL_KEY), contents.get("hyper_parameters")
         trained_on = contents.get(TRAINED_ON_KEY)
         state = contents.get("state_dict")
         if contents and _are_tensors(contents):
             try:
-                name, arguments, state = tell_network(contents)
+                tell = tell_arrays if of_arrays else tell_network
+                name, arguments, state = tell(contents)
             except ValueError as error:
                 raise InputError(f"{path}: holds {error}; expected {EXPECTED}") from error
     if not _are_tensors(state) or not isinstance(arguments, dict):

@@ -1,4 +1,4 @@
-"""Plain state dictionaries of fastMRI's U-Net and E2E-VarNet, such as its published weights."""
+"""Weights that other projects published: of fastMRI's U-Net and E2E-VarNet, and of DCCNN."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import torch
 from fastmri.models import Unet, VarNet
 
 from fastmri_clgnet.formats.state_names import difference, plain_names, printable
+from fastmri_clgnet.models.comparison import DCCNN
 
 # of modules around the network: a script's, a Lightning module
 _PREFIXES = ("model", "varnet", "unet")
 _WINDOW = "loss.w"  # of the SSIM loss, which fastMRI's VarNetModule has among its buffers
 _FIRST, _CASCADE = "down_sample_layers.0.layers.0.weight", "cascades.0.model.unet."
 _SENSITIVITIES = "sens_net.norm_unet.unet."
+_ARRAY = "arr_{}"  # the names that numpy.savez gives to arrays without one
 
 
 class PlainWeights(NamedTuple):
     """What a plain state dictionary turns out to be."""
 
-    model: str  # unet or varnet, of train_clgnet's --model
+    model: str  # unet, varnet or dccnn, of train_clgnet's --model
     arguments: dict[str, Any]  # of its Lightning module's constructor: the sizes
     state: dict[str, torch.Tensor]  # with the names of the Lightning module
 
@@ -65,6 +67,36 @@ def tell_network(weights: Mapping[str, torch.Tensor]) -> PlainWeights:
     if model == "varnet":
         named[_WINDOW] = fastmri.SSIMLoss().w
     return PlainWeights(model, arguments, named)
+
+
+def tell_arrays(arrays: Mapping[str, torch.Tensor]) -> PlainWeights:
+    """Take the arrays that DCCNN's authors published as the weights of our DCCNN (D5C5).
+
+    They are Lasagne's parameters in the order of the network: kernel, bias, kernel, and so on. That
+    code undersamples the first axis of the image, fastMRI the last, so each kernel is transposed.
+    It is not flipped: on a GPU that code takes Lasagne's `Conv2DDNNLayer`, which computes the
+    cross-correlation, as torch does.
+
+    Args:
+        arrays: By the names arr_0, arr_1, ... of `numpy.savez`.
+
+    Returns:
+        Model, arguments and state dictionary of the Lightning module here.
+
+    Raises:
+        ValueError: If they are others; says what was found.
+
+    References:
+        https://github.com/js3611/Deep-MRI-Reconstruction, cascadenet/network and utils.
+    """
+    expected = _on_no_device(DCCNN, {})
+    given = {_ARRAY.format(i): name for i, name in enumerate(expected)}
+    state = {given.get(name, name): values for name, values in arrays.items()}
+    if unfit := difference(state, expected):
+        raise ValueError(f"{len(arrays)} arrays, where DCCNN (D5C5) has {len(expected)}: {unfit}")
+    kernels = {name: values.mT.contiguous() for name, values in state.items() if values.ndim == 4}
+    named = {f"network.{name}": kernels.get(name, state[name]) for name in expected}
+    return PlainWeights("dccnn", {"method": "dccnn"}, named)
 
 
 def _without_prefixes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

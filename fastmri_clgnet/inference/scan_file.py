@@ -72,8 +72,8 @@ def reconstruct_file(
             geometry where the file says it), OUT.dcm (DICOM, one file per slice), or OUT.png (a
             picture of the middle slice).
         checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
-            train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
-            E2E-VarNet.
+            train_clgnet, what export made of one, or published weights: of fastMRI's U-Net or
+            E2E-VarNet, or of DCCNN.
         model: Which model, where the checkpoint does not say it; zero_filled, cs_wavelet and
             cs_tv need no checkpoint.
         regularisation: Of the models cs_wavelet and cs_tv.

@@ -10,9 +10,10 @@ from pathlib import Path
 from fastmri_clgnet.errors import InputError
 
 WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX = ".safetensors", ".json"
+ARRAYS_SUFFIX = ".npz"  # of DCCNN's published weights
 EXPECTED = (
-    "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, or the plain "
-    "state dictionary of fastMRI's Unet or VarNet"
+    "a checkpoint that train_clgnet wrote, the .safetensors and .json of export, the d5_c5.npz of "
+    "DCCNN's authors, or the plain state dictionary of fastMRI's Unet or VarNet"
 )  # the accepted files of weights
 _FOLDER = Path(__file__).parent
 
