@@ -160,6 +160,12 @@ class BandingModule(Lightning2Mixin, MriModule):
         """Whether only the adversary learns in this epoch."""
         return self.adversary is not None and self.current_epoch < self.hparams["warmup_epochs"]
 
+    @property
+    def other_masks(self) -> int:
+        """Under how many other masks the reconstruction module's own loss needs each slice."""
+        own = self.hparams["loss"] == "own"
+        return getattr(self.reconstructor, "other_masks", 0) if own else 0
+
     def training_step(self, batch: OrientedSample, batch_idx: int) -> None:
         """Take one step with each network; in the warm-up only with the adversary."""
         optimizers = self.optimizers()

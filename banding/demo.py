@@ -75,9 +75,10 @@ class BandedData(Data):
         seed: int = 42,
         distributed: bool = False,
         needs_reference: bool = False,
+        other_masks: int = 0,
     ) -> CheckedDataModule:
         """Make the data module; see `Data.module`."""
-        data = super().module(on_kspace, seed, distributed, needs_reference)
+        data = super().module(on_kspace, seed, distributed, needs_reference, other_masks)
         data.train_transform = BandedTarget(data.train_transform)
         return data
 

@@ -131,6 +131,7 @@ class Data:
         seed: int = 42,
         distributed: bool = False,
         needs_reference: bool = False,
+        other_masks: int = 0,
     ) -> CheckedDataModule:
         """Make fastMRI's data module: random masks for training, masks by file name otherwise.
 
@@ -141,6 +142,8 @@ class Data:
             distributed: Whether several processes share the data.
             needs_reference: Whether training and validation samples on k-space come with the fully
                 sampled k-space and its complex image (`ReferenceDataTransform`).
+            other_masks: Under how many other masks training samples on images also come
+                (`OtherMasksDataTransform`).
 
         Returns:
             The data module.
@@ -166,6 +169,7 @@ class Data:
                     use_seed=False,
                     refuse_nan=False,
                     needs_reference=needs_reference,
+                    other_masks=other_masks,
                     changes=training_changes(self.train_size, self.augment),
                 ),
                 val_transform=make_transform(

@@ -15,6 +15,7 @@ from torch.utils.data import default_collate
 from fastmri_clgnet.data.augmentation import Change, augmented
 from fastmri_clgnet.data.folders import check_finite
 from fastmri_clgnet.data.mask import fastmri_name
+from fastmri_clgnet.data.other_masks import OtherMasksDataTransform
 from fastmri_clgnet.data.reference import ReferenceDataTransform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import cropped_size
@@ -78,6 +79,7 @@ def make_transform(
     use_seed: bool = True,
     refuse_nan: bool = True,
     needs_reference: bool = False,
+    other_masks: int = 0,
     changes: Sequence[Change] = (),
     folder: Path = Path(),
 ) -> CheckedTransform:
@@ -85,9 +87,15 @@ def make_transform(
 
     `folder` is that of the files, which errors name.
     `needs_reference`, on k-space: the samples are `ReferenceSample`, with the whole k-space.
+    `other_masks`, on images: they are `OtherMasksSample`, with the slice under so many other masks,
+    which no file's name settles.
     """
     if not on_kspace:
-        host = UnetDataTransform(challenge, mask_func, use_seed)
+        host: Callable[..., NamedTuple] = (
+            OtherMasksDataTransform(challenge, mask_func, other_masks)
+            if other_masks
+            else UnetDataTransform(challenge, mask_func, use_seed)
+        )
         return CheckedTransform(host, refuse_nan, changes=changes, folder=folder)
     # which zeroes the mask of a padded test volume that has no coil axis
     kind = ReferenceDataTransform if needs_reference else VarNetDataTransform

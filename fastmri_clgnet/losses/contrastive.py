@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
 FeatureExtractor = Callable[[torch.Tensor], Sequence[torch.Tensor]]
+Negatives = Literal["batch", "same_slice", "both"]
 
 
 class _MeanAbsoluteDifferences(torch.autograd.Function):
@@ -60,6 +61,10 @@ class ContrastiveLoss(nn.Module):
     The output and the undersampled image of a slice are mapped like its target. Under autocast the
     extractor runs in the lower precision, the distances in float32.
 
+    Other negatives than the paper's: K zero-filled images of the anchor's own slice under other
+    masks, whose anatomy is the anchor's and whose artefacts are not; or K of each kind. They cost K
+    more images per slice in the extractor, and the memory of their feature maps.
+
     Args:
         feature_extractor: Maps images (batch, 1, height, width), about [0, 1], to a sequence of
             feature maps (batch, ...). A module is not registered: it appears in no optimizer and no
@@ -69,6 +74,7 @@ class ContrastiveLoss(nn.Module):
             denominator (the paper's ablation "w/o negative").
         eps: Added to the denominator; keeps the gradient finite if the output equals its
             negatives.
+        negatives: batch, the paper's; same_slice, the same slice under other masks; or both.
 
     Example:
         >>> def features(images):
@@ -79,8 +85,8 @@ class ContrastiveLoss(nn.Module):
         0.0
 
     Raises:
-        ValueError: If num_negatives is negative, or, when called, if shapes do not fit or the
-            numbers of feature maps and layer weights differ.
+        ValueError: If num_negatives is negative or negatives unknown, or, when called, if shapes do
+            not fit or the numbers of feature maps and layer weights differ.
 
     References:
         Yi et al. Contrastive Learning for Local and Global Learning MRI Reconstruction.
@@ -93,14 +99,21 @@ class ContrastiveLoss(nn.Module):
         layer_weights: Sequence[float],
         num_negatives: int = 6,
         eps: float = 1e-7,
+        negatives: Negatives = "batch",
     ) -> None:
         super().__init__()
         if num_negatives < 0:
             raise ValueError(f"num_negatives={num_negatives}: expected 0 or more")
+        if negatives not in get_args(Negatives):
+            raise ValueError(
+                f"negatives={negatives!r}: expected {' or '.join(get_args(Negatives))}"
+            )
         # a tuple, so that nn.Module does not register it
         self._extractor = (feature_extractor,)
         self.layer_weights = tuple(layer_weights)
         self.num_negatives = num_negatives
+        self.from_batch = 0 if negatives == "same_slice" else num_negatives
+        self.other_masks = 0 if negatives == "batch" else num_negatives
         self.eps = eps
         self._warned = False
 
@@ -117,19 +130,23 @@ class ContrastiveLoss(nn.Module):
         return self
 
     def draw_negatives(self, batch_size: int) -> torch.Tensor:
-        """Draw indices of the negatives, (batch_size, min(K, batch_size)), distinct in each row."""
-        if batch_size < self.num_negatives and not self._warned:
+        """Draw those of the batch: indices (batch_size, min(K, batch_size)), distinct in rows."""
+        if batch_size < self.from_batch and not self._warned:
             self._warned = True
             warnings.warn(
-                f"a batch of {batch_size} images has fewer than the {self.num_negatives} negatives "
+                f"a batch of {batch_size} images has fewer than the {self.from_batch} negatives "
                 "of the contrastive loss: all of them are used; a larger batch_size gives more",
                 stacklevel=2,
             )
-        n_drawn = min(self.num_negatives, batch_size)
+        n_drawn = min(self.from_batch, batch_size)
         return torch.stack([torch.randperm(batch_size)[:n_drawn] for _ in range(batch_size)])
 
     def forward(
-        self, output: torch.Tensor, target: torch.Tensor, undersampled: torch.Tensor
+        self,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        undersampled: torch.Tensor,
+        others: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute the loss.
 
@@ -137,6 +154,8 @@ class ContrastiveLoss(nn.Module):
             output: Reconstructions, (batch, 1, height, width).
             target: Their references, of the same shape.
             undersampled: The zero-filled images before reconstruction, of the same shape.
+            others: The zero-filled images of the same slices under K other masks, (batch, K,
+                height, width), where `negatives` is not batch.
 
         Returns:
             A scalar, in float32 at least.
@@ -146,11 +165,22 @@ class ContrastiveLoss(nn.Module):
                 "expected output, target and undersampled of one shape (batch, 1, height, width), "
                 f"got {tuple(output.shape)}, {tuple(target.shape)}, {tuple(undersampled.shape)}"
             )
+        n_others = 0 if others is None else others.shape[1]
+        if n_others != self.other_masks or (
+            others is not None and others.shape != (len(output), n_others, *output.shape[2:])
+        ):
+            raise ValueError(
+                f"expected others of {self.other_masks} images per slice, (batch, "
+                f"{self.other_masks}, height, width), got "
+                f"{None if others is None else tuple(others.shape)}"
+            )
         lowest = target.amin(dim=(1, 2, 3), keepdim=True)
         span = (target.amax(dim=(1, 2, 3), keepdim=True) - lowest).clamp_min(self.eps)
 
-        def features(image: torch.Tensor) -> Sequence[torch.Tensor]:
-            maps = self.feature_extractor((image - lowest) / span)
+        def features(images: torch.Tensor) -> Sequence[torch.Tensor]:
+            """Of (batch, n, height, width), each mapped like its slice's target: (batch n, ...)."""
+            mapped = (images - lowest) / span
+            maps = self.feature_extractor(mapped.reshape(-1, 1, *mapped.shape[2:]))
             if len(maps) != len(self.layer_weights):
                 raise ValueError(
                     f"the feature extractor gives {len(maps)} feature maps, but there are "
@@ -160,16 +190,22 @@ class ContrastiveLoss(nn.Module):
 
         with torch.no_grad():
             positives = features(target)
-            negatives = features(undersampled) if self.num_negatives else ()
+            of_batch = features(undersampled) if self.from_batch else ()
+            of_slice = features(others) if others is not None else ()
         anchors = features(output)
 
         own = [[i] for i in range(len(output))]
-        drawn = self.draw_negatives(len(output)).tolist() if self.num_negatives else None
+        rows = [[n_others * i + k for k in range(n_others)] for i in range(len(output))]
+        drawn = self.draw_negatives(len(output)).tolist() if self.from_batch else own
         total = torch.zeros((), device=output.device)
         for j, weight in enumerate(self.layer_weights):
             term = _MeanAbsoluteDifferences.apply(anchors[j], positives[j], own).squeeze(1)
-            if drawn is not None:
-                distances = _MeanAbsoluteDifferences.apply(anchors[j], negatives[j], drawn)
-                term = term / (distances.sum(dim=1) + self.eps)
+            pushes = [
+                _MeanAbsoluteDifferences.apply(anchors[j], negatives[j], index).sum(dim=1)
+                for negatives, index in ((of_batch, drawn), (of_slice, rows))
+                if negatives
+            ]
+            if pushes:
+                term = term / (torch.stack(pushes).sum(dim=0) + self.eps)
             total = total + weight * term.mean()
         return total

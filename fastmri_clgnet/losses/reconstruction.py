@@ -14,7 +14,9 @@ from fastmri_clgnet.losses.contrastive import ContrastiveLoss
 class ReconstructionLoss(Protocol):
     """The signature of a training loss.
 
-    All images are (batch, 1, height, width), normalised per slice as the network sees them.
+    All images are (batch, 1, height, width), normalised per slice as the network sees them. A loss
+    with an attribute `other_masks` above 0 is also given `others`, the zero-filled images of each
+    slice under so many other masks, (batch, other_masks, height, width).
 
     Example:
         >>> from fastmri_clgnet import CLGNetModule
@@ -67,13 +69,18 @@ class CLGNetLoss(nn.Module):
             raise ValueError(f"alpha={alpha} weights a contrastive loss, but none was given")
         self.alpha = alpha
         self.contrastive = contrastive if alpha > 0 else None
+        self.other_masks = 0 if self.contrastive is None else self.contrastive.other_masks
 
     def forward(
-        self, output: torch.Tensor, target: torch.Tensor, undersampled: torch.Tensor
+        self,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        undersampled: torch.Tensor,
+        others: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Return {"loss": total, "l1": ..., "contrastive": ...}; see `ReconstructionLoss`."""
         l1 = F.l1_loss(output, target)
         if self.contrastive is None:
             return {"loss": l1, "l1": l1}
-        contrastive = self.contrastive(output, target, undersampled)
+        contrastive = self.contrastive(output, target, undersampled, others)
         return {"loss": l1 + self.alpha * contrastive, "l1": l1, "contrastive": contrastive}

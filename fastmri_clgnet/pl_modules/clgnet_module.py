@@ -87,10 +87,17 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
         self.loss: ReconstructionLoss = CLGNetLoss(alpha=0) if loss is None else loss
         self.make_network(arguments)
 
+    @property
+    def other_masks(self) -> int:
+        """Under how many other masks the loss needs each training slice."""
+        return getattr(self.loss, "other_masks", 0)
+
     def training_step(self, batch: UnetSample, batch_idx: int) -> torch.Tensor:
         """Compute and log the loss of one batch."""
-        output = self(batch.image)
-        parts = self.loss(output.unsqueeze(1), batch.target.unsqueeze(1), batch.image.unsqueeze(1))
+        images = (self(batch.image), batch.target, batch.image)
+        others = getattr(batch, "others", None)  # where the loss asks for them
+        more = {} if others is None else {"others": others}
+        parts = self.loss(*(image.unsqueeze(1) for image in images), **more)
         self.log("train_loss", parts["loss"].detach(), prog_bar=True)
         for name in parts.keys() - {"loss"}:
             self.log(f"train_loss/{name}", parts[name].detach())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
+from fastmri_clgnet.losses.contrastive import Negatives
 from fastmri_clgnet.losses.vgg19_features import IMAGENET
 from fastmri_clgnet.models.variants import Variant
 from fastmri_clgnet.training.distributed import say
@@ -14,6 +15,7 @@ def paper_objective(
     num_negatives: int = 6,
     vgg_weights: str = "imagenet",
     vgg_layers: tuple[int, ...] = (1, 3, 5, 9, 13),
+    negatives: Negatives = "batch",
 ) -> CLGNetLoss:
     """Make the objective of eq. 9 and 10 of the paper: L1 + alpha x contrastive loss.
 
@@ -23,10 +25,12 @@ def paper_objective(
     Args:
         alpha: Weight of the contrastive loss; 0 leaves the mean absolute error only, and needs no
             weights.
-        num_negatives: Undersampled images of the batch that each reconstruction is pushed from.
+        num_negatives: Undersampled images that each reconstruction is pushed from.
         vgg_weights: Weights of VGG19: 'imagenet' (torchvision's, downloaded on first use) or a file
             of torchvision's vgg19 or of its features.
         vgg_layers: Convolutions of VGG19, counted from 1, whose activations are compared.
+        negatives: What these images are. batch: others of the batch, as in the paper. same_slice:
+            the same slice under other masks, drawn for it. both: num_negatives of each.
 
     Returns:
         The loss.
@@ -47,7 +51,8 @@ def paper_objective(
             return CLGNetLoss(alpha=0)
         weights = [LAYER_WEIGHTS[layer] for layer in vgg_layers]
         features = VGG19Features(vgg_layers, vgg_weights)
-        return CLGNetLoss(alpha, ContrastiveLoss(features, weights, num_negatives))
+        contrastive = ContrastiveLoss(features, weights, num_negatives, negatives=negatives)
+        return CLGNetLoss(alpha, contrastive)
     except InputError:
         raise
     except ValueError as error:
@@ -60,6 +65,7 @@ def objective_for(
     num_negatives: int,
     vgg_weights: str,
     vgg_layers: tuple[int, ...],
+    negatives: Negatives,
     is_demo: bool,
 ) -> CLGNetLoss:
     """Make the objective of a variant, and say in one line what it is.
@@ -69,7 +75,7 @@ def objective_for(
     alpha = 0.0 if variant == "wo_cl" else alpha
     num_negatives = 0 if variant == "wo_negative" else num_negatives
     try:
-        loss = paper_objective(alpha, num_negatives, vgg_weights, vgg_layers)
+        loss = paper_objective(alpha, num_negatives, vgg_weights, vgg_layers, negatives)
     except InputError:
         if not is_demo or vgg_weights != IMAGENET:
             raise
@@ -81,6 +87,7 @@ def objective_for(
     text = "L1 only (alpha 0)"
     if alpha != 0:
         text = f"L1 + {alpha:g} x contrastive (VGG19, convolutions {words(vgg_layers)}; "
-        text += f"{num_negatives} negatives)"
+        where = {"batch": "", "same_slice": " of the same slice", "both": " of each kind"}
+        text += f"{num_negatives} negatives{where[negatives]})"
     say(f"Loss: {text}")
     return loss

@@ -110,4 +110,5 @@ def make_samples(
     """Make the data module of what a module takes, for the processes of a trainer."""
     on_kspace = takes_kspace(module)
     needs_reference = on_kspace and bool(getattr(module, "needs_reference", False))
-    return data.module(on_kspace, seed, trainer.world_size > 1, needs_reference)
+    other_masks = 0 if on_kspace else getattr(module, "other_masks", 0)
+    return data.module(on_kspace, seed, trainer.world_size > 1, needs_reference, other_masks)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss
+from fastmri_clgnet.losses.contrastive import Negatives
 
 WEIGHTS = (0.25, 0.5)
 
@@ -228,3 +229,52 @@ def test_memory_does_not_grow_with_the_negatives() -> None:
     )
     peaks = {n: int(peak) for n, peak in (line.split() for line in run.stdout.splitlines())}
     assert 0 < peaks["6"] < 1.1 * peaks["1"]
+
+
+@pytest.mark.parametrize("negatives", ["same_slice", "both"])
+def test_other_masks_equal_a_plain_double_loop(negatives: Negatives) -> None:
+    """The slice's own other images, as though each batch consisted of that slice only."""
+    extractor = Extractor()
+    loss = ContrastiveLoss(extractor, WEIGHTS, 3, negatives=negatives)
+    output, target, undersampled = images(4)
+    generator = torch.Generator().manual_seed(9)
+    others = torch.randn(4, 3, 12, 15, dtype=torch.float64, generator=generator)
+    torch.manual_seed(3)
+    drawn = loss.draw_negatives(4).tolist() if negatives == "both" else [[]] * 4
+    torch.manual_seed(3)
+    value = loss(output, target, undersampled, others)
+    (gradient,) = torch.autograd.grad(value, output)
+    terms = []
+    for i in range(4):
+        # its 3 other images, then those of the batch, each beside the target that maps it
+        own = target[i].expand(3, 1, 12, 15)
+        batch_targets, batch_inputs = target[drawn[i]], undersampled[drawn[i]]
+        terms.append(
+            double_loop(
+                loss,
+                extractor,
+                [list(range(1, 4 + len(drawn[i])))],
+                output[i : i + 1],
+                torch.cat([target[i : i + 1], own, batch_targets]),
+                torch.cat([undersampled[i : i + 1], others[i][:, None], batch_inputs]),
+            )
+        )
+    expected = torch.stack(terms).mean()
+    (expected_gradient,) = torch.autograd.grad(expected, output)
+    torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
+
+
+def test_other_masks_are_what_the_loss_asks_for() -> None:
+    output, target, undersampled = images(3)
+    others = torch.zeros(3, 2, 12, 15, dtype=torch.float64)
+    for negatives, given in (("batch", others), ("both", None), ("same_slice", others[:, :1])):
+        loss = ContrastiveLoss(Extractor(), WEIGHTS, 2, negatives=negatives)  # type: ignore[arg-type]
+        assert CLGNetLoss(1, loss).other_masks == (0 if negatives == "batch" else 2)
+        assert CLGNetLoss(0, loss).other_masks == 0
+        with pytest.raises(ValueError, match=r"expected others of \d images per slice"):
+            loss(output, target, undersampled, given)
+    with pytest.raises(ValueError, match="negatives='all': expected batch or same_slice or both"):
+        ContrastiveLoss(Extractor(), WEIGHTS, negatives="all")  # type: ignore[arg-type]
+    # without negatives there is nothing to draw
+    assert ContrastiveLoss(Extractor(), WEIGHTS, 0, negatives="same_slice").other_masks == 0
