@@ -32,8 +32,10 @@ class Data:
         batch_size: Slices in a batch.
         num_workers: Processes that load data; 0 loads in this one. By default 4 (fastMRI's), or the
             number of usable cores, if that is smaller.
-        augment: Whether training slices are mirrored, transposed, turned by up to 10 degrees, and
-            changed in contrast, phase and noise, anew in each epoch.
+        augment: true: training slices are mirrored, transposed, turned by up to 10 degrees, and
+            changed in contrast, phase and noise, anew in each epoch. strong: more of that, and
+            scaled by 0.83 to 1.2; of networks on images also the coils are simulated anew, 1 to 8,
+            whatever the files have.
         train_size: Train on the central columns and rows of k-space only, so many of each, that is
             on images of lower resolution and the same field of view. None is all.
         demo_dir: Folder of the demo data set, made where it is missing. None is a cache folder of
@@ -64,7 +66,7 @@ class Data:
     val_mask: Mask | None = None
     batch_size: int = 10
     num_workers: int = DEFAULT_WORKERS
-    augment: bool = False
+    augment: bool | Literal["strong"] = False
     train_size: int | None = None
     demo_dir: Path | str | None = None
     test_path: Path | str | None = None
@@ -89,6 +91,8 @@ class Data:
                 f"batch_size {self.batch_size} and num_workers {self.num_workers}: expected 1 or "
                 "more, and 0 or more"
             )
+        if self.augment not in (False, True, "strong"):
+            raise InputError(f"augment {self.augment!r}: expected false, true or strong")
         if self.train_size is not None and self.train_size < MIN_TRAIN_SIZE:
             raise InputError(f"train_size {self.train_size}: expected {MIN_TRAIN_SIZE} or more")
 
@@ -112,6 +116,10 @@ class Data:
     def demo_folder(self) -> Path:
         """Where the demo data set is, or would be made."""
         return default_demo_dir() if self.demo_dir is None else Path(self.demo_dir)
+
+    def simulates_coils(self, on_kspace: bool) -> bool:
+        """Whether the coils of training slices are simulated anew; they have a coil axis then."""
+        return self.augment == "strong" and not on_kspace
 
     def root(self) -> Path:
         """Return the folder that holds {challenge}_train and so on; make the demo data set."""
@@ -156,6 +164,7 @@ class Data:
         from fastmri_clgnet.data.transforms import make_transform
 
         random, fixed = self.mask.make(seed), self.fixed_mask.make(seed)
+        changes = training_changes(self.train_size, self.augment, on_kspace)
         test = fixed if self.test_split == "val" else None
         try:
             return CheckedDataModule(
@@ -163,14 +172,14 @@ class Data:
                 challenge=self.challenge,
                 # in training `OnNan` meets NaN, in all processes and with the number of the step
                 train_transform=make_transform(
-                    self.challenge,
+                    "multicoil" if self.simulates_coils(on_kspace) else self.challenge,
                     random,
                     on_kspace,
                     use_seed=False,
                     refuse_nan=False,
                     needs_reference=needs_reference,
                     other_masks=other_masks,
-                    changes=training_changes(self.train_size, self.augment),
+                    changes=changes,
                 ),
                 val_transform=make_transform(
                     self.challenge,

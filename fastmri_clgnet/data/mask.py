@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fastmri.data.subsample import MaskFunc
 
 MaskType = Literal[
-    "random", "equispaced", "equispaced_fraction", "magic", "magic_fraction", "mixed"
+    "random", "equispaced", "equispaced_fraction", "magic", "magic_fraction", "mixed", "all"
 ]
 
 
@@ -24,7 +24,7 @@ class Mask:
 
     Args:
         mask_type: Type of k-space mask, fastMRI's name; or mixed: random or equispaced_fraction,
-            drawn for each slice or volume.
+            drawn for each slice or volume; or all: one of these or magic_fraction.
         accelerations: Acceleration factors; one is drawn for each slice, or for each volume by its
             file name where a split has to be the same each time.
         center_fractions: Fraction of columns in the fully sampled centre, one for each

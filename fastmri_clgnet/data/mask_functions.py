@@ -1,12 +1,15 @@
-"""The host's mask functions, and one that draws among them."""
+"""The host's mask functions, and those that draw among them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import torch
 from fastmri.data.subsample import (
     EquispacedMaskFractionFunc,
+    MagicMaskFractionFunc,
     MaskFunc,
     RandomMaskFunc,
     create_mask_for_mask_type,
@@ -16,11 +19,13 @@ from fastmri.data.subsample import (
 def make_mask_func(
     mask_type: str, center_fractions: Sequence[float], accelerations: Sequence[int]
 ) -> MaskFunc:
-    """The mask function of a type, the host's or "mixed"; arguments as of `Mask`."""
+    """The mask function of a type, the host's, "mixed" or "all"; arguments as of `Mask`."""
     centres = [CentreLines(n) if n > 1 else n for n in center_fractions]
     arguments = centres, list(accelerations)
     if mask_type == "mixed":
         return RandomOrEquispacedMaskFunc(*arguments)
+    if mask_type == "all":
+        return AnyMaskFunc(*arguments)
     return create_mask_for_mask_type(mask_type, *arguments)
 
 
@@ -48,3 +53,25 @@ class RandomOrEquispacedMaskFunc(RandomMaskFunc, EquispacedMaskFractionFunc):
             self, num_cols, acceleration, offset, num_low_frequencies
         )
         return columns
+
+
+class AnyMaskFunc(MaskFunc):
+    """Draws for each mask which of the host's three kinds of exact acceleration it is.
+
+    The kinds are random, equispaced_fraction and magic_fraction, a third each.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        kinds = (RandomMaskFunc, EquispacedMaskFractionFunc, MagicMaskFractionFunc)
+        self.kinds = [kind(*arguments) for kind in kinds]
+        for kind in self.kinds:
+            kind.rng = self.rng  # which the host seeds
+
+    def sample_mask(
+        self, shape: Sequence[int], offset: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """Give the columns of the centre, those around it, and how many are in the centre."""
+        kind = self.kinds[self.rng.randint(len(self.kinds))]
+        made: tuple[torch.Tensor, torch.Tensor, int] = kind.sample_mask(shape, offset)
+        return made

@@ -30,6 +30,14 @@ class Modulation(NamedTuple):
         )
         return np.einsum("cm,m...->c...", self.weights, waves)
 
+    def on_grid(self, height: int, width: int) -> npt.NDArray[np.complex128]:
+        """Evaluate at the pixels of an image of the field of view: (n_coils, height, width)."""
+        waves_y, waves_x = (
+            np.exp(2j * np.pi * np.multiply.outer(q, (np.arange(n) - n // 2) / n))
+            for q, n in ((self.q_y, height), (self.q_x, width))
+        )
+        return (self.weights[:, None] * waves_y.T) @ waves_x
+
 
 def smooth_phase(rng: np.random.Generator) -> Modulation:
     """One smooth phase factor exp(i (c + a sin(2 pi q . r + p))), |a| <= 1, |q| <= 1.

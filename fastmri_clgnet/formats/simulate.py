@@ -63,10 +63,8 @@ class Simulation:
             )
         rng = np.random.default_rng(seed)
         single = coils == 1
-        y, x = np.meshgrid(
-            *((np.arange(n) - n // 2) / n for n in magnitude.shape[-2:]), indexing="ij"
-        )
-        maps = (smooth_phase(rng) if single else coil_sensitivities(rng, coils))(y, x)
+        modulation = smooth_phase(rng) if single else coil_sensitivities(rng, coils)
+        maps = modulation.on_grid(height, width)
         if single:
             maps /= np.abs(maps)  # its series is cut off
         deviation = noise * float(np.percentile(magnitude, PERCENTILE))

@@ -93,14 +93,17 @@ def check_files(
     has_test = data.test_path is not None or data.folder("test").is_dir()
     if has_test:
         check("test", test_mask, n_processes)
-    trained_on = {
-        "challenge": data.challenge,
+    trained_on: dict[str, Any] = {
         "mask_type": data.mask.mask_type,
         "accelerations": list(data.mask.accelerations),
         "center_fractions": list(data.mask.center_fractions),
         "acquisitions": sorted({volume.acquisition for volume in volumes}),
         "simulated": data.is_demo or all(volume.simulated for volume in volumes),
     }
+    if data.simulates_coils(takes_kspace(module)):  # one coil and several
+        trained_on["simulated"] = True
+    else:
+        trained_on["challenge"] = data.challenge
     return CheckedFiles(trained_on, has_test)
 
 

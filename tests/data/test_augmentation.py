@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from fastmri_clgnet.data.augmentation import (
     Change,
     LowResolution,
     RandomChanges,
+    SimulatedCoils,
     augmented,
     rotated,
+    training_changes,
 )
 from fastmri_clgnet.errors import InputError
 from tests.helpers import small_volume
@@ -194,14 +197,94 @@ def test_slices_without_signal_stay_finite() -> None:
         assert np.isfinite(reference).all()
 
 
+def test_scaling_enlarges_about_the_centre() -> None:
+    shape, centre = (64, 48), np.array([31.5, 23.5])
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"))
+
+    def spot(place: np.ndarray, width: float) -> np.ndarray:
+        values: np.ndarray = np.exp(-((grid - place[:, None, None]) ** 2).sum(0) / width**2)
+        return values
+
+    place = np.array([-8.0, 6.0])
+    image = torch.from_numpy(np.stack([spot(centre + place, 4)] * 2, axis=-1)).float()
+    for scale in (1.25, 0.8):
+        expected = spot(centre + scale * place, 4 * scale)
+        np.testing.assert_allclose(rotated(image, 0, scale)[..., 0], expected, atol=0.03)
+    sizes = []
+    for seed in range(60):
+        torch.manual_seed(seed)
+        change = RandomChanges(rotation=0, gamma=1, phase=0, noise=0, scaling=1.5)
+        sizes.append(float(change(image, 1.0).sum() / image.sum()))  # the square of the scale
+    changed = [size**0.5 for size in sizes if abs(size - 1) > 1e-4]
+    assert 15 < len(changed) < 45
+    assert 0.66 < min(changed) < 0.8
+    assert 1.25 < max(changed) < 1.51
+
+
+def test_simulated_coils_are_of_one_magnitude() -> None:
+    """Without noise the root sum of squares is the image times a smooth field of 1 in the mean."""
+    magnitude = complex_image(96, 80).square().sum(-1).sqrt() + 1
+    image = torch.view_as_real(magnitude * torch.exp(torch.tensor(0.3j)))
+    numbers, phases = [], []
+    for seed in range(200):
+        torch.manual_seed(seed)
+        coils = SimulatedCoils(most=6, noise=0)(torch.stack([0.6 * image, 0.8 * image]), 5.0)
+        assert coils.shape[1:] == (96, 80, 2)
+        numbers.append(len(coils))
+        complex_coils = torch.view_as_complex(coils.contiguous())
+        field = complex_coils.abs().square().sum(0).sqrt() / magnitude
+        assert float(field.square().mean()) == pytest.approx(1, rel=1e-4)
+        if len(coils) == 1:
+            torch.testing.assert_close(field, torch.ones_like(field))
+            phases.append(float((complex_coils[0, 0, 0] / magnitude[0, 0]).angle()))
+        else:
+            # smooth: neighbours differ by little, in each coil's phase and sensitivity, too
+            parts = complex_coils / magnitude
+            assert float((parts[:, 1:] - parts[:, :-1]).abs().max()) < 0.3
+    counts = np.bincount(numbers, minlength=7)
+    assert counts[0] == 0 and counts[2:].min() > 8 and 75 < counts[1] < 125
+    assert np.std(phases) > 1
+
+
+def test_simulated_noise_is_white_and_mostly_weak() -> None:
+    levels = []
+    for seed in range(200):
+        torch.manual_seed(seed)
+        coils = SimulatedCoils(most=3, noise=0.1)(torch.zeros(32, 32, 2), 2.0)
+        for coil in coils:
+            assert float(coil.std()) == pytest.approx(float(coils.std()), rel=0.1)
+        levels.append(float(coils.std()) / 2)
+    # u^2 for a uniform u: a quarter of them in the median, and up to 1
+    assert np.median(levels) == pytest.approx(0.025, rel=0.4)
+    assert 0.08 < max(levels) < 0.105
+
+
+@pytest.mark.parametrize("challenge", CHALLENGES)
+def test_strong_k_space_and_reference_stay_of_one_image(challenge: str) -> None:
+    kspace, target = small_volume(challenge, 0)
+    numbers = set()
+    for seed in range(30):
+        torch.manual_seed(seed)
+        changes = training_changes(24, "strong", on_kspace=False)
+        changed, reference, _ = augmented(kspace[0], {"max": target.max()}, (32, 32), *changes)
+        numbers.add(len(changed))
+        image = magnitude(transform(changed, inverse=True))
+        np.testing.assert_allclose(reference, image, rtol=1e-3, atol=1e-3 * float(target.max()))
+        for_kspace = training_changes(None, "strong", on_kspace=True)
+        changed, *_ = augmented(kspace[0], {"max": target.max()}, (32, 32), *for_kspace)
+        assert changed.shape == ((2, 32, 32) if challenge == "multicoil" else (32, 32))
+    assert {1, 2, 8} <= numbers <= set(range(1, 9))
+
+
 @pytest.mark.parametrize("challenge", CHALLENGES)
 @pytest.mark.parametrize("on_kspace", [False, True])
+@pytest.mark.parametrize("augment", [True, "strong"])
 def test_training_alone_is_changed_anew_in_each_epoch(
-    small_dataset: Path, challenge: str, on_kspace: bool
+    small_dataset: Path, challenge: str, on_kspace: bool, augment: Any
 ) -> None:
     mask = Mask("random", (2,), (0.2,))
     common = {"challenge": challenge, "mask": mask, "batch_size": 2, "num_workers": 0}
-    data = Data(small_dataset, augment=True, train_size=24, **common)  # type: ignore[arg-type]
+    data = Data(small_dataset, augment=augment, train_size=24, **common)  # type: ignore[arg-type]
     plain = Data(small_dataset, **common).module(on_kspace)  # type: ignore[arg-type]
     module = data.module(on_kspace)
     loader = module.train_dataloader()
@@ -230,3 +313,5 @@ def test_training_alone_is_changed_anew_in_each_epoch(
 def test_sizes_that_no_network_takes_are_refused() -> None:
     with pytest.raises(InputError, match="train_size 8: expected 16 or more"):
         Data(train_size=8)
+    with pytest.raises(InputError, match="augment 'weak': expected false, true or strong"):
+        Data(augment="weak")  # type: ignore[arg-type]

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fastmri.data.subsample import EquispacedMaskFractionFunc, RandomMaskFunc
+from fastmri.data.subsample import (
+    EquispacedMaskFractionFunc,
+    MagicMaskFractionFunc,
+    RandomMaskFunc,
+)
 
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.data.mask import mask_seed
@@ -54,6 +58,23 @@ def test_half_are_equispaced_as_the_hosts_are() -> None:
     assert len({mask.tobytes() for mask in others}) == len(others)
 
 
+def test_all_kinds_a_third_each_as_the_hosts_are() -> None:
+    shape = (1, 128, 1)
+    known = {
+        kind: {kind([0.08], [4])(shape, seed=seed)[0].numpy().tobytes() for seed in range(40)}
+        for kind in (EquispacedMaskFractionFunc, MagicMaskFractionFunc)
+    }
+    masks = [Mask("all").make()(shape, seed=seed)[0].numpy() for seed in range(600)]
+    parts = [np.mean([mask.tobytes() in each for mask in masks]) for each in known.values()]
+    np.testing.assert_allclose(parts, 1 / 3, atol=0.06)
+    rest = [m for m in masks if not any(m.tobytes() in each for each in known.values())]
+    assert len({mask.tobytes() for mask in rest}) == len(rest)
+    # one generator for all kinds, in another process, too
+    one, other = Mask("all").make(seed=5), pickle.loads(pickle.dumps(Mask("all").make(seed=5)))
+    for _ in range(9):
+        np.testing.assert_array_equal(one(shape)[0], other(shape)[0])
+
+
 def test_a_file_name_settles_which() -> None:
     masks = [RandomOrEquispacedMaskFunc([0.08], [4])((1, 64, 1), seed=(1, 2)) for _ in range(3)]
     for mask, n_centre in masks:
@@ -81,7 +102,7 @@ def test_a_mask_follows_from_the_name_without_its_ending(tmp_path: Path) -> None
     assert drawn.tolist() == expected.ravel().tolist()
 
 
-@pytest.mark.parametrize("mask_type", ["random", "equispaced_fraction", "magic", "mixed"])
+@pytest.mark.parametrize("mask_type", ["random", "equispaced_fraction", "magic", "mixed", "all"])
 def test_a_number_of_columns_in_the_centre(mask_type: Any) -> None:
     """16 of them at any width, which the host would take for 1600 % of the columns."""
     mask = Mask(mask_type, (4,), (16.0,))

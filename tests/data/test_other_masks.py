@@ -51,7 +51,7 @@ def test_the_same_slice_under_other_columns(challenge: str, mask_type: str) -> N
     attributes = {"max": float(target.max()), "recon_size": (32, 32, 1)}
     for seed in range(5):
         masks = Remembering(mask_type, 4, seed)
-        transform = OtherMasksDataTransform(challenge, masks, 3)  # type: ignore[arg-type]
+        transform = OtherMasksDataTransform(challenge, masks, 3)
         sample = transform(kspace[1], None, target[1], attributes, "a.h5", 1)
         own, *more = masks.columns
         kept = [columns for columns in more if not np.array_equal(columns, own)]

@@ -79,9 +79,13 @@ def test_smooth_factors() -> None:
     y, x = np.meshgrid(np.linspace(-0.5, 0.5, 40), np.linspace(-0.5, 0.5, 40), indexing="ij")
     rng = np.random.default_rng(1)
     np.testing.assert_allclose(np.abs(smooth_phase(rng)(y, x)), 1, atol=1e-3)
-    maps = coil_sensitivities(rng, 4)(y, x)
+    modulation = coil_sensitivities(rng, 4)
+    maps = modulation(y, x)
     assert maps.shape == (4, 40, 40)
     rss = np.sqrt((np.abs(maps) ** 2).sum(0))
     assert 0.7 < rss.min() < rss.max() < 1.2
     brightest = [np.unravel_index(np.abs(m).argmax(), m.shape) for m in maps]
     assert len(set(brightest)) == 4
+    rows, columns = ((np.arange(n) - n // 2) / n for n in (12, 17))
+    expected = modulation(*np.meshgrid(rows, columns, indexing="ij"))
+    np.testing.assert_allclose(modulation.on_grid(12, 17), expected, rtol=1e-12, atol=1e-14)

@@ -142,7 +142,9 @@ def test_the_published_file(test_data: Path) -> None:
     network = load(test_data / "dccnn_d5_c5.npz")
     assert sum(values.numel() for values in network.parameters()) == 565_770
     combined = to_single_coil(example_slice(), "adaptive")
-    real = combined._replace(kspace=kspace_of(combined.images().astype(complex)))
+    real = combined._replace(
+        kspace=kspace_of(combined.images().astype(np.complex64)).astype(np.complex64)
+    )
 
     def psnr(scan: Scan, *arguments: Any, **settings: Any) -> float:
         scan = undersample(scan, Mask())
