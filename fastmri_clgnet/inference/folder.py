@@ -74,9 +74,9 @@ def reconstruct(
         data_path: Folder of fastMRI's files, such as DATA/singlecoil_test.
         output_path: Folder of the submission files.
         checkpoint: Name of weights of the package (python -m fastmri_clgnet weights), checkpoint of
-            train_clgnet, what export made of one, or fastMRI's published weights of its U-Net or
-            E2E-VarNet. In Python also what `load` gives, or a Lightning module; it is copied and
-            not changed.
+            train_clgnet, what export made of one, or published weights: of fastMRI's U-Net or
+            E2E-VarNet, or of DCCNN. In Python also what `load` gives, or a Lightning module; it is
+            copied and not changed.
         model: Which model, where the checkpoint does not say it; zero_filled, cs_wavelet and
             cs_tv need no checkpoint.
         regularisation: Of the models cs_wavelet and cs_tv.
