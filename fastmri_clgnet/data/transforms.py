@@ -16,6 +16,7 @@ from fastmri_clgnet.data.augmentation import Change, augmented
 from fastmri_clgnet.data.folders import check_finite
 from fastmri_clgnet.data.mask import fastmri_name
 from fastmri_clgnet.data.reference import ReferenceDataTransform
+from fastmri_clgnet.data.ssdu import Partition, PartitionedDataTransform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import cropped_size
 from fastmri_clgnet.formats.hdf5 import plain
@@ -80,18 +81,24 @@ def make_transform(
     needs_reference: bool = False,
     changes: Sequence[Change] = (),
     folder: Path = Path(),
+    partition: Partition | None = None,
 ) -> CheckedTransform:
     """The host's transform; `use_seed`: the file's name settles a volume's mask.
 
     `folder` is that of the files, which errors name.
     `needs_reference`, on k-space: the samples are `ReferenceSample`, with the whole k-space.
+    `partition`, on k-space: they are `PartitionedSample`, whose split `use_seed` fixes.
     """
     if not on_kspace:
         host = UnetDataTransform(challenge, mask_func, use_seed)
         return CheckedTransform(host, refuse_nan, changes=changes, folder=folder)
     # which zeroes the mask of a padded test volume that has no coil axis
-    kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
-    transform = kind(mask_func, use_seed)
+    transform: VarNetDataTransform
+    if partition is not None:
+        transform = PartitionedDataTransform(partition, mask_func, fixed=use_seed)
+    else:
+        kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
+        transform = kind(mask_func, use_seed)
     return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes, folder)
 
 

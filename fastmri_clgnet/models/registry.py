@@ -132,6 +132,23 @@ class VariationalReconstructor(KspaceReconstructor):
         output: torch.Tensor = self.varnet(masked_kspace, mask.bool(), num_low_frequencies)
         return output
 
+    def predict_kspace(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Estimate the whole k-space, whose root sum of squares `forward` gives.
+
+        Arguments as for `forward`; of masked_kspace's shape.
+        """
+        mask = mask.bool()
+        sens_maps = self.varnet.sens_net(masked_kspace, mask, num_low_frequencies)
+        kspace = masked_kspace
+        for cascade in self.varnet.cascades:
+            kspace = cascade(kspace, masked_kspace, mask, sens_maps)
+        return kspace
+
     def whole_image(self, sample: VarNetSample) -> torch.Tensor:
         """Reconstruct a batch without cropping it."""
         output: torch.Tensor = self(sample.masked_kspace, sample.mask, sample.num_low_frequencies)
@@ -151,6 +168,16 @@ class CLGVarNetReconstructor(VariationalReconstructor):
         expect_positive(options, "num_cascades")  # zero-filling is not trained
         self.varnet = CLGVarNet(**options)
         self.loss = fastmri.SSIMLoss()
+
+    def predict_kspace(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Estimate the whole k-space, as the network itself does."""
+        kspace: torch.Tensor = self.varnet.predict_kspace(masked_kspace, mask, num_low_frequencies)
+        return kspace
 
 
 class VarNetReconstructor(VariationalReconstructor):
