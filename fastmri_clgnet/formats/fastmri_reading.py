@@ -154,7 +154,7 @@ def _target_size(
     """Height and width of the reference images, which the host reads wherever there are some."""
     target = need_dataset(
         file, key, path, f"the reference images of {challenge} data: is the challenge right, and "
-        "the volume fully sampled? (train_clgnet's loss ssdu needs no references)",
+        "the volume fully sampled? (train_clgnet's loss ssdu takes folders of undersampled ones)",
     )  # fmt: skip
     if target.ndim != 3 or len(target) != n_slices:
         raise InputError(

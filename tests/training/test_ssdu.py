@@ -270,7 +270,7 @@ REFUSED = {
     "nothing": (["--ssdu_ratio", "0.001"], r"a.h5: ssdu_ratio 0.001 holds out 0 of"),
     "augment": (["--augment", "true"], "loss ssdu with augment or train_size"),
     "train_size": (["--train_size", "32"], "loss ssdu with augment or train_size"),
-    "ssim": (["--loss", "ssim"], "a.h5: no 'reconstruction_rss'.*loss ssdu needs no references"),
+    "ssim": (["--loss", "ssim"], "a.h5: no 'reconstruction_rss'.*loss ssdu takes folders"),
 }
 
 
