@@ -81,4 +81,5 @@ class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.Va
         )
         self.save_hyperparameters()
         self.partition = partition_of(loss, ssdu_ratio, ssdu_masks)
+        self.keeps_measured = self.partition is not None
         stabilise(self.varnet, challenge)

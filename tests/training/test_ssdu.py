@@ -113,7 +113,9 @@ def test_trains_validates_and_reconstructs_without_a_reference(
             torch.from_numpy(file["reconstruction"][()]),
             torch.from_numpy(written["reconstruction"][()]),
         )
-    assert load(root / "checkpoints/best.ckpt").arguments["loss"] == "ssdu"
+    loaded = load(root / "checkpoints/best.ckpt")
+    assert loaded.arguments["loss"] == "ssdu"
+    assert loaded.keeps_measured
     test_val = ["--mode", "test", "--test_split", "val", "--loss", "ssdu"]
     assert main([*COMMAND, *model, *flags, *test_val]) == 0
     assert (root / "reconstructions_val" / "c.h5").is_file()
@@ -212,11 +214,24 @@ def test_the_network_gets_the_given_columns_only(
 
 
 @pytest.mark.parametrize("kind", [CLGVarNetModule, VarNetModule])
-def test_the_image_is_that_of_the_predicted_kspace(kind: type[VariationalModule]) -> None:
+@pytest.mark.parametrize("keeps_measured", [True, False])
+def test_the_image_has_the_predicted_and_the_measured_samples(
+    kind: type[VariationalModule], keeps_measured: bool
+) -> None:
+    """The loss does not say what the network makes of given samples, so it has to keep them."""
     module, batch = network(kind), batch_of(n_masks=1)
+    assert module.keeps_measured
+    module.keeps_measured = keeps_measured  # without, as after other losses
     image = module(batch.masked_kspace, batch.mask)
     predicted = module.predict_kspace(batch.masked_kspace, batch.mask).detach()
-    kspace = torch.view_as_complex(predicted).numpy().astype(np.complex128)
+    kspace, measured = (
+        torch.view_as_complex(each).numpy().astype(np.complex128)
+        for each in (predicted, batch.masked_kspace)
+    )
+    columns = column_mask()
+    assert not np.allclose(kspace[..., columns], measured[..., columns], rtol=1e-3)
+    if keeps_measured:
+        kspace[..., columns] = measured[..., columns]
     axes = (-2, -1)
     coils = np.fft.ifft2(np.fft.ifftshift(kspace, axes), norm="ortho")
     expected = np.sqrt((np.abs(np.fft.fftshift(coils, axes)) ** 2).sum(1))
