@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from fastmri.data.transforms import VarNetDataTransform, VarNetSample
 
-from fastmri_clgnet.data import Data, Mask, write_fastmri_file
+from fastmri_clgnet.data import Data, Mask, check, write_fastmri_file
+from fastmri_clgnet.data.folders import holds_masks
 from fastmri_clgnet.data.ssdu import Partition, PartitionedSample
 from fastmri_clgnet.errors import InputError
 from tests.helpers import COLUMNS, SIZE, small_volume
@@ -144,3 +146,31 @@ def test_of_fully_sampled_volumes_one_mask_is_used_in_all_epochs(small_dataset: 
     sample = host(kspace[0], None, target[0], {**attributes, "max": 1.0}, "a.h5", 0)
     assert torch.equal(sample.mask, seen["a.h5"])
     assert PartitionedSample._fields[:-1] == VarNetSample._fields
+
+
+def test_which_volumes_are_undersampled_already(tmp_path: Path) -> None:
+    """A mask beside fully sampled k-space is for others to apply."""
+    kspace, target = small_volume("multicoil", 0)
+    mask = np.zeros(COLUMNS, bool)
+    mask[::2] = mask[17:23] = True
+    every = np.ones(COLUMNS, bool)
+    given: dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray | None]] = {
+        "without reference": (kspace * mask, None, mask),
+        "with reference": (kspace * mask, target, mask),
+        "fully sampled": (kspace, target, None),
+        "all columns": (kspace, target, every),
+    }
+    for name, (values, reference, sampled) in given.items():
+        path = tmp_path / name / "multicoil_train" / "a.h5"
+        write_fastmri_file(path, values, reference, sampled, recon_size=(SIZE, SIZE))
+        found = holds_masks(path.parent, "multicoil")
+        assert found == name.startswith("with"), name
+        split_mask = Data(tmp_path / name, "multicoil").split_mask
+        assert split_mask("train") == Mask()
+        assert split_mask("train", self_supervised=True) == (None if found else Mask())
+        assert check(path.parent, num_workers=1).good
+    path = tmp_path / "fully sampled" / "multicoil_train" / "a.h5"
+    with h5py.File(path, "r+") as file:
+        file["mask"] = mask  # others leave signal outside of it
+    assert not holds_masks(path.parent, "multicoil")
+    assert check(path.parent, num_workers=1).good
