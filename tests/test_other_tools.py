@@ -51,6 +51,15 @@ def test_deepinv(names: dict[str, Any]) -> None:
     exec(python_block("deepinv-trainer"), names)
     first, last = names["trainer"].loss_history["SupLoss"]
     assert last < first
+    kspace = physics.from_torch_complex(torch.from_numpy(names["coils"].kspace))
+    maps = torch.full((1, 4, 256, 256), 0.5, dtype=torch.complex64)
+    several = deepinv.physics.MultiCoilMRI(mask=names["mask"], coil_maps=maps)
+    combined = several.A_adjoint(kspace)
+    sampled = names["coils"].kspace * names["scan"].mask
+    single = np.fft.ifftshift(sampled.sum(axis=1) / 2, axes=(-2, -1))
+    single = np.fft.fftshift(np.fft.ifft2(single, norm="ortho"), axes=(-2, -1))
+    np.testing.assert_allclose(physics.to_torch_complex(combined), single, atol=1e-8)
+    assert CLGNet(in_chans=2, out_chans=2, chans=4)(combined).shape == combined.shape
     prior = deepinv.optim.PnP(names["OnMagnitude"](small_network("").clgnet))
     method = deepinv.optim.PGD(prior=prior, data_fidelity=deepinv.optim.L2(), max_iter=2)
     with torch.no_grad():

@@ -137,7 +137,8 @@ def _evaluate_one(job: Job) -> VolumeMetrics | str:
         pair = read_pair(job.target, prediction, job.challenge)
         known, slice_ssim = volume_metrics(*pair)
         if "residual" in job.metrics:
-            both = relative_residuals(job.target, prediction, pair[1])
+            images = read_images(prediction, "reconstruction")
+            both = relative_residuals(job.target, prediction, images)
             known |= zip(("residual", f"{OF_SLICES}residual"), both, strict=True)
         names = ["MSE", *(name for one in job.metrics for name in COLUMNS if name.lower() == one)]
         values: dict[str, float] = {}

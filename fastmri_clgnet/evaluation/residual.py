@@ -29,7 +29,7 @@ def relative_residuals(
     Args:
         target_path: Fully sampled file in fastMRI's format.
         prediction_path: Submission file, which says by which mask the k-space was undersampled.
-        images: Its images (slices, height, width), cropped to squares.
+        images: Its images (slices, height, width).
 
     Returns:
         That of the whole volume, and the mean of that of each slice, where a slice has samples.
@@ -45,14 +45,24 @@ def relative_residuals(
             "sampled data, or omit the residual"
         )
     scan = read_scan(target_path, reader=Fastmri())
+    rows, columns = scan.kspace.shape[-2:]
+    if scan.mask is not None:
+        raise InputError(
+            f"{target_path}: its k-space is undersampled, but the residual needs the phase of "
+            "fully sampled k-space; omit the residual"
+        )
+    if images.shape[-2] > rows or images.shape[-1] > columns:
+        raise InputError(
+            f"{prediction_path}: images {images.shape[1:]} do not fit into the k-space of {rows} x "
+            f"{columns}, as the residual needs; omit the residual"
+        )
     sampled = undersample(scan, Mask(**mask)).sampled()
     residuals, samples = [], []
     for kspace, image in zip(scan.kspace, images, strict=True):
         coils = coil_images(kspace)
         magnitude = np.sqrt((np.abs(coils) ** 2).reshape(-1, *coils.shape[-2:]).sum(axis=0))
         change = np.zeros_like(magnitude)  # relative to the reference's
-        inside = tuple(center_crop(each, scan.recon_size) for each in (change, magnitude))
-        part, known = (center_crop(each, image.shape) for each in inside)
+        part, known = (center_crop(each, image.shape) for each in (change, magnitude))
         np.divide(image - known, known, out=part, where=known > 0)
         residuals.append(np.linalg.norm(kspace_of(coils * change)[..., sampled]) ** 2)
         samples.append(np.linalg.norm(kspace[..., sampled]) ** 2)

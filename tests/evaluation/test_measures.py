@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import h5py
@@ -15,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import peak_signal_noise_ratio as torch_psnr
 
-from fastmri_clgnet.data import Mask
+from fastmri_clgnet.data import Mask, write_fastmri_file
 from fastmri_clgnet.data.mask import mask_seed
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluate import main
@@ -24,7 +26,8 @@ from fastmri_clgnet.evaluation.measures import gmsd, haarpsi, hfen, log_kernel
 from fastmri_clgnet.evaluation.metrics import slice_metric
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.inference import reconstruct
-from tests.helpers import make_small_dataset
+from fastmri_clgnet.inference.submission import save_reconstruction
+from tests.helpers import make_small_dataset, small_volume
 
 MASK = Mask("random", (4,), (0.08,))
 HEADING = ["volumes", "method", "n", "NMSE", "PSNR", "(dB)", "SSIM"]
@@ -191,6 +194,29 @@ def test_residual_of_the_reference_is_zero(
     assert not found.failures
     assert found.volumes[0].values["MSE"] == 0
     assert found.summaries["all"]["out"]["residual"].mean < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("mask", "image", "message"),
+    [
+        (True, (32, 32), "c.h5: its k-space is undersampled, but the residual needs"),
+        (False, (66, 32), r"c.h5: images \(66, 32\) do not fit into the k-space of 64 x 40"),
+    ],
+)
+def test_residual_names_what_does_not_fit(
+    tmp_path: Path, mask: bool, image: tuple[int, int], message: str
+) -> None:
+    kspace, target = small_volume("singlecoil", 0)
+    columns = np.arange(40) % 2 == 0 if mask else None
+    kspace = kspace if columns is None else kspace * columns
+    write_fastmri_file(tmp_path / "val" / "c.h5", kspace, target, columns)
+    (tmp_path / "out").mkdir()
+    save_reconstruction(
+        tmp_path / "out" / "c.h5", np.ones((3, *image), np.float32), {"mask": asdict(MASK)}
+    )
+    found = evaluate(tmp_path / "val", [tmp_path / "out"], "singlecoil", metrics=["residual"])
+    assert re.search(message, found.failures[0])
+    assert len(found.failures) == 1
 
 
 def test_residual_says_what_is_missing(
