@@ -29,7 +29,7 @@ def ssdu_loss(
 
     References:
         Yaman et al. Self-supervised learning of physics-guided reconstruction neural networks
-        without fully sampled reference data. MRM 2020, eq. 9.
+        without fully sampled reference data. MRM 2020.
     """
     with torch.autocast(predicted.device.type, enabled=False):
         kind = torch.promote_types(predicted.dtype, torch.float32)
