@@ -137,6 +137,7 @@ class BandingModule(Lightning2Mixin, MriModule):
             )
         self.automatic_optimization = False
         self.reconstructor = as_module(reconstructor)
+        self.reconstructor.partition = None  # bands are measured against references
         self.on_kspace = takes_kspace(reconstructor)
         own_needs_it = getattr(self.reconstructor, "needs_reference", False)
         self.needs_reference = loss == "own" and bool(own_needs_it)

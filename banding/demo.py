@@ -33,6 +33,7 @@ from banding.score import BandingScores, scores
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.data.ssdu import Partition
 from fastmri_clgnet.flags import call
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.pl_modules import load_module
@@ -76,9 +77,10 @@ class BandedData(Data):
         distributed: bool = False,
         needs_reference: bool = False,
         other_masks: int = 0,
+        partition: Partition | None = None,
     ) -> CheckedDataModule:
         """Make the data module; see `Data.module`."""
-        data = super().module(on_kspace, seed, distributed, needs_reference, other_masks)
+        data = super().module(on_kspace, seed, distributed, needs_reference, other_masks, partition)
         data.train_transform = BandedTarget(data.train_transform)
         return data
 

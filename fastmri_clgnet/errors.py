@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class InputError(ValueError):
@@ -32,6 +34,16 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: cannot be written ({reason}); an existing file is unchanged. Free space on "
             "that disk, or choose another folder, and repeat the command"
+        ) from error
+
+
+def need_package(package: str, extra: str, what: str) -> Any:
+    """Import an optional package; without it the `InputError` says what needs it, and the extra."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise InputError(
+            f"{what} {package}: pip install 'fastmri_clgnet[{extra}]', or pip install {package}"
         ) from error
 
 

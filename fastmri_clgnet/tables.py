@@ -17,6 +17,10 @@ DECIMALS = {
     "highest": 2,
     "minutes": 1,
     "SSIM": 4,
+    "HaarPSI": 4,
+    "GMSD": 4,
+    "HFEN": 4,
+    "residual": 4,
     "banding score": 4,
     "energy": 2,
 }  # by column; others have 4 significant digits

@@ -13,7 +13,12 @@ import numpy.typing as npt
 from fastmri_clgnet.data.findings import Finding
 from fastmri_clgnet.errors import failure, words
 from fastmri_clgnet.formats.fastmri import SPLITS
-from fastmri_clgnet.formats.fastmri_reading import VolumeInfo, inspect_volume, read_slices
+from fastmri_clgnet.formats.fastmri_reading import (
+    VolumeInfo,
+    inspect_volume,
+    is_undersampled,
+    read_slices,
+)
 from fastmri_clgnet.formats.fourier import reference_image
 from fastmri_clgnet.formats.hdf5 import plain
 from fastmri_clgnet.formats.isolate import read_files
@@ -32,9 +37,13 @@ def check_file(path: Path) -> Finding:
 
 def _check_open(file: h5py.File, path: Path) -> Finding:
     challenge, split = path.parent.name.split("_")
-    info = inspect_volume(file, path, challenge, SPLITS[split])
-    errors = [*_header_problems(info), *_value_problems(file, info, challenge, SPLITS[split])]
-    return Finding(path, info.kspace_shape, info.image_size, errors, list(_remarks(file, info)))
+    masked = SPLITS[split] or is_undersampled(file, path, challenge)
+    info = inspect_volume(file, path, challenge, masked)
+    errors = [*_header_problems(info), *_value_problems(file, info, challenge, masked)]
+    remarks = [*_remarks(file, info)]
+    if masked and not SPLITS[split]:
+        remarks.append("undersampled: train_clgnet takes it with --loss ssdu only")
+    return Finding(path, info.kspace_shape, info.image_size, errors, remarks)
 
 
 def _header_problems(info: VolumeInfo) -> Iterator[str]:

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fastmri_clgnet.data.demo import default_demo_dir, make_demo_dataset
+from fastmri_clgnet.data.folders import holds_masks
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.parallel import DEFAULT_WORKERS
 
 if TYPE_CHECKING:
+    from fastmri.data.subsample import MaskFunc
+
     from fastmri_clgnet.data.data_module import CheckedDataModule
+    from fastmri_clgnet.data.ssdu import Partition
 
 MIN_TRAIN_SIZE = 16  # what CLGNet takes
 
@@ -133,6 +137,20 @@ class Data:
             return Path(self.test_path)
         return self.root() / f"{self.challenge}_{self.test_split if split == 'test' else split}"
 
+    def split_mask(self, split: str, self_supervised: bool = False) -> Mask | None:
+        """What undersamples a split's volumes; None where they are undersampled already.
+
+        Args:
+            split: "train", "val" or "test".
+            self_supervised: Whether training and validation take undersampled volumes, too: the
+                folder's first file tells. If false, they are taken to be fully sampled.
+        """
+        if split == "test" and self.test_split != "val":
+            return None
+        if self_supervised and holds_masks(self.folder(split), self.challenge):
+            return None
+        return self.mask if split == "train" else self.fixed_mask
+
     def module(
         self,
         on_kspace: bool,
@@ -140,6 +158,7 @@ class Data:
         distributed: bool = False,
         needs_reference: bool = False,
         other_masks: int = 0,
+        partition: Partition | None = None,
     ) -> CheckedDataModule:
         """Make fastMRI's data module: random masks for training, masks by file name otherwise.
 
@@ -152,6 +171,8 @@ class Data:
                 sampled k-space and its complex image (`ReferenceDataTransform`).
             other_masks: Under how many other masks training samples on images also come
                 (`OtherMasksDataTransform`).
+            partition: Splits the measured columns of training and validation samples on k-space
+                (`PartitionedDataTransform`), which then may be undersampled volumes.
 
         Returns:
             The data module.
@@ -163,9 +184,12 @@ class Data:
         from fastmri_clgnet.data.data_module import CheckedDataModule
         from fastmri_clgnet.data.transforms import make_transform
 
-        random, fixed = self.mask.make(seed), self.fixed_mask.make(seed)
         changes = training_changes(self.train_size, self.augment, on_kspace)
-        test = fixed if self.test_split == "val" else None
+
+        def mask_func(split: str) -> MaskFunc | None:
+            mask = self.split_mask(split, partition is not None)
+            return None if mask is None else mask.make(seed)
+
         try:
             return CheckedDataModule(
                 data_path=self.root(),
@@ -173,23 +197,25 @@ class Data:
                 # in training `OnNan` meets NaN, in all processes and with the number of the step
                 train_transform=make_transform(
                     "multicoil" if self.simulates_coils(on_kspace) else self.challenge,
-                    random,
+                    mask_func("train"),
                     on_kspace,
                     use_seed=False,
                     refuse_nan=False,
                     needs_reference=needs_reference,
                     other_masks=other_masks,
                     changes=changes,
+                    partition=partition,
                 ),
                 val_transform=make_transform(
                     self.challenge,
-                    fixed,
+                    mask_func("val"),
                     on_kspace,
                     needs_reference=needs_reference,
                     folder=self.folder("val"),
+                    partition=partition,
                 ),
                 test_transform=make_transform(
-                    self.challenge, test, on_kspace, folder=self.folder("test")
+                    self.challenge, mask_func("test"), on_kspace, folder=self.folder("test")
                 ),
                 combine_train_val=self.combine_train_val,
                 test_split=self.test_split,

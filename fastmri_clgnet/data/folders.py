@@ -19,6 +19,7 @@ from fastmri_clgnet.formats.fastmri_reading import (
     VolumeInfo,
     host_crop,
     inspect_volume,
+    is_undersampled,
     read_slices,
 )
 from fastmri_clgnet.formats.hdf5 import get_dataset
@@ -132,6 +133,16 @@ def challenge_of(folder: Path) -> Challenge:
 
     paths = [path for path in list_files(folder) if path.is_file() and h5py.is_hdf5(path)]
     return next(read_files(paths[:1], by_axes), "singlecoil")  # whose check says what is wrong
+
+
+def holds_masks(folder: Path, challenge: Challenge) -> bool:
+    """Whether a folder's first HDF5 file is undersampled, by a mask that it holds."""
+
+    def undersampled(file: h5py.File, path: Path) -> bool:
+        return is_undersampled(file, path, challenge)
+
+    paths = [path for path in list_files(folder) if path.is_file() and h5py.is_hdf5(path)]
+    return next(read_files(paths[:1], undersampled), False)
 
 
 def check_finite(values: np.ndarray, name: str, what: str = "k-space") -> None:

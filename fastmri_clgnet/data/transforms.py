@@ -17,6 +17,7 @@ from fastmri_clgnet.data.folders import check_finite
 from fastmri_clgnet.data.mask import fastmri_name
 from fastmri_clgnet.data.other_masks import OtherMasksDataTransform
 from fastmri_clgnet.data.reference import ReferenceDataTransform
+from fastmri_clgnet.data.ssdu import Partition, PartitionedDataTransform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import cropped_size
 from fastmri_clgnet.formats.hdf5 import plain
@@ -82,6 +83,7 @@ def make_transform(
     other_masks: int = 0,
     changes: Sequence[Change] = (),
     folder: Path = Path(),
+    partition: Partition | None = None,
 ) -> CheckedTransform:
     """The host's transform; `use_seed`: the file's name settles a volume's mask.
 
@@ -89,6 +91,7 @@ def make_transform(
     `needs_reference`, on k-space: the samples are `ReferenceSample`, with the whole k-space.
     `other_masks`, on images: they are `OtherMasksSample`, with the slice under so many other masks,
     which no file's name settles.
+    `partition`, on k-space: they are `PartitionedSample`, whose split `use_seed` fixes.
     """
     if not on_kspace:
         host: Callable[..., NamedTuple] = (
@@ -98,8 +101,12 @@ def make_transform(
         )
         return CheckedTransform(host, refuse_nan, changes=changes, folder=folder)
     # which zeroes the mask of a padded test volume that has no coil axis
-    kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
-    transform = kind(mask_func, use_seed)
+    transform: VarNetDataTransform
+    if partition is not None:
+        transform = PartitionedDataTransform(partition, mask_func, fixed=use_seed)
+    else:
+        kind = ReferenceDataTransform if needs_reference else VarNetDataTransform
+        transform = kind(mask_func, use_seed)
     return CheckedTransform(transform, refuse_nan, challenge == "singlecoil", changes, folder)
 
 

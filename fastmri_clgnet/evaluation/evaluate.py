@@ -6,12 +6,15 @@ import csv as csv_files
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from fastmri_clgnet.data.folders import list_files
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, need_package, words
 from fastmri_clgnet.evaluation.results import (
     COLUMNS,
+    DEFAULT_METRICS,
+    Convention,
+    Metric,
     Summaries,
     VolumeMetrics,
     caution,
@@ -50,7 +53,7 @@ class Evaluation:
             f"over volumes, {self.settings['resamples']} resamples]",
             format_table(summary_cells(self.summaries, columns=self.columns), n_left=2),
         ]
-        if len(self.methods) > 1:
+        if any(self.differences.values()):
             parts.append(f"Paired differences: method - {self.methods[0]}")
             cells = summary_cells(self.differences, "+", self.columns)
             parts.append(format_table(cells, n_left=2))
@@ -66,7 +69,7 @@ class Evaluation:
 
     def save_csv(self, path: Path) -> None:
         """Write one line per volume and method, in full precision."""
-        names = list(self.volumes[0].values) if self.volumes else list(self.columns)
+        names = list(self.volumes[0].values) if self.volumes else []
         with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv_files.writer(file)
             writer.writerow(["method", "file", "acquisition", "slices", *names])
@@ -82,6 +85,8 @@ def evaluate(
     predictions_path: Sequence[Path | str],
     challenge: Challenge,
     *,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    convention: Convention = "fastmri",
     labels: list[str] | None = None,
     acquisition: str | None = None,
     acceleration: int | None = None,
@@ -94,12 +99,18 @@ def evaluate(
 
     fastMRI's own functions are used. Bootstrap confidence intervals over volumes, for each
     acquisition, and paired differences between several folders are added. Files that cannot be
-    evaluated are reported, and the others are evaluated.
+    evaluated are reported, and the others are evaluated. Other metrics can be chosen.
 
     Args:
         target_path: Folder of fastMRI's fully sampled files.
         predictions_path: Folders of submission files; all others are compared with the first.
         challenge: Kind of data.
+        metrics: Which, and in which order. haarpsi and gmsd are the library piq's (extra: metrics).
+            hfen is the high-frequency error norm relative to the reference's. residual is how far
+            the images are from the measured samples, relative to these, with the phase of the fully
+            sampled k-space, since submission files hold magnitudes.
+        convention: fastmri takes each volume as a whole, with its largest value; slice takes each
+            slice with its own, and then the mean over slices.
         labels: Names of the folders; by default the parts of their paths that differ.
         acquisition: Evaluate only volumes of this acquisition, such as AXT2.
         acceleration: Evaluate only volumes whose attribute 'acceleration' has this value.
@@ -125,7 +136,16 @@ def evaluate(
     Raises:
         InputError: If no reference can be read, or arguments do not fit.
     """
+    metrics = list(dict.fromkeys(metrics))
     settings = dict(locals())
+    for name, given, kind in (
+        ("metrics", metrics, Metric),
+        ("convention", [convention], Convention),
+    ):
+        if not given or not {*given} <= {*get_args(kind)}:
+            raise InputError(f"{name} {words(given)}: expected {', '.join(get_args(kind))}")
+    if {"haarpsi", "gmsd"} & {*metrics}:
+        need_package("piq", "metrics", "haarpsi and gmsd need")
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}: expected a level such as 0.95")
     if resamples < 1 or num_processes < 1:
@@ -141,13 +161,14 @@ def evaluate(
             raise InputError(f"{folder}: no such folder; expected submission files")
     targets, failures = _choose_targets(Path(target_path), acquisition, acceleration)
 
-    from fastmri_clgnet.evaluation import metrics, statistics  # which need torch and SciPy
+    from fastmri_clgnet.evaluation.metrics import evaluate_folders  # which needs torch
+    from fastmri_clgnet.evaluation.statistics import summarise_methods  # and SciPy
 
     predictions = dict(zip(names, folders, strict=True))
-    volumes, more = metrics.evaluate_folders(targets, predictions, challenge, num_processes)
-    summaries, differences = statistics.summarise_methods(
-        volumes, names, confidence, resamples, seed
+    volumes, more = evaluate_folders(
+        targets, predictions, challenge, num_processes, metrics, convention
     )
+    summaries, differences = summarise_methods(volumes, names, confidence, resamples, seed)
     failures = list(dict.fromkeys([*failures, *more]))
     return Evaluation(settings, names, volumes, summaries, differences, failures)
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from fastmri.evaluate import METRIC_FUNCS
 
 from fastmri_clgnet.errors import InputError, failure
-from fastmri_clgnet.evaluation.results import VolumeMetrics
+from fastmri_clgnet.evaluation.measures import MEASURES
+from fastmri_clgnet.evaluation.residual import relative_residuals
+from fastmri_clgnet.evaluation.results import (
+    COLUMNS,
+    DEFAULT_METRICS,
+    OF_SLICES,
+    Convention,
+    Metric,
+    VolumeMetrics,
+)
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.formats.number_types import as_float32, is_real
@@ -91,21 +101,56 @@ def volume_metrics(
     """Compute the host's metrics of a volume (slices, height, width), and its slices' SSIM."""
     target, prediction = squares(target, prediction)
     ssim = ssim_of_slices(target, prediction)
-    values = {
-        name: float(np.mean(ssim)) if name == "SSIM" else float(function(target, prediction))
-        for name, function in METRIC_FUNCS.items()
-    }
+    with np.errstate(divide="ignore"):  # a perfect image has infinite PSNR
+        values = {
+            name: float(np.mean(ssim)) if name == "SSIM" else float(function(target, prediction))
+            for name, function in METRIC_FUNCS.items()
+        }
     return values, ssim
 
 
-def _evaluate_one(job: tuple[Path, str, str, Path, str]) -> VolumeMetrics | str:
+def slice_metric(
+    name: str, target: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
+) -> float:
+    """Mean of a metric over slices, each a volume of its own; those without signal are left out."""
+    pairs = [(t[None], p[None]) for t, p in zip(target, prediction, strict=True) if t.any()]
+    with np.errstate(divide="ignore"):  # a perfect image has infinite PSNR
+        return float(np.mean([MEASURES[name](*pair) for pair in pairs]))
+
+
+class Job(NamedTuple):
+    """One reconstructed volume, and what to measure."""
+
+    target: Path
+    acquisition: str
+    method: str
+    folder: Path  # of the predictions
+    challenge: str
+    metrics: Sequence[Metric]
+    convention: Convention
+
+
+def _evaluate_one(job: Job) -> VolumeMetrics | str:
     """Return the metrics of one file, or the message of its error."""
-    target, acquisition, method, folder, challenge = job
+    prediction = job.folder / job.target.name
     try:
-        pair = read_pair(target, folder / target.name, challenge)
-        return VolumeMetrics(method, target.name, acquisition, *volume_metrics(*pair))
+        pair = read_pair(job.target, prediction, job.challenge)
+        known, slice_ssim = volume_metrics(*pair)
+        if "residual" in job.metrics:
+            images = read_images(prediction, "reconstruction")
+            both = relative_residuals(job.target, prediction, images)
+            known |= zip(("residual", f"{OF_SLICES}residual"), both, strict=True)
+        names = ["MSE", *(name for one in job.metrics for name in COLUMNS if name.lower() == one)]
+        values: dict[str, float] = {}
+        if job.convention != "slice":
+            values |= {n: known[n] if n in known else MEASURES[n](*pair) for n in names}
+        if job.convention != "fastmri":
+            for name in names:
+                key = OF_SLICES + name
+                values[key] = known[key] if key in known else slice_metric(name, *pair)
+        return VolumeMetrics(job.method, job.target.name, job.acquisition, values, slice_ssim)
     except Exception as error:
-        return failure(folder / target.name, error)
+        return failure(prediction, error)
 
 
 def evaluate_folders(
@@ -113,6 +158,8 @@ def evaluate_folders(
     predictions: Mapping[str, Path],
     challenge: str,
     num_processes: int,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    convention: Convention = "fastmri",
 ) -> tuple[list[VolumeMetrics], list[str]]:
     """Compute the metrics of every reference for every method, in several processes.
 
@@ -121,12 +168,14 @@ def evaluate_folders(
         predictions: Folder of each method's submission files, by its label.
         challenge: Kind of data.
         num_processes: Processes that share the files.
+        metrics: What to measure, beside the MSE.
+        convention: Of volumes or of slices.
 
     Returns:
         The metrics, and one message for each file that cannot be evaluated.
     """
     jobs = [
-        (target, name, method, folder, challenge)
+        Job(target, name, method, folder, challenge, metrics, convention)
         for method, folder in predictions.items()
         for target, name in targets.items()
     ]

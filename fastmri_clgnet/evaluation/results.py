@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from fastmri_clgnet.tables import QUALITY, format_value
 
+Metric = Literal["nmse", "psnr", "ssim", "haarpsi", "gmsd", "hfen", "residual"]
+Convention = Literal["fastmri", "slice", "both"]
+DEFAULT_METRICS: tuple[Metric, ...] = ("nmse", "psnr", "ssim")
 METRICS = ("NMSE", "PSNR", "SSIM")  # those of the host's METRIC_FUNCS that are shown
-COLUMNS = {name: QUALITY[name.lower()] for name in METRICS}  # their headings
+COLUMNS = {  # headings of all metrics that can be shown, by the names of their values
+    **{name: QUALITY[name.lower()] for name in METRICS},
+    **{name: name for name in ("HaarPSI", "GMSD", "HFEN", "residual")},
+}
+OF_SLICES = "slice "  # before the names of values of the convention "slice"
 FEW = 5  # volumes; with fewer, the bootstrap means take hardly any different values
 
 
@@ -19,7 +27,7 @@ class VolumeMetrics:
     method: str  # the prediction folder's label
     file: str
     acquisition: str
-    values: dict[str, float]  # named as in fastMRI: MSE, NMSE, PSNR (dB), SSIM
+    values: dict[str, float]  # as in fastMRI: MSE, NMSE, PSNR (dB), SSIM; and others of COLUMNS
     slice_ssim: list[float]  # relative to the volume's largest value; its mean is SSIM
 
 
@@ -51,13 +59,17 @@ def summary_cells(
     summaries: Summaries, sign: str = "", columns: Mapping[str, str] = COLUMNS
 ) -> list[list[str]]:
     """Return a header and a row per group and method; cells are like "0.0123 [0.0101, 0.0150]"."""
-    rows = [["volumes", "method", "n", *columns.values()]]
+    first = next((each for methods in summaries.values() for each in methods.values()), columns)
+    kinds = {name: name.removeprefix(OF_SLICES) for name in first}
+    texts = {name: columns[kind] for name, kind in kinds.items() if kind in columns}
+    headings = [name.replace(kinds[name], text) for name, text in texts.items()]
+    rows = [["volumes", "method", "n", *headings]]
     for group, methods in summaries.items():
         for method, values in methods.items():
             cells = []
-            for name, column in columns.items():
+            for name, column in texts.items():
                 numbers = (values[name].mean, values[name].low, values[name].high)
                 mean, low, high = (format_value(column, number, sign) for number in numbers)
                 cells.append(mean if values[name].low is None else f"{mean} [{low}, {high}]")
-            rows.append([group, method, str(values[next(iter(columns))].n), *cells])
+            rows.append([group, method, str(values[next(iter(texts))].n), *cells])
     return rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.errors import InputError, need_package, words
 from fastmri_clgnet.formats.simulate import EIGHT_BITS
 
 if TYPE_CHECKING:
@@ -45,13 +45,7 @@ class Frame(NamedTuple):
 
 
 def _pydicom() -> Any:
-    try:
-        import pydicom
-    except ImportError as error:
-        raise InputError(
-            "DICOM files need pydicom: pip install 'fastmri_clgnet[dicom]', or pip install pydicom"
-        ) from error
-    return pydicom
+    return need_package("pydicom", "dicom", "DICOM files need")
 
 
 def is_named(path: Path) -> bool:

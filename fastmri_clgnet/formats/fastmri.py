@@ -195,10 +195,16 @@ def cropped_size(size: tuple[int, int], columns: int) -> tuple[int, int]:
     return (columns, columns) if columns < size[1] else size
 
 
-def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
-    """Sampled columns, of (columns,) bool, in one piece around the centre."""
+def central_columns(sampled: npt.NDArray[np.bool_]) -> slice:
+    """Where sampled columns, of (columns,) bool, are in one piece around the centre."""
     center = len(sampled) // 2
     if not sampled[center]:
-        return 0
+        return slice(center, center)
     gaps = np.flatnonzero(~np.concatenate([[False], sampled, [False]])) - 1
-    return int(gaps[gaps > center].min() - gaps[gaps < center].max() - 1)
+    return slice(int(gaps[gaps < center].max()) + 1, int(gaps[gaps > center].min()))
+
+
+def n_central_columns(sampled: npt.NDArray[np.bool_]) -> int:
+    """How many sampled columns are in one piece around the centre; see `central_columns`."""
+    central = central_columns(sampled)
+    return int(central.stop - central.start)

@@ -97,7 +97,7 @@ def inspect_volume(
     key, target = TARGET_KEYS[challenge], None
     if get_dataset(file, key, path) is not None or (references and not masked):
         target = _target_size(file, key, path, len(kspace), challenge)
-        if not masked and "max" not in file.attrs:
+        if "max" not in file.attrs and (references or not masked):
             raise InputError(
                 f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
                 "are relative to"
@@ -110,6 +110,24 @@ def inspect_volume(
             f"{image_size[0]} x {image_size[1]}, as fastMRI does for k-space of {columns} columns"
         )
     return VolumeInfo(path, tuple(kspace.shape), image_size, header, target, mask, *_said(file))
+
+
+def is_undersampled(file: h5py.File, path: Path, challenge: str) -> bool:
+    """Whether a volume is undersampled by a mask that it holds.
+
+    One with a reference may be fully sampled, with a mask for others to apply: then the middle
+    slice has signal outside of it.
+    """
+    mask = get_dataset(file, "mask", path, at_once=True)
+    kspace = get_dataset(file, "kspace", path)
+    if mask is None or kspace is None:
+        return False
+    if get_dataset(file, TARGET_KEYS[challenge], path) is None:
+        return True
+    unsampled = np.squeeze(mask[()]) == 0
+    if 0 in kspace.shape or unsampled.shape != kspace.shape[-1:] or not unsampled.any():
+        return False
+    return not as_complex64(kspace[len(kspace) // 2])[..., unsampled].any()
 
 
 def _checked_mask(
@@ -136,7 +154,7 @@ def _target_size(
     """Height and width of the reference images, which the host reads wherever there are some."""
     target = need_dataset(
         file, key, path, f"the reference images of {challenge} data: is the challenge right, and "
-        "the volume fully sampled?",
+        "the volume fully sampled? (train_clgnet's loss ssdu takes folders of undersampled ones)",
     )  # fmt: skip
     if target.ndim != 3 or len(target) != n_slices:
         raise InputError(

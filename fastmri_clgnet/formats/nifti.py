@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.errors import InputError, need_package, words
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.formats.simulate import Simulation
 
@@ -38,13 +38,7 @@ class Nifti(Simulation):
 
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""
-        try:
-            import nibabel
-        except ImportError as error:
-            raise InputError(
-                "NIfTI files need nibabel: pip install 'fastmri_clgnet[nifti]', or pip install "
-                "nibabel"
-            ) from error
+        nibabel = need_package("nibabel", "nifti", "NIfTI files need")
         try:
             image = nibabel.as_closest_canonical(nibabel.load(path))
             values = np.asanyarray(image.dataobj)

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, need_package
 from fastmri_clgnet.formats.header import Fields, Sizes
 from fastmri_clgnet.formats.lines import (
     GRIDDING,
@@ -205,13 +205,7 @@ def list_measurements(path: Path) -> list[Measurement]:
 
 def _blocks(path: Path, index: int) -> tuple[list[Any], dict[str, Any]]:
     """The readouts of a measurement, whose samples are not read yet, and its header."""
-    try:
-        import twixtools
-    except ImportError as error:
-        raise InputError(
-            f"{path}: Siemens raw data needs twixtools: pip install 'fastmri_clgnet[siemens]', or "
-            "pip install twixtools"
-        ) from error
+    twixtools = need_package("twixtools", "siemens", f"{path}: Siemens raw data needs")
     try:
         with (
             contextlib.redirect_stdout(io.StringIO()) as said,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import gzip
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmri_clgnet import __version__
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, need_package
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.submission import save_reconstruction
@@ -35,12 +34,8 @@ def checked_suffix(path: Path) -> str:
             break
     else:
         raise InputError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
-    package, extra = _NEEDS.get(suffix, ("numpy", ""))
-    if importlib.util.find_spec(package) is None:
-        raise InputError(
-            f"{path}: needs {package}: pip install 'fastmri_clgnet[{extra}]', or pip install "
-            f"{package}"
-        )
+    if suffix in _NEEDS:
+        need_package(*_NEEDS[suffix], f"{path}: needs")
     return suffix
 
 

@@ -40,6 +40,7 @@ _WITHOUT_PARAMETERS = {
 # and those that change neither
 _OF_THE_TRAINING = {
     "lr", "lr_step_size", "lr_gamma", "weight_decay", "num_log_images", "checkpoint_activations",
+    "ssdu_ratio", "ssdu_masks",
 }  # fmt: skip
 # of networks that earlier versions made, whose files leave these out: the linear layer, fastMRI's
 # own sensitivity model, and the input not added to the output

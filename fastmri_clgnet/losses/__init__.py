@@ -2,6 +2,7 @@
 
 from fastmri_clgnet.losses.contrastive import ContrastiveLoss, FeatureExtractor
 from fastmri_clgnet.losses.reconstruction import CLGNetLoss, ReconstructionLoss
+from fastmri_clgnet.losses.ssdu import ssdu_loss
 from fastmri_clgnet.losses.vgg19_features import LAYER_WEIGHTS, VGG19Features
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "FeatureExtractor",
     "ReconstructionLoss",
     "VGG19Features",
+    "ssdu_loss",
 ]

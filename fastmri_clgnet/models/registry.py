@@ -17,6 +17,7 @@ from fastmri_clgnet.models.clgnet import CLGNet
 from fastmri_clgnet.models.clgnet_dc import CLGNetDC
 from fastmri_clgnet.models.clgvarnet import CLGVarNet
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS, KspaceNetwork, Reconstruction
+from fastmri_clgnet.models.fourier import replace_measured
 from fastmri_clgnet.models.reconstructor import (
     ImageReconstructor,
     KspaceReconstructor,
@@ -106,10 +107,16 @@ class CLGNetDCReconstructor(KspaceReconstructor):
 
 
 class VariationalReconstructor(KspaceReconstructor):
-    """A variational network as `varnet`, and its training loss, whose window checkpoints hold."""
+    """A variational network as `varnet`, and its training loss, whose window checkpoints hold.
 
-    more_arguments = frozenset({"challenge"})
+    Trained with the loss ssdu, the measured samples replace the network's at the end. That loss
+    compares the held-out columns only, so that it does not say what the last cascade's regulariser
+    does to the given ones. The paper's network ends with data consistency, too.
+    """
+
+    more_arguments = frozenset({"challenge", "loss"})
     loss: fastmri.SSIMLoss
+    keeps_measured = False
 
     def forward(
         self,
@@ -129,8 +136,28 @@ class VariationalReconstructor(KspaceReconstructor):
         Returns:
             Root-sum-of-squares image, (batch, height, width), in the data's units.
         """
+        if self.keeps_measured:
+            kspace = self.predict_kspace(masked_kspace, mask, num_low_frequencies)
+            return zero_filled_image(replace_measured(kspace, masked_kspace, mask))
         output: torch.Tensor = self.varnet(masked_kspace, mask.bool(), num_low_frequencies)
         return output
+
+    def predict_kspace(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Estimate the whole k-space, as the last cascade gives it.
+
+        Arguments as for `forward`; of masked_kspace's shape.
+        """
+        mask = mask.bool()
+        sens_maps = self.varnet.sens_net(masked_kspace, mask, num_low_frequencies)
+        kspace = masked_kspace
+        for cascade in self.varnet.cascades:
+            kspace = cascade(kspace, masked_kspace, mask, sens_maps)
+        return kspace
 
     def whole_image(self, sample: VarNetSample) -> torch.Tensor:
         """Reconstruct a batch without cropping it."""
@@ -151,6 +178,17 @@ class CLGVarNetReconstructor(VariationalReconstructor):
         expect_positive(options, "num_cascades")  # zero-filling is not trained
         self.varnet = CLGVarNet(**options)
         self.loss = fastmri.SSIMLoss()
+        self.keeps_measured = arguments.get("loss") == "ssdu"
+
+    def predict_kspace(
+        self,
+        masked_kspace: torch.Tensor,
+        mask: torch.Tensor,
+        num_low_frequencies: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Estimate the whole k-space, as the network itself does."""
+        kspace: torch.Tensor = self.varnet.predict_kspace(masked_kspace, mask, num_low_frequencies)
+        return kspace
 
 
 class VarNetReconstructor(VariationalReconstructor):
@@ -165,6 +203,7 @@ class VarNetReconstructor(VariationalReconstructor):
         network = VarNet(**taken(VarNet, arguments))
         self.varnet = stabilise(network, arguments.get("challenge", "multicoil"))
         self.loss = fastmri.SSIMLoss()
+        self.keeps_measured = arguments.get("loss") == "ssdu"
 
 
 class ComparisonReconstructor(KspaceReconstructor):

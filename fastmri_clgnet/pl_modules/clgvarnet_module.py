@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from fastmri_clgnet.data.ssdu import Partition
 from fastmri_clgnet.models.configuration import CASCADE, PAPER
 from fastmri_clgnet.models.registry import CLGNetDCReconstructor, CLGVarNetReconstructor
 from fastmri_clgnet.models.spectral_unit import Spectrum
 from fastmri_clgnet.pl_modules.kspace_module import KspaceModule
 from fastmri_clgnet.pl_modules.optimizer import AdamWithStepDecay
-from fastmri_clgnet.pl_modules.variational_module import VariationalModule
+from fastmri_clgnet.pl_modules.variational_module import Loss, VariationalModule, partition_of
 
 
 class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDecay):
@@ -40,6 +41,9 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
         sens_chans: int = 8,
         sens_pools: int = 4,
         sens_residual: bool = True,
+        loss: Loss = "ssim",
+        ssdu_ratio: float = Partition.ratio,
+        ssdu_masks: int = Partition.masks,
         lr: float = 3e-4,
         lr_step_size: int | None = 40,
         lr_gamma: float = 0.1,
@@ -65,6 +69,10 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
             sens_pools: Poolings of the sensitivity model's U-Net (multicoil).
             sens_residual: Whether the sensitivity model corrects the coil images of the centre of
                 k-space; if false, it replaces them, as in fastMRI (multicoil).
+            loss: ssim: 1 - SSIM of the image, fastMRI's. ssdu: self-supervised, without references:
+                a part of the measured columns is held out and predicted from the others.
+            ssdu_ratio: Part of the measured columns that is held out.
+            ssdu_masks: Splits of each slice in a step, each at the cost of a step.
             lr: Adam's learning rate.
             lr_step_size: Epochs between multiplications of the learning rate by lr_gamma; null
                 keeps it constant.
@@ -75,6 +83,7 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
         arguments = dict(locals())
         super().__init__(num_log_images=num_log_images)
         self.save_hyperparameters()
+        self.partition = partition_of(loss, ssdu_ratio, ssdu_masks)
         self.make_network(arguments)
 
 

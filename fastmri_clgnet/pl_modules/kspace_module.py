@@ -41,18 +41,35 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
         scale = zero_filled_scale(batch.masked_kspace)
         return F.l1_loss(output / scale, target / scale)
 
-    def training_step(self, batch: VarNetSample, batch_idx: int) -> torch.Tensor:
-        """Compute and log the loss of one batch."""
+    def batch_loss(self, batch: VarNetSample) -> torch.Tensor:
+        """Compute the training loss of one batch."""
         image = self.whole_image(batch)
         output, target = transforms.center_crop_to_smallest(image, batch.target)
-        loss = self.image_loss(output, target, batch)
+        return self.image_loss(output, target, batch)
+
+    def training_step(self, batch: VarNetSample, batch_idx: int) -> torch.Tensor:
+        """Compute and log the loss of one batch."""
+        loss = self.batch_loss(batch)
         self.log("train_loss", loss.detach(), prog_bar=True)
         return loss
 
+    def validation_loss(
+        self, output: torch.Tensor, target: torch.Tensor, batch: VarNetSample
+    ) -> torch.Tensor:
+        """Compute the loss of one validation batch; NaN, unknown, where it has no references."""
+        known = target.ndim > 1
+        return self.image_loss(output, target, batch) if known else output.new_tensor(torch.nan)
+
     def validation_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:
-        """Reconstruct one batch; return what fastMRI's aggregation needs, in the data's units."""
-        image = self.whole_image(batch)
-        output, target = transforms.center_crop_to_smallest(image, batch.target)
+        """Reconstruct one batch; return what fastMRI's aggregation needs, in the data's units.
+
+        Without references, `target` has no image axes: (batch,).
+        """
+        if batch.target.ndim > 1:
+            image = self.whole_image(batch)
+            output, target = transforms.center_crop_to_smallest(image, batch.target)
+        else:
+            output, target = self.reconstruct(batch), batch.target
         return {
             "batch_idx": batch_idx,
             "fname": batch.fname,
@@ -60,7 +77,7 @@ class KspaceModule(Lightning2Mixin, KspaceReconstructor, MriModule):
             "max_value": batch.max_value,
             "output": output,
             "target": target,
-            "val_loss": self.image_loss(output, target, batch),
+            "val_loss": self.validation_loss(output, target, batch),
         }
 
     def test_step(self, batch: VarNetSample, batch_idx: int) -> dict[str, Any]:

@@ -90,17 +90,40 @@ class Lightning2Mixin(_Host):
     ) -> None:
         """Let the host log images and compute the batch's metrics."""
         super().on_validation_batch_end(outputs, batch, batch_idx, dataloader_idx)
-        metrics = super().validation_step_end(outputs)
+        metrics = self._metrics(outputs)
         slices = set(zip(outputs["fname"], outputs["slice_num"].tolist(), strict=True))
         # the host averages the losses over its inputs: pass a batch once for each slice
         self._validation_outputs += [metrics] * len(slices - self._validated)
         self._validated |= slices
 
+    def _metrics(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """What the host aggregates of a batch: of one without references, the loss only."""
+        if outputs["target"].ndim > 1:
+            metrics: dict[str, Any] = super().validation_step_end(outputs)
+            return metrics
+        if outputs["batch_idx"] in self.val_log_indices:
+            image = outputs["output"][:1]
+            self.log_image(
+                f"val_images_idx_{outputs['batch_idx']}/reconstruction", image / image.max()
+            )
+        nothing: dict[str, Any] = {"mse_vals": {}, "target_norms": {}, "ssim_vals": {}}
+        return {"val_loss": outputs["val_loss"], "max_vals": {}, **nothing}
+
     def on_validation_epoch_end(self) -> None:
-        """Let the host aggregate over volumes and log validation_loss and `val_metrics/*`."""
+        """Let the host aggregate over volumes and log validation_loss and `val_metrics/*`.
+
+        Where no process has a reference, there is validation_loss only.
+        """
         super().on_validation_epoch_end()
         outputs, self._validation_outputs = self._validation_outputs, []
-        super().validation_epoch_end(outputs)
+        has_reference = any(output["max_vals"] for output in outputs)
+        if self.trainer.strategy.reduce_boolean_decision(has_reference, all=False):
+            super().validation_epoch_end(outputs)
+            return
+        losses = torch.cat([output["val_loss"].view(-1) for output in outputs])
+        total = self.ValLoss(losses.sum())
+        n_slices = self.TotSliceExamples(torch.tensor(float(len(losses))))
+        self.log("validation_loss", total / n_slices, prog_bar=True)
 
     def on_test_epoch_start(self) -> None:
         """Start collecting."""

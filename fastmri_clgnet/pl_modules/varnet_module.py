@@ -6,9 +6,10 @@ from typing import Literal
 
 import fastmri.pl_modules
 
+from fastmri_clgnet.data.ssdu import Partition
 from fastmri_clgnet.models.registry import VarNetReconstructor, expect_positive
 from fastmri_clgnet.models.sensitivities import stabilise
-from fastmri_clgnet.pl_modules.variational_module import VariationalModule
+from fastmri_clgnet.pl_modules.variational_module import Loss, VariationalModule, partition_of
 
 
 class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.VarNetModule):
@@ -36,6 +37,9 @@ class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.Va
         sens_pools: int = 4,
         sens_chans: int = 8,
         challenge: Literal["singlecoil", "multicoil"] = "multicoil",
+        loss: Loss = "ssim",
+        ssdu_ratio: float = Partition.ratio,
+        ssdu_masks: int = Partition.masks,
         lr: float = 0.0003,
         lr_step_size: int = 40,
         lr_gamma: float = 0.1,
@@ -51,6 +55,10 @@ class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.Va
             sens_pools: Poolings of the sensitivity model's U-Net (multicoil).
             sens_chans: First width of the sensitivity model's U-Net (multicoil).
             challenge: singlecoil has one coil and no sensitivity estimation.
+            loss: ssim: 1 - SSIM of the image, fastMRI's. ssdu: self-supervised, without references:
+                a part of the measured columns is held out and predicted from the others.
+            ssdu_ratio: Part of the measured columns that is held out.
+            ssdu_masks: Splits of each slice in a step, each at the cost of a step.
             lr: Adam's learning rate.
             lr_step_size: Epochs between multiplications of the learning rate by lr_gamma.
             lr_gamma: Factor of the learning rate's decay.
@@ -72,4 +80,6 @@ class VarNetModule(VariationalModule, VarNetReconstructor, fastmri.pl_modules.Va
             num_log_images=num_log_images,
         )
         self.save_hyperparameters()
+        self.partition = partition_of(loss, ssdu_ratio, ssdu_masks)
+        self.keeps_measured = self.partition is not None
         stabilise(self.varnet, challenge)

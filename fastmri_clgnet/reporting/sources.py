@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from fastmri_clgnet.data.dataset import Data
+from fastmri_clgnet.data.folders import holds_masks
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.evaluate import folder_labels
@@ -81,10 +82,11 @@ class Source(NamedTuple):
                 "reconstructions of these volumes instead of this run"
             )
         folder = self.path / MADE
+        mask = None if holds_masks(target_path, challenge) else self.mask
         # only the report uses this folder: reconstructions of an older checkpoint are replaced
         reconstruct(
             target_path, folder, checkpoint, model=model,
-            regularisation=_regularisation(self.settings), challenge=challenge, mask=self.mask,
+            regularisation=_regularisation(self.settings), challenge=challenge, mask=mask,
             device=device, overwrite="different",
         )  # fmt: skip
         return folder

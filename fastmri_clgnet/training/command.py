@@ -79,7 +79,7 @@ def groups_of(model: str) -> dict[str, Flags]:
     own = flags_of(run, {"values"})
     own["mode"] = own["mode"]._replace(hint=Literal["train", "test"])
     own["model"] = own["model"]._replace(hint=Literal[tuple(MODELS)])
-    network = flags_of(MODELS[model].module, {"loss", "challenge", *MODELS[model].fixed})
+    network = flags_of(MODELS[model].module, {"challenge", *MODELS[model].fixed})
     groups = {"": own | flags_of(train, OWN), "data": flags_of(Data), "network": network}
     groups |= {"loss": flags_of(paper_objective)} if model == DEFAULT_MODEL else {}
     return groups | {"trainer": trainer_flags()}

@@ -136,11 +136,20 @@ def recipe_callbacks(
 
 
 def expect_same_recipe(
-    path: Path, checkpoint: Mapping[str, Any], callbacks: Iterable[Callback]
+    path: Path,
+    checkpoint: Mapping[str, Any],
+    callbacks: Iterable[Callback],
+    arguments: Mapping[str, Any],
 ) -> None:
-    """Raise an `InputError` if a checkpoint's recipe is not that of these callbacks."""
+    """Raise an `InputError` if a checkpoint's recipe is not that of callbacks and arguments.
+
+    The arguments are the module's. The lowest validation_loss of another loss means nothing.
+    """
     theirs = _said(dict(checkpoint.get("callbacks") or {}).values())
     own = _said(each.state_dict() for each in callbacks)
+    if "loss" in arguments:  # which files from before it could be chosen leave out
+        theirs["loss"] = dict(checkpoint.get("hyper_parameters") or {}).get("loss", "ssim")
+        own["loss"] = arguments["loss"]
     if theirs != own:
         said = ", ".join(f"{key} {'null' if v is None else v}" for key, v in theirs.items())
         raise InputError(

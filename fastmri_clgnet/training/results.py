@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,14 +18,15 @@ from torch.utils.data import default_collate
 from fastmri_clgnet.data.data_module import CheckedDataModule
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.figures import save_comparison
+from fastmri_clgnet.figures import images_row, save_comparison, save_figure
 from fastmri_clgnet.inference.submission import data_digest, describe
 from fastmri_clgnet.pl_modules.kspace_module import ZeroFilledModule
 from fastmri_clgnet.pl_modules.registry import MODELS, ZERO_FILLED, name_of, takes_kspace
 from fastmri_clgnet.tables import format_table, make_cells, quality
-from fastmri_clgnet.training.samples import make_samples
+from fastmri_clgnet.training.samples import make_samples, partition_of
 
 _LOGGED = ("val_metrics/nmse", "val_metrics/psnr", "val_metrics/ssim")  # by fastMRI
+_LOSS = "validation_loss"
 Methods = Mapping[str, tuple[MriModule, FastMriDataModule]]  # by what tables call them
 Metrics = dict[str, dict[str, float]]
 
@@ -60,13 +62,19 @@ def beside_zero_filling(
 def compare(
     trainer: pl.Trainer, methods: Methods, trained: MriModule, checkpoint: Path | None
 ) -> Metrics:
-    """Validate modules by fastMRI's metrics, the trained one with its checkpoint."""
+    """Validate modules by fastMRI's metrics, the trained one with its checkpoint.
+
+    Without references there is only the trained module's loss.
+    """
     metrics = {}
     for label, (module, samples) in methods.items():
         weights = checkpoint if module is trained else None
-        values = validate(trainer, module, samples, _LOGGED, weights)
+        values = validate(trainer, module, samples, (*_LOGGED, _LOSS), weights)
+        loss = values.pop(_LOSS)
         metrics[label] = {name.partition("/")[2]: value for name, value in values.items()}
-    return metrics
+        if not values:
+            metrics[label] = {_LOSS: loss}
+    return {label: each for label, each in metrics.items() if not math.isnan(each.get(_LOSS, 0.0))}
 
 
 def write_submissions(
@@ -78,7 +86,7 @@ def write_submissions(
     verbose: bool = True,
 ) -> None:
     """Test a module: write submission files that say how they were made, as `reconstruct`'s."""
-    mask = data.fixed_mask if data.test_split == "val" else None
+    mask = data.split_mask("test", partition_of(module) is not None)
     settings = describe(module, checkpoint, data.challenge, mask, str(trainer.precision))
     module.submission = partial(_of_volume, settings, data.folder("test"))
     module.submission_folder = data.submission_folder
@@ -90,15 +98,26 @@ def _of_volume(settings: Mapping[str, Any], folder: Path, name: str) -> dict[str
     return {**settings, "data": data_digest(folder / name)}
 
 
-def summarise(metrics: Metrics, mask: Mask, places: Mapping[str, Path | str]) -> str:
+def summarise(metrics: Metrics, mask: Mask | None, places: Mapping[str, Path | str]) -> str:
     """Lay out metrics, a line for each method, and where everything is."""
-    table = format_table(make_cells({label: quality(each) for label, each in metrics.items()}))
+    table = format_table(
+        make_cells(
+            {
+                label: {"loss (no references)": each[_LOSS]} if _LOSS in each else quality(each)
+                for label, each in metrics.items()
+            }
+        )
+    )
+    how = "undersampled already" if mask is None else mask
     lines = [f"{name + ':':18}{place}" for name, place in places.items()]
-    return "\n".join(["", f"Validation volumes, {mask}:\n\n{table}\n", *lines])
+    return "\n".join(["", f"Validation volumes, {how}:\n\n{table}\n", *lines])
 
 
 class Slice(NamedTuple):
-    """A validation slice: reconstructions by method and target (height, width), and a title."""
+    """A validation slice: reconstructions by method and target (height, width), and a title.
+
+    Without a reference the target has no axes.
+    """
 
     images: dict[str, np.ndarray]
     target: np.ndarray
@@ -128,9 +147,14 @@ def middle_slice(methods: Methods, volume: int = 0) -> Slice:
     # of narrow volumes networks on images and on k-space give different heights, as the host's do
     height, width = np.min([image.shape for image in images.values()], axis=0)
     images = {name: center_crop(image, (height, width)) for name, image in images.items()}
-    return Slice(images, center_crop(target, (height, width)), max_value, title)
+    target = center_crop(target, (height, width)) if target.ndim else target
+    return Slice(images, target, max_value, title)
 
 
 def save_validation_picture(path: Path, methods: Methods) -> None:
     """Save the middle slice of the first validation volume, reconstructed by each module."""
-    save_comparison(path, *middle_slice(methods))
+    shown = middle_slice(methods)
+    if shown.target.ndim:
+        save_comparison(path, *shown)
+    else:
+        save_figure(path, images_row(shown.images, shown.title))

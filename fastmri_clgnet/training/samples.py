@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+import torch
 from fastmri.pl_modules import MriModule
 
 from fastmri_clgnet.data.data_module import CheckedDataModule
@@ -15,10 +17,13 @@ from fastmri_clgnet.data.folders import (
     inspect_folder,
     sample_size,
 )
-from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.mask import Mask, mask_seed
 from fastmri_clgnet.data.samplers import check_enough_volumes
+from fastmri_clgnet.data.ssdu import Partition
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import n_central_columns
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
+from fastmri_clgnet.formats.scan import acceleration
 from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of, takes_kspace
 from fastmri_clgnet.slice_quality import MIN_SSIM_SIZE
@@ -50,17 +55,24 @@ def check_files(
         raise InputError(
             f"model {model}: takes single-coil data only; {others} take multicoil data"
         )
-    for mask in (data.mask, data.fixed_mask):
-        mask.make()
+    for given in (data.mask, data.fixed_mask):
+        given.make()
+    partition = partition_of(module)
+    if partition is not None and (data.augment or data.train_size is not None):
+        raise InputError(
+            "loss ssdu with augment or train_size: both change the image of the whole k-space, of "
+            "which this loss takes the measured columns only; omit them"
+        )
     if data.is_demo:
         say("\n*** DEMO: simulated heads, not patients, since there is no data_path. ***")
         say(f"*** The demo data set is in {data.demo_folder} ***\n")
         data.root()
 
     def check(
-        split: str, mask: Mask | None, n_volumes: int, refuse_nan: bool = True
-    ) -> list[VolumeInfo]:
+        split: str, n_volumes: int, refuse_nan: bool = True
+    ) -> tuple[list[VolumeInfo], Mask | None]:
         folder = data.folder(split)
+        mask = data.split_mask(split, partition is not None)
         volumes = inspect_folder(folder, data.challenge, masked=mask is None, refuse_nan=refuse_nan)
         on_kspace = takes_kspace(module)
         check_one_size(volumes, data.batch_size, on_kspace)
@@ -81,22 +93,29 @@ def check_files(
         if mask is not None:
             widths = {volume.kspace_shape[-1] for volume in volumes}
             mask.check(widths if most is None else {min(width, most) for width in widths})
-        return volumes
+        if partition is not None and split != "test":
+            if mask is None:
+                say(f"{folder}: undersampled already, by masks in the files")
+            for volume in volumes:
+                partition.held_out(_measured(volume, mask), name=str(volume.path))
+        return volumes, mask
 
-    test_mask = data.fixed_mask if data.test_split == "val" else None
     if testing:
-        check("test", test_mask, n_processes)
+        check("test", n_processes)
         return CheckedFiles()
     # slices of the training are shared out one by one, other splits' volumes stay whole
-    volumes = check("train", data.mask, 1, refuse_nan)
-    check("val", data.fixed_mask, n_processes)
+    volumes, mask = check("train", 1, refuse_nan)
+    _, val_mask = check("val", n_processes)
+    if data.combine_train_val and (mask is None) != (val_mask is None):
+        raise InputError(
+            f"combine_train_val: of {data.folder('train')} and {data.folder('val')} one holds "
+            "undersampled volumes, the other does not; train on one of them"
+        )
     has_test = data.test_path is not None or data.folder("test").is_dir()
     if has_test:
-        check("test", test_mask, n_processes)
+        check("test", n_processes)
     trained_on: dict[str, Any] = {
-        "mask_type": data.mask.mask_type,
-        "accelerations": list(data.mask.accelerations),
-        "center_fractions": list(data.mask.center_fractions),
+        **_masks_of(volumes, mask),
         "acquisitions": sorted({volume.acquisition for volume in volumes}),
         "simulated": data.is_demo or all(volume.simulated for volume in volumes),
     }
@@ -114,4 +133,42 @@ def make_samples(
     on_kspace = takes_kspace(module)
     needs_reference = on_kspace and bool(getattr(module, "needs_reference", False))
     other_masks = 0 if on_kspace else getattr(module, "other_masks", 0)
-    return data.module(on_kspace, seed, trainer.world_size > 1, needs_reference, other_masks)
+    return data.module(
+        on_kspace,
+        seed,
+        trainer.world_size > 1,
+        needs_reference,
+        other_masks,
+        partition_of(module),
+    )
+
+
+def partition_of(module: MriModule) -> Partition | None:
+    """How a module's loss splits the measured columns, if it does."""
+    partition: Partition | None = getattr(module, "partition", None)
+    return partition
+
+
+def _measured(volume: VolumeInfo, mask: Mask | None) -> torch.Tensor:
+    """The measured columns of a volume, (1, columns, 1), as its slices have them."""
+    sampled = torch.from_numpy(volume.acquired())[:, None]
+    if mask is None:
+        assert volume.mask is not None
+        return torch.from_numpy(volume.mask)[:, None] & sampled
+    drawn, _ = mask.make()((1, len(sampled), 1), seed=mask_seed(volume.path.name))
+    return drawn.bool() & sampled
+
+
+def _masks_of(volumes: Sequence[VolumeInfo], mask: Mask | None) -> dict[str, Any]:
+    """What checkpoints say of the masks; those of undersampled volumes are measured."""
+    if mask is not None:
+        return {
+            "mask_type": mask.mask_type,
+            "accelerations": list(mask.accelerations),
+            "center_fractions": list(mask.center_fractions),
+        }
+    sampled = [volume.mask & volume.acquired() for volume in volumes if volume.mask is not None]
+    return {
+        "accelerations": sorted({round(acceleration(each)) for each in sampled}),
+        "center_fractions": sorted({round(n_central_columns(e) / len(e), 3) for e in sampled}),
+    }

@@ -146,7 +146,7 @@ def fit(
     checkpoint = last_checkpoint(ckpt_path, root)
     if checkpoint is not None:
         used = trainer.callbacks  # type: ignore[attr-defined]  # which Lightning adds to it
-        expect_same_recipe(checkpoint, checked(checkpoint, module), used)
+        expect_same_recipe(checkpoint, checked(checkpoint, module), used, module.hparams)
     if trainer.is_global_zero:
         if str(ckpt_path) == "none":
             forget_requeued(root)

@@ -36,7 +36,7 @@ from fastmri_clgnet.training.results import (
     summarise,
     write_submissions,
 )
-from fastmri_clgnet.training.samples import check_files, make_samples
+from fastmri_clgnet.training.samples import check_files, make_samples, partition_of
 from fastmri_clgnet.training.stopping import SaveAndStop, fit
 from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
@@ -50,7 +50,8 @@ class Run:
         best: The checkpoint with the lowest validation_loss, or the last one where the training
             ended before its first validation; None where nothing was trained.
         metrics: "nmse", "psnr" (dB) and "ssim" of the validation volumes, for "zero-filled" and the
-            model, as fastMRI aggregates them; empty where the training was stopped.
+            model, as fastMRI aggregates them; of volumes without references "validation_loss" of
+            the model; empty where the training was stopped.
         status: 0, 130 where Ctrl-C stopped it, 143 where SIGTERM did. The same call goes on then.
         summary: The metrics as a table, and where everything is.
 
@@ -101,7 +102,9 @@ def train(
         module: What to train: one of this package's Lightning modules, or any of fastMRI's with
             `Lightning2Mixin` in front. It is given k-space and mask if it has an attribute
             `on_kspace` that is true, else zero-filled magnitude images; with an attribute
-            `needs_reference` that is true, the fully sampled k-space, too.
+            `needs_reference` that is true, the fully sampled k-space, too; with an attribute
+            `partition`, as those made with loss="ssdu" have, all measured k-space and the columns
+            to hold out, of volumes that may be undersampled and without references.
         data: The data and its masks; by default the simulated demo data set.
         trainer: Arguments of Lightning's Trainer by name, such as {"max_epochs": 20}; 50 epochs
             where neither epochs nor steps are given.
@@ -195,6 +198,7 @@ def train(
                 return Run(root, best, metrics)
             write_json(root / "metrics.json", metrics)
             save_validation_picture(root / "comparison.png", methods)
+    mask = data.split_mask("val", partition_of(module) is not None)
     places = {
         "checkpoint": best or "(none)",
         "reconstructions": root / data.submission_folder if files.has_test else "(no test split)",
@@ -202,7 +206,7 @@ def train(
         "TensorBoard logs": root / TENSORBOARD if logger else "(off)",
         "configuration": root / "config.yaml",
     }
-    return Run(root, best, metrics, summary=summarise(metrics, data.fixed_mask, places))
+    return Run(root, best, metrics, summary=summarise(metrics, mask, places))
 
 
 def test(
