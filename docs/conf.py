@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 import matplotlib  # noqa: E402
+import yaml  # noqa: E402
 
 matplotlib.use("agg")
 
@@ -22,9 +23,11 @@ import generated  # noqa: E402
 import fastmri_clgnet  # noqa: E402
 from fastmri_clgnet.weights import shipped  # noqa: E402
 
-project = "fastmri_clgnet"
-author = "The fastmri_clgnet developers"
+citation = yaml.safe_load((HERE.parent / "CITATION.cff").read_text(encoding="utf-8"))
+project = citation["title"]
+author = ", ".join(each["name"] for each in citation["authors"])
 release = fastmri_clgnet.__version__
+copyright = f"{author}. {citation['license']} licence. Version {release}"
 
 extensions = [
     "myst_parser",
@@ -32,14 +35,21 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_theme = "furo"
-html_title = "fastmri_clgnet"
+html_title = f"{project} {release}"
+# both are drawn by docs/figures/logo.py
+html_logo = "_static/logo.png"
+html_favicon = "_static/favicon.png"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "substitution"]
+myst_substitutions = {"about": f"Version {release}, {citation['license']} licence, by {author}"}
 myst_heading_anchors = 3
 
 # docstrings use single backticks for code

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from fastmri_clgnet.train_clgnet import main
+from tests.browser import browse
 from tests.helpers import QUIET, SMALL, make_small_dataset
+
+__all__ = ["browse"]
 
 # two workers share two cores; child processes inherit the variable
 os.environ["OMP_NUM_THREADS"] = "1"
