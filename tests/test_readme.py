@@ -37,8 +37,15 @@ PAGES = [
         if path.parent.name not in GENERATED and path.name != "cards.md"
     ),
 ]
-README = PAGES[0].read_text(encoding="utf-8")
-TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+
+
+def joined(path: Path) -> str:
+    r"""The text of a page; commands that `\` breaks are one line each, as a shell reads them."""
+    return re.sub(r" *\\\n *", " ", path.read_text(encoding="utf-8"))
+
+
+README = joined(PAGES[0])
+TEXT = "\n".join(map(joined, PAGES))
 COMMANDS = re.findall(r"python -m ((?:fastmri_clgnet|fastmri)\.\w+)\b(.*)", TEXT)
 
 
