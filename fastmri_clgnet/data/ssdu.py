@@ -24,7 +24,7 @@ class Partition:
     by a Gaussian or uniform density. Here whole columns are drawn, as they were measured.
 
     Args:
-        ratio: Held-out columns of all measured ones, |Lambda| / |Omega|, the paper's 0.4.
+        ratio: Held-out columns of all measured ones, `|Lambda| / |Omega|`, the paper's 0.4.
         masks: Independent splits of each slice, K of the multi-mask variant.
 
     Example:
@@ -64,7 +64,7 @@ class Partition:
             name: What an error calls the slice.
 
         Returns:
-            (masks, *mask.shape), bool.
+            `(masks, *mask.shape)`, bool.
 
         Raises:
             InputError: If the ratio holds out no column, or all outside of the calibration lines.
