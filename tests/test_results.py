@@ -12,11 +12,16 @@ from tests.test_readme import PAGES, ROOT
 
 FIGURES = ROOT / "docs" / "figures"
 ROWS = {
-    "short": {"network": "unet", "parameters": 10, "minutes": 2, "PSNR by seed (dB)": [29.0, 30.0]},
-    "long": {"network": "unet", "parameters": 10, "minutes": 8, "PSNR by seed (dB)": [31.0, 31.5]},
-    "own": {"parameters": 2000, "minutes": 8, "PSNR (dB)": 30.25, "lowest": 30.0, "highest": 30.5},
+    "CLGNet 8": {"parameters": 2000, "image (s)": 0.02, "PSNR by seed (dB)": [30.0, 30.5]},
+    "U-Net 8": {"parameters": 10, "image (s)": 0.01, "PSNR (dB)": 29, "lowest": 28, "highest": 30},
+    "U-Net 16": {"parameters": 40, "image (s)": 0.1, "PSNR by seed (dB)": [29.0, 29.5]},
 }
-COMPARISON = {"claim": "{own} dB, {long - own} dB.", "4x": {"title": "What", "rows": ROWS}}
+SIZES = {
+    "claim": "{CLGNet 8} dB, {CLGNet 8 - U-Net 16} dB.",
+    "5 minutes": {"title": "What", "rows": ROWS},
+    "20 minutes": {"title": "What", "rows": ROWS},
+}
+RECIPE = {"claim": "", "4x": {"title": "What", "rows": ROWS}}
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +45,14 @@ def test_each_figure_was_drawn_from_todays_file(draw: Any) -> None:
 
 
 def test_a_new_file_makes_its_figures_and_text(draw: Any, tmp_path: Path) -> None:
-    files = {"comparison": COMPARISON}
+    files = {"sizes": SIZES, "recipe": RECIPE}
     drawn = draw.draw(files, tmp_path)
-    assert {path.name for path in drawn} == {"networks.svg", "time.svg"}
-    page = "a <!-- comparison.json claim -->\n<!-- end -->\n"
-    page += "<!-- comparison.json table 4x; own; parameters | PSNR (dB) -->\nold\n<!-- end -->\n"
+    assert {path.name for path in drawn} == {"networks.svg", "sizes.svg"}
+    page = "a <!-- sizes.json claim -->\n<!-- end -->\n<!-- sizes.json table 5 minutes; "
+    page += "'U-Net 8'; parameters | PSNR (dB) -->\nold\n<!-- end -->\n"
     text = draw.written(page, files)
     assert "**30.25 dB, 1.0 dB.**" in text
-    assert "| own | 2,000      | 30.25     |" in text
+    assert "| U-Net 8 | 10         | 29        |" in text
     assert draw.written(text, files) == text
     assert "30.25" not in draw.written(text, {})
 

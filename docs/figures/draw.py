@@ -153,39 +153,52 @@ def by_case(data: Data) -> Figure:
 def networks(data: Data) -> Figure:
     """Draw the PSNR of each network with its spread, in the order of their means."""
     [rows] = sections(data).values()
-    values = {str(row.get("network", name)): spread(row) for name, row in rows.items()}
+    values = {name: spread(row) for name, row in rows.items()}
     ordered = sorted(values.items(), key=lambda item: -item[1].mean)
     names = names_of(data)
     return dots({"": {names.get(name, name): value for name, value in ordered}})
 
 
-def time(data: Data) -> Figure:
-    """Draw the PSNR against the minutes of training; the area of a point shows its parameters."""
-    [rows] = sections(data).values()
+def sizes(data: Data) -> Figure:
+    """Draw the PSNR of each size against the minutes of training, and the time of an image.
+
+    The file is of `benchmark sizes`: a table for each budget.
+    """
+    tables = {float(key.split()[0]): rows for key, rows in sections(data).items()}
+    families: dict[str, list[str]] = {}
+    for name, row in tables[max(tables)].items():
+        if row.get("image (s)"):
+            families.setdefault(name.rsplit(" ", 1)[0], []).append(name)
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axis: Axes = figure.subplots()
-    names, groups = names_of(data), dict[str, list[Mapping[str, Any]]]()
-    for name, row in rows.items():
-        if row.get("minutes"):
-            groups.setdefault(row.get("network", name), []).append(row)
-    for index, (name, group) in enumerate(groups.items()):
-        colour = COLOURS[index % len(COLOURS)]
-        minutes, points = [row["minutes"] for row in group], [spread(row) for row in group]
-        last = group[-1]
-        text = f"{names.get(name, name)}: {last['parameters'] / 1e6:.2g} M parameters"
-        if last.get("inference (ms)"):
-            text += f", {last['inference (ms)']:.3g} ms per slice"
-        areas = [12 + row["parameters"] / 40_000 for row in group]
-        axis.plot(minutes, [point.mean for point in points], color=colour, alpha=0.5, label=text)
-        axis.vlines(minutes, *zip(*[point[1:] for point in points], strict=True), color=colour)
-        axis.scatter(minutes, [point.mean for point in points], areas, color=colour)
-    ticks = sorted({row["minutes"] for group in groups.values() for row in group})
-    axis.set(xlabel="training (minutes)", ylabel=PSNR, xscale="log")
-    axis.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks], minor=False)
-    axis.minorticks_off()
-    axis.margins(x=0.15, y=0.15)
-    axis.grid(color=GREY, alpha=0.25)
-    figure.legend(loc="outside upper center", frameon=False)
+    by_budget, by_image = figure.subplots(1, 2, sharey=True)
+    for index, (family, names) in enumerate(families.items()):
+        colour, marker = COLOURS[index], MARKERS[index]
+        for size, name in enumerate(names):
+            points = {minutes: spread(rows[name]) for minutes, rows in tables.items()}
+            image = 1000 * tables[max(tables)][name]["image (s)"]
+            ways: list[tuple[Axes, dict[float, Spread]]] = [
+                (by_budget, points),
+                (by_image, {image: points[max(tables)]}),
+            ]
+            for axis, along in ways:
+                means = [value.mean for value in along.values()]
+                ends = ([value.low for value in along.values()], [v.high for v in along.values()])
+                axis.plot([*along], means, f"{marker}-", color=colour, ms=4 + 2 * size, alpha=0.8)
+                axis.vlines([*along], *ends, color=colour)
+            text = name.removeprefix(f"{family} ")
+            place = (image, points[max(tables)].high)
+            by_image.annotate(text, place, (0, 5), textcoords="offset points", ha="center")
+        by_budget.plot([], [], f"{marker}-", color=colour, label=family)
+    by_budget.set(xlabel="training (minutes)", ylabel=PSNR, xscale="log")
+    by_budget.set_xticks([*tables], [f"{minutes:g}" for minutes in tables])
+    by_image.set(xlabel=f"one image (ms), after {max(tables):g} minutes", xscale="log")
+    ticks = [10, 20, 50, 100, 200]
+    by_image.set_xticks(ticks, [f"{tick}" for tick in ticks])
+    for axis in (by_budget, by_image):
+        axis.minorticks_off()
+        axis.margins(x=0.15, y=0.12)
+        axis.grid(color=GREY, alpha=0.25)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
@@ -197,8 +210,8 @@ class Drawing(NamedTuple):
 
 
 FIGURES = {
-    "networks": Drawing("comparison", networks),
-    "time": Drawing("comparison", time),
+    "networks": Drawing("recipe", networks),
+    "sizes": Drawing("sizes", sizes),
     "parts": Drawing("parts", by_row),
     "coils": Drawing("coils", by_row),
     "budget": Drawing("budget", by_row),

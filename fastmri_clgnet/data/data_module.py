@@ -17,9 +17,9 @@ from fastmri_clgnet.data.samplers import (
     EpochBatches,
     SeededSlices,
     VolumeBatches,
-    derive_seed,
     progress,
 )
+from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.data.transforms import collate_one_size
 
 

@@ -8,19 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from fastmri.data import CombinedSliceDataset, SliceDataset, VolumeSampler
 from fastmri.data.subsample import MaskFunc
 from torch.utils.data import BatchSampler, Dataset, DistributedSampler, Sampler
 
+from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.errors import InputError
-
-
-def derive_seed(*values: int) -> int:
-    """Mix whole numbers, 0 or more, to a seed of 32 bits; zeros at the end change nothing."""
-    return int(np.random.SeedSequence(values).generate_state(1)[0])
 
 
 class SeededSlices(Dataset):

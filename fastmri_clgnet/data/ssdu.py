@@ -10,7 +10,7 @@ import torch
 from fastmri.data.subsample import MaskFunc
 from fastmri.data.transforms import VarNetDataTransform
 
-from fastmri_clgnet.data.samplers import derive_seed
+from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri import central_columns
 

@@ -19,7 +19,7 @@ from fastmri.pl_modules import FastMriDataModule, MriModule
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from fastmri_clgnet.data.samplers import derive_seed
+from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir

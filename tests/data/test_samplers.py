@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from fastmri_clgnet.data import Data
 from fastmri_clgnet.data.data_module import CheckedDataModule
-from fastmri_clgnet.data.samplers import EpochBatches, SeededSlices, derive_seed
+from fastmri_clgnet.data.samplers import EpochBatches, SeededSlices
+from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.data.transforms import CheckedTransform
 
 
