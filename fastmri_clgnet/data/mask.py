@@ -18,6 +18,13 @@ MaskType = Literal[
 ]
 
 
+# what each mask of these types is one of
+_DRAWN_AMONG: dict[str, tuple[MaskType, ...]] = {
+    "mixed": ("random", "equispaced_fraction"),
+    "all": ("random", "equispaced_fraction", "magic_fraction"),
+}
+
+
 @dataclass(frozen=True)
 class Mask:
     """What the host's masks of k-space columns are made from.
@@ -98,7 +105,8 @@ class Mask:
                 try:
                     if fraction > 1 and fraction * factor > width:
                         raise ValueError("at least as many columns as would be sampled")
-                    Mask(self.mask_type, (factor,), (fraction,)).make()((1, width, 1), seed=0)
+                    for kind in _DRAWN_AMONG.get(self.mask_type, (self.mask_type,)):
+                        Mask(kind, (factor,), (fraction,)).make()((1, width, 1), seed=0)
                 except (ValueError, ArithmeticError, IndexError) as error:
                     raise InputError(
                         f"mask {self.mask_type}: none of acceleration {factor} with centre "

@@ -52,8 +52,8 @@ class OtherMasksDataTransform:
         n_others: How many other masks each slice gets. They differ from its own.
 
     Raises:
-        InputError: If there is no mask function; when called, if a file prescribes its mask, or
-            every mask that is drawn is the slice's own.
+        InputError: If there is no mask function; when called, if a slice is undersampled, or every
+            mask that is drawn is the slice's own.
     """
 
     def __init__(self, which_challenge: str, mask_func: MaskFunc | None, n_others: int) -> None:
@@ -79,7 +79,7 @@ class OtherMasksDataTransform:
 
         Args:
             kspace: ([coils,] height, width), complex, fully sampled.
-            mask: None; a prescribed mask is refused.
+            mask: None, or that of the file, which is not applied, as the host does not.
             target: Magnitude image, or None.
             attrs: The file's attributes.
             fname: File name.
@@ -88,10 +88,11 @@ class OtherMasksDataTransform:
         Returns:
             The host's sample with the other images.
         """
-        if mask is not None:
+        unsampled = np.zeros(kspace.shape[-1], bool) if mask is None else np.squeeze(mask) == 0
+        if unsampled.any() and not kspace[..., unsampled].any():
             raise InputError(
-                f"{fname}: prescribes its mask, so that the same slice cannot be had under others; "
-                "give fully sampled files, or the negatives of the batch"
+                f"{fname}: is undersampled by its mask, so that the same slice cannot be had under "
+                "others; give fully sampled files, or the negatives of the batch"
             )
         whole = to_tensor(kspace)
 

@@ -94,7 +94,8 @@ class PartitionedSample(NamedTuple):
             columns, too.
         mask: All measured columns, ([1,] 1, width, 1), bool.
         num_low_frequencies: Columns of the fully sampled centre; None or 0 where unknown.
-        target: Magnitude image, (rows, columns), in the data's units; 0 without one.
+        target: Magnitude image, (rows, columns), in the data's units; 0 without one, and in
+            training.
         fname: File name.
         slice_num: Number of the slice in it.
         max_value: Largest value of the volume's target.
@@ -147,5 +148,7 @@ class PartitionedDataTransform(VarNetDataTransform):
         generator = None
         if self.fixed:
             generator = torch.Generator().manual_seed(derive_seed(*map(ord, fname), slice_num))
+        if not self.fixed:  # not every volume of a batch may have a reference, and none is used
+            sample = sample._replace(target=torch.tensor(0), max_value=0.0)
         held_out = self.partition.held_out(sample.mask, generator, fname)
         return PartitionedSample._make([*sample, held_out])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -56,20 +57,26 @@ def hfen(target: Images, prediction: Images) -> float:
 
 
 def haarpsi(target: Images, prediction: Images) -> float:
-    """Mean over slices of the library piq's HaarPSI, in the range from 0 to the largest value."""
+    """Mean of the library piq's HaarPSI over slices with a signal, from 0 to the largest value."""
     return _of_piq("haarpsi", target, prediction)
 
 
 def gmsd(target: Images, prediction: Images) -> float:
-    """Mean over slices of the library piq's GMSD, in the range from 0 to the largest value."""
+    """Mean of the library piq's GMSD over slices with a signal, from 0 to the largest value."""
     return _of_piq("gmsd", target, prediction)
 
 
 def _of_piq(name: str, target: Images, prediction: Images) -> float:
-    """A measure of piq (extra: metrics), which refuses values out of the range: they are cut."""
-    maximum = float(target.max())
+    """A measure of piq (extra: metrics), which refuses values out of the range: they are cut.
+
+    Slices whose reference is empty are left out: two empty images have no finite HaarPSI. It is NaN
+    if there are no others.
+    """
+    maximum, some = float(target.max()), target.any(axis=(1, 2))
+    if not some.any():
+        return math.nan
     pair = (
-        torch.from_numpy(np.clip(images, 0, maximum, dtype=np.float32))[:, None]
+        torch.from_numpy(np.clip(images[some], 0, maximum, dtype=np.float32))[:, None]
         for images in (prediction, target)
     )
     function = getattr(need_package("piq", "metrics", "HaarPSI and GMSD need"), name)

@@ -102,6 +102,12 @@ def inspect_volume(
                 f"{path}: no attribute 'max' (largest value of the reference), which PSNR and SSIM "
                 "are relative to"
             )
+        if references and not masked and is_undersampled(file, path, challenge):
+            raise InputError(
+                f"{path}: is undersampled already (no signal outside of its 'mask'), among volumes "
+                "that are taken as fully sampled; move it to a folder of undersampled volumes, or "
+                "give its fully sampled k-space"
+            )
     _check_attributes(file, path)
     image_size = host_crop(path, target or header.recon, rows, columns)
     if target is not None and image_size[0] > target[0]:

@@ -150,6 +150,10 @@ def expect_same_recipe(
     if "loss" in arguments:  # which files from before it could be chosen leave out
         theirs["loss"] = dict(checkpoint.get("hyper_parameters") or {}).get("loss", "ssim")
         own["loss"] = arguments["loss"]
+    if own.get("loss") == theirs.get("loss") == "ssdu":  # whose held-out columns they settle
+        for name in ("ssdu_ratio", "ssdu_masks"):
+            theirs[name] = dict(checkpoint["hyper_parameters"])[name]
+            own[name] = arguments[name]
     if theirs != own:
         said = ", ".join(f"{key} {'null' if v is None else v}" for key, v in theirs.items())
         raise InputError(

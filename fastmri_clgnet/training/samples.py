@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -20,7 +22,7 @@ from fastmri_clgnet.data.folders import (
 from fastmri_clgnet.data.mask import Mask, mask_seed
 from fastmri_clgnet.data.samplers import check_enough_volumes
 from fastmri_clgnet.data.ssdu import Partition
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.fastmri import n_central_columns
 from fastmri_clgnet.formats.fastmri_reading import VolumeInfo
 from fastmri_clgnet.formats.scan import acceleration
@@ -96,8 +98,12 @@ def check_files(
         if partition is not None and split != "test":
             if mask is None:
                 say(f"{folder}: undersampled already, by masks in the files")
-            for volume in volumes:
-                partition.held_out(_measured(volume, mask), name=str(volume.path))
+            if split == "val" and data.batch_size > 1:
+                _refuse_some_references(volumes, folder)
+            of_training = data.split_mask("train", True) if data.combine_train_val else mask
+            masks = dict.fromkeys((mask, of_training))
+            for volume, each in itertools.product(volumes, masks):
+                partition.held_out(_measured(volume, each), name=str(volume.path))
         return volumes, mask
 
     if testing:
@@ -147,6 +153,16 @@ def partition_of(module: MriModule) -> Partition | None:
     """How a module's loss splits the measured columns, if it does."""
     partition: Partition | None = getattr(module, "partition", None)
     return partition
+
+
+def _refuse_some_references(volumes: Sequence[VolumeInfo], folder: Path) -> None:
+    """Refuse volumes with and without a reference, which do not fit into one batch."""
+    without = [volume.path.name for volume in volumes if volume.target_size is None]
+    if without and len(without) < len(volumes):
+        raise InputError(
+            f"{folder}: {words(without)} without a reference, {len(volumes) - len(without)} with "
+            "one, which do not fit into one batch; take batch_size 1, or remove some"
+        )
 
 
 def _measured(volume: VolumeInfo, mask: Mask | None) -> torch.Tensor:

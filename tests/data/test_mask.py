@@ -43,6 +43,14 @@ def test_masks_that_cannot_be_made_are_refused(arguments: tuple[Any, ...], messa
         Mask(*arguments)
 
 
+@pytest.mark.parametrize("mask_type", ["mixed", "all"])
+def test_each_kind_that_may_be_drawn_is_checked(mask_type: Any) -> None:
+    """A centre of as many columns as are sampled leaves equispaced masks none."""
+    Mask("random", (4,), (0.25,)).check([64])
+    with pytest.raises(InputError, match=f"mask {mask_type}: none of acceleration 4"):
+        Mask(mask_type, (4,), (0.25,)).check([64])
+
+
 def test_half_are_equispaced_as_the_hosts_are() -> None:
     mixed = RandomOrEquispacedMaskFunc([0.08], [4])
     host = EquispacedMaskFractionFunc([0.08], [4])

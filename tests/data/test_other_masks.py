@@ -76,8 +76,10 @@ def test_what_has_no_other_mask_is_refused() -> None:
     with pytest.raises(InputError, match="needs fully sampled data and a mask to draw"):
         OtherMasksDataTransform("singlecoil", None, 2)
     transform = OtherMasksDataTransform("singlecoil", Mask().make(), 2)
-    with pytest.raises(InputError, match=r"a\.h5: prescribes its mask"):
-        transform(kspace[0], np.ones(40), *given)
+    mask = np.arange(40) % 2
+    assert len(transform(kspace[0], mask, *given).others) == 2  # which is not applied
+    with pytest.raises(InputError, match=r"a\.h5: is undersampled by its mask"):
+        transform(kspace[0] * mask, mask, *given)
     only_one = OtherMasksDataTransform("singlecoil", Mask("random", (1,), (0.5,)).make(), 2)
     with pytest.raises(InputError, match=r"a\.h5, slice 0: 100 masks were drawn, all but 0"):
         only_one(kspace[0], None, *given)

@@ -12,7 +12,7 @@ import torch
 from fastmri.data.transforms import VarNetDataTransform, VarNetSample
 
 from fastmri_clgnet.data import Data, Mask, check, write_fastmri_file
-from fastmri_clgnet.data.folders import holds_masks
+from fastmri_clgnet.data.folders import holds_masks, inspect_folder
 from fastmri_clgnet.data.ssdu import Partition, PartitionedSample
 from fastmri_clgnet.errors import InputError
 from tests.helpers import COLUMNS, SIZE, small_volume
@@ -169,6 +169,11 @@ def test_which_volumes_are_undersampled_already(tmp_path: Path) -> None:
         assert split_mask("train") == Mask()
         assert split_mask("train", self_supervised=True) == (None if found else Mask())
         assert check(path.parent, num_workers=1).good
+    other = tmp_path / "fully sampled" / "multicoil_train" / "b.h5"
+    write_fastmri_file(other, kspace * mask, target, mask, recon_size=(SIZE, SIZE))
+    with pytest.raises(InputError, match=r"b\.h5: is undersampled already"):
+        inspect_folder(other.parent, "multicoil", masked=False)
+    other.unlink()
     path = tmp_path / "fully sampled" / "multicoil_train" / "a.h5"
     with h5py.File(path, "r+") as file:
         file["mask"] = mask  # others leave signal outside of it

@@ -86,6 +86,11 @@ def test_haarpsi_and_gmsd_are_the_library_s() -> None:
         assert ours(target, prediction) == pytest.approx(np.mean(theirs), rel=1e-5)
     assert haarpsi(target, target) == pytest.approx(1, rel=1e-5)
     assert gmsd(target, target) == pytest.approx(0, abs=1e-6)
+    empty = np.zeros_like(target[:1])  # HaarPSI of two empty images is infinite
+    for ours in (haarpsi, gmsd):
+        pairs = (np.concatenate([images, empty]) for images in (target, prediction))
+        assert ours(*pairs) == ours(target, prediction)
+        assert np.isnan(ours(empty, empty))
 
 
 @pytest.fixture(scope="module", params=["singlecoil", "multicoil"])

@@ -301,3 +301,23 @@ def test_refuses(
     assert error.count("error: ") == 1
     assert re.search(message, error), error
     assert not root.exists()
+
+
+def test_volumes_with_and_without_a_reference_fit_into_no_batch(
+    masked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In validation; training uses no references."""
+    root = Path(shutil.copytree(masked, tmp_path / "data"))
+    for split in ("train", "val"):
+        write(root / f"multicoil_{split}" / "d.h5", "multicoil", 4, column_mask(), reference=True)
+    flags = [*COMMAND, *CLGVARNET, "--challenge", "multicoil", "--data_path", str(root)]
+    flags += ["--default_root_dir", str(tmp_path / "run"), "--max_epochs", "1"]
+    assert main(flags) == 1
+    error = capsys.readouterr().err
+    assert "multicoil_val: c.h5 without a reference, 1 with one" in error
+    (root / "multicoil_val" / "c.h5").unlink()
+    assert main(flags) == 0
+    # another split holds out other columns, so that losses cannot be compared
+    assert main([*flags, "--max_epochs", "2", "--ssdu_ratio", "0.3"]) == 1
+    assert "trained with" in (error := capsys.readouterr().err)
+    assert "ssdu_ratio 0.4" in error
