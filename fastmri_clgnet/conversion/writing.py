@@ -124,10 +124,9 @@ def _test_mask(
     name: str, columns: int, acquired: tuple[int, int], job: Job
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Draw a mask, (columns,) bool, as the host does for validation; its nominal acceleration."""
-    mask_func, seed = job.mask.make(), mask_seed(name)
-    drawn, _ = mask_func((1, columns, 1), seed=seed)
-    mask_func.rng.seed(seed)
+    mask, _ = job.mask.draw(name, columns)
+    mask_func = job.mask.make()
+    mask_func.rng.seed(mask_seed(name))
     _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more
-    mask: npt.NDArray[np.bool_] = drawn.numpy().ravel().astype(bool)
     mask[: acquired[0]] = mask[acquired[1] :] = False
     return mask, int(acceleration)

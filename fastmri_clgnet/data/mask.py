@@ -8,6 +8,9 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
+
 from fastmri_clgnet.errors import InputError, words
 
 if TYPE_CHECKING:
@@ -97,6 +100,20 @@ class Mask:
         )
         mask_func.rng.seed(seed)
         return mask_func
+
+    def draw(self, name: str, columns: int) -> tuple[npt.NDArray[np.bool_], int]:
+        """Draw the mask of a volume, as for fastMRI's validation files: its name settles it.
+
+        Args:
+            name: File name, or what the volume is called.
+            columns: Columns of its k-space.
+
+        Returns:
+            Which columns are kept, (columns,) bool, and how many are in the centre.
+        """
+        drawn, in_centre = self.make()((1, columns, 1), seed=mask_seed(name))
+        kept: npt.NDArray[np.bool_] = drawn.numpy().ravel().astype(bool)
+        return kept, in_centre
 
     def check(self, widths: Iterable[int]) -> None:
         """Raise if the host cannot draw a mask of each acceleration at each of the widths."""

@@ -13,7 +13,6 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri_reading import Fastmri
 from fastmri_clgnet.formats.fourier import coil_images, kspace_of
 from fastmri_clgnet.formats.read_scan import read_scan
-from fastmri_clgnet.inference.scan import undersample
 from fastmri_clgnet.inference.submission import read_settings
 
 
@@ -56,7 +55,9 @@ def relative_residuals(
             f"{prediction_path}: images {images.shape[1:]} do not fit into the k-space of {rows} x "
             f"{columns}, as the residual needs; omit the residual"
         )
-    sampled = undersample(scan, Mask(**mask)).sampled()
+    drawn_by = Mask(**mask)
+    drawn_by.check([columns])
+    sampled = drawn_by.draw(scan.name, columns)[0] & scan.sampled()
     residuals, samples = [], []
     for kspace, image in zip(scan.kspace, images, strict=True):
         coils = coil_images(kspace)

@@ -41,11 +41,12 @@ class VolumeInfo(NamedTuple):
         """What fastMRI calls such data."""
         return "multicoil" if len(self.kspace_shape) == 4 else "singlecoil"
 
-    def acquired(self) -> npt.NDArray[np.bool_]:
-        """The columns that the header calls acquired, (columns,) bool."""
+    def sampled(self) -> npt.NDArray[np.bool_]:
+        """Which columns were measured, (columns,) bool: those acquired, by the mask if any."""
         first, end = self.header.acquired
         columns = np.arange(self.kspace_shape[-1])
-        return (first <= columns) & (columns < end)
+        inside = (first <= columns) & (columns < end)
+        return inside if self.mask is None else inside & self.mask
 
 
 def inspect_volume(

@@ -50,7 +50,7 @@ def folder_out_of_domain(
     for volume in volumes:
         factors = None if mask is None else [float(factor) for factor in mask.accelerations]
         if mask is None and volume.mask is not None:
-            factors = [acceleration(volume.mask & volume.acquired())]
+            factors = [acceleration(volume.sampled())]
         for difference in _differences(network, volume, factors, volume.simulated):
             names[difference].append(volume.path.name)
     lines = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.data.mask import Mask, mask_seed
+from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.formats.scan import Scan, expect_scan
@@ -62,8 +62,8 @@ def undersample(scan: Scan, mask: Mask) -> Scan:
         )
     columns = scan.kspace.shape[-1]
     mask.check([columns])
-    drawn, num_low_frequencies = mask.make()((1, columns, 1), seed=mask_seed(scan.name))
-    kept = drawn.numpy().ravel().astype(bool) & scan.sampled()
+    drawn, num_low_frequencies = mask.draw(scan.name, columns)
+    kept = drawn & scan.sampled()
     return scan._replace(
         kspace=scan.kspace * kept,
         mask=kept,

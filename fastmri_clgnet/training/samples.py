@@ -19,7 +19,7 @@ from fastmri_clgnet.data.folders import (
     inspect_folder,
     sample_size,
 )
-from fastmri_clgnet.data.mask import Mask, mask_seed
+from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.data.samplers import check_enough_volumes
 from fastmri_clgnet.data.ssdu import Partition
 from fastmri_clgnet.errors import InputError, words
@@ -167,12 +167,10 @@ def _refuse_some_references(volumes: Sequence[VolumeInfo], folder: Path) -> None
 
 def _measured(volume: VolumeInfo, mask: Mask | None) -> torch.Tensor:
     """The measured columns of a volume, (1, columns, 1), as its slices have them."""
-    sampled = torch.from_numpy(volume.acquired())[:, None]
-    if mask is None:
-        assert volume.mask is not None
-        return torch.from_numpy(volume.mask)[:, None] & sampled
-    drawn, _ = mask.make()((1, len(sampled), 1), seed=mask_seed(volume.path.name))
-    return drawn.bool() & sampled
+    sampled = volume.sampled()
+    if mask is not None:
+        sampled &= mask.draw(volume.path.name, len(sampled))[0]
+    return torch.from_numpy(sampled)[None, :, None]
 
 
 def _masks_of(volumes: Sequence[VolumeInfo], mask: Mask | None) -> dict[str, Any]:
@@ -183,7 +181,7 @@ def _masks_of(volumes: Sequence[VolumeInfo], mask: Mask | None) -> dict[str, Any
             "accelerations": list(mask.accelerations),
             "center_fractions": list(mask.center_fractions),
         }
-    sampled = [volume.mask & volume.acquired() for volume in volumes if volume.mask is not None]
+    sampled = [volume.sampled() for volume in volumes]
     return {
         "accelerations": sorted({round(acceleration(each)) for each in sampled}),
         "center_fractions": sorted({round(n_central_columns(e) / len(e), 3) for e in sampled}),
