@@ -66,7 +66,8 @@ class Conversion:
             f"  python -m fastmri_clgnet.check {self.out}",
         ]
         lines += [
-            f"  python -m fastmri_clgnet.train_clgnet --data_path {self.out} --challenge {each}"
+            f"  python -m fastmri_clgnet.train_clgnet --data_path {self.out} --challenge {each} "
+            "--alpha 0"
             for each in CHALLENGES
             if {(each, "train"), (each, "val")} <= set(splits)
         ]
@@ -202,7 +203,11 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> Non
             if before.get(key) != settings.get(key)
         )
         if sizes.keys() != volumes.keys():
-            difference = difference or "other volumes"
+            earlier_names, names = (
+                {key.partition("/")[2] for key in each} for each in (sizes, volumes)
+            )
+            others = words(sorted(earlier_names ^ names)[:3]) or "none, but in another split"
+            difference = difference or f"other volumes (new or missing: {others})"
         if resized:
             difference = difference or f"files of other sizes, such as {words(resized[:3])}"
         if difference:

@@ -52,6 +52,8 @@ def caution(*summaries: Summaries) -> str | None:
     every = [one for group in groups for values in group.values() for one in values.values()]
     if any(one.low is not None and one.n < FEW for one in every):
         return f"Intervals over fewer than {FEW} volumes say little about other volumes."
+    if every and all(one.n == 1 for one in every):
+        return "One volume: no interval. A larger validation split gives some (convert --split)."
     return None
 
 

@@ -144,7 +144,7 @@ def _checked_mask(
     if masked:
         mask = need_dataset(
             file, "mask", path, "expected an undersampled volume; to undersample fully sampled "
-            "ones, give a mask (in training: test_split val)", at_once=True,
+            "ones, give mask_type and accelerations (in training: test_split val)", at_once=True,
         )  # fmt: skip
         return checked_mask(path, np.squeeze(mask[()]), columns)
     if get_dataset(file, "mask", path, at_once=True) is not None and not references:

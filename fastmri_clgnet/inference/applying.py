@@ -89,7 +89,7 @@ def ready_network(
         given: nn.Module = copy.deepcopy(checkpoint)  # type: ignore[assignment]
         return given.cpu().eval()
     if model is None:
-        raise InputError("no weights: give a checkpoint")
+        raise InputError("no weights: give a checkpoint, or model zero_filled, which needs none")
     choice = MODELS[model]
     untrained = choice.reconstructor()
     try:

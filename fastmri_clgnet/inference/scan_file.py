@@ -109,7 +109,7 @@ def reconstruct_file(
         if path.resolve() == scan.resolve():
             raise InputError(f"{path}: is the scan itself; give another output")
         if path.exists() and not overwrite:
-            raise InputError(f"{path}: exists; give another output, or overwrite it")
+            raise InputError(f"{path}: exists; give another output, or overwrite true")
     from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
 
     read = str(volume)

@@ -18,6 +18,7 @@ from fastmri_clgnet.inference.loading import MODEL_KEY, TRAINED_ON_KEY, check_fi
 from fastmri_clgnet.pl_modules.registry import name_of
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 
+_VOLUMES_KEY = "fastmri_clgnet_volumes"
 _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
 _EXPECTED = "a checkpoint that train_clgnet wrote"
 
@@ -40,9 +41,10 @@ def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:
 class NameModel(Callback):
     """Writes into every checkpoint which --model it is of, and on which data it is trained."""
 
-    def __init__(self, trained_on: Mapping[str, Any]) -> None:
-        """Take what is said of the data."""
+    def __init__(self, trained_on: Mapping[str, Any], volumes: str) -> None:
+        """Take what is said of the data, and a hash of the volumes' names."""
         self.trained_on = dict(trained_on)
+        self.volumes = volumes
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -51,6 +53,16 @@ class NameModel(Callback):
         model = name_of(pl_module)
         if model is not None:
             checkpoint |= {MODEL_KEY: model, TRAINED_ON_KEY: self.trained_on}
+        checkpoint[_VOLUMES_KEY] = self.volumes
+
+    def expect_same_volumes(self, path: Path, checkpoint: Mapping[str, Any]) -> None:
+        """Raise an `InputError` if a checkpoint is of other volumes, or of another split."""
+        if checkpoint.get(_VOLUMES_KEY, self.volumes) != self.volumes:
+            raise InputError(
+                f"{path}: trained and validated on other volumes than those that are given now; "
+                "give another default_root_dir, or start over with ckpt_path none. To go on with "
+                "these, say so by ckpt_path FILE, or begin a new training with init_weights FILE"
+            )
 
 
 class CheckpointFiles(TorchCheckpointIO):

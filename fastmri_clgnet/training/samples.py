@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +38,7 @@ class CheckedFiles(NamedTuple):
     """What the check of the files found."""
 
     trained_on: dict[str, Any] = {}  # noqa: RUF012  what checkpoints say of the training data
+    volumes: str = ""  # the training's and the validation's volumes, by a hash of their names
     has_test: bool = True  # whether there is a test split
 
 
@@ -111,7 +114,7 @@ def check_files(
         return CheckedFiles()
     # slices of the training are shared out one by one, other splits' volumes stay whole
     volumes, mask = check("train", 1, refuse_nan)
-    _, val_mask = check("val", n_processes)
+    val_volumes, val_mask = check("val", n_processes)
     if data.combine_train_val and (mask is None) != (val_mask is None):
         raise InputError(
             f"combine_train_val: of {data.folder('train')} and {data.folder('val')} one holds "
@@ -129,7 +132,13 @@ def check_files(
         trained_on["simulated"] = True
     else:
         trained_on["challenge"] = data.challenge
-    return CheckedFiles(trained_on, has_test)
+    names = [[volume.path.name for volume in each] for each in (volumes, val_volumes)]
+    return CheckedFiles(trained_on, _fingerprint(names), has_test)
+
+
+def _fingerprint(names: list[list[str]]) -> str:
+    """A hash of file names, which says nothing of patients."""
+    return hashlib.sha256(json.dumps([sorted(each) for each in names]).encode()).hexdigest()
 
 
 def make_samples(

@@ -23,7 +23,12 @@ from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir
-from fastmri_clgnet.training.checkpoints import checked, forget_requeued, last_checkpoint
+from fastmri_clgnet.training.checkpoints import (
+    NameModel,
+    checked,
+    forget_requeued,
+    last_checkpoint,
+)
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.recipe import expect_same_recipe
 
@@ -143,10 +148,15 @@ def fit(
     from does not fit the module.
     """
     root = Path(trainer.default_root_dir)
-    checkpoint = last_checkpoint(ckpt_path, root)
+    checkpoint, done = last_checkpoint(ckpt_path, root), None
     if checkpoint is not None:
         used = trainer.callbacks  # type: ignore[attr-defined]  # which Lightning adds to it
-        expect_same_recipe(checkpoint, checked(checkpoint, module), used, module.hparams)
+        contents = checked(checkpoint, module)
+        expect_same_recipe(checkpoint, contents, used, module.hparams)
+        for each in used if ckpt_path is None else ():
+            if isinstance(each, NameModel):
+                each.expect_same_volumes(checkpoint, contents)
+        done = contents["global_step"]
     if trainer.is_global_zero:
         if str(ckpt_path) == "none":
             forget_requeued(root)
@@ -172,6 +182,8 @@ def fit(
         else:
             say("\nStopped before the first checkpoint. The same command starts again.")
         return 143 if trainer.received_sigterm else 130
+    if trainer.global_step == done:
+        say("Nothing was left to train; a higher max_epochs or max_steps goes on.")
     if trainer.is_global_zero:
         forget_requeued(root)
     trainer.strategy.barrier()

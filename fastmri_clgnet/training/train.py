@@ -178,8 +178,9 @@ def train(
             if _is_trained(module):
                 saver = SaveAndStop(root, seed, checkpoint_minutes)
                 keepers = checkpoint_callbacks(root, keep_best)
+                named = NameModel(files.trained_on, files.volumes)
                 used = [*callbacks, *recipe, *keepers, OnNan(on_nan), saver]
-                fitter = make_trainer(root, settings, [*used, NameModel(files.trained_on)], logger)
+                fitter = make_trainer(root, settings, [*used, named], logger)
                 given = {
                     **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,
                     "ema": ema, "compile": compile, "on_nan": on_nan,

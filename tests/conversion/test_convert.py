@@ -126,7 +126,8 @@ def test_other_settings_and_other_volumes_are_refused(
     assert "another conversion, with the default noise; repeat" in capsys.readouterr().err
     shutil.copy(source / "p0" / "v0.npy", source / "p0" / "w.npy")
     assert main(command) == 1
-    assert "another conversion, with other volumes" in capsys.readouterr().err
+    added = "another conversion, with other volumes (new or missing: p0_w)"
+    assert added in capsys.readouterr().err
     assert _contents(tmp_path / "out") == before
     (tmp_path / "out" / RECORD).write_text('{"settings": {}, "volumes": ["train/a"]}')
     assert main(command) == 1

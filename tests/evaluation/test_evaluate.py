@@ -291,6 +291,7 @@ def test_intervals_over_few_volumes_come_with_a_caution(n: int, few: bool) -> No
     printed = str(Evaluation(settings, ["one"], [volume], summaries, {}, []))
     for text in (caution(summaries) or "", printed):
         assert ("fewer than 5 volumes" in text) == few
+    assert ("One volume" in (caution({"all": {"one": {"nmse": of_few}}}) or "")) == (n == 1)
 
 
 def test_labels_tell_folders_apart(tmp_path: Path) -> None:

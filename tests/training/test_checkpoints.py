@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 
 from fastmri_clgnet.run_folder import checkpoint_dir
+from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
+from tests.helpers import QUIET, SMALL
 
 
 class GettingWorse(BoringModel):
@@ -38,3 +42,24 @@ def test_last_is_the_last_and_best_the_best_where_validation_gets_worse(tmp_path
         for path in checkpoint_dir(tmp_path).iterdir()
     }
     assert steps == {"best.ckpt": 2, "last.ckpt": 6}
+
+
+def test_a_run_goes_on_with_its_own_volumes_only_unless_that_is_said(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(small_dataset, data)
+    flags = ["--data_path", str(data), "--default_root_dir", str(tmp_path / "run"), *SMALL, *QUIET]
+    flags += ["--batch_size", "2"]
+    assert main([*flags, "--max_epochs", "1"]) == 0
+    assert main([*flags, "--max_epochs", "1"]) == 0
+    assert "Nothing was left to train" in capsys.readouterr().out
+    moved = sorted((data / "singlecoil_train").iterdir())[0]
+    moved.rename(data / "singlecoil_val" / moved.name)  # it was trained on
+    config = (tmp_path / "run" / "config.yaml").read_bytes()
+    flags += ["--max_epochs", "2"]
+    assert main(flags) == 1
+    assert "last.ckpt: trained and validated on other volumes" in capsys.readouterr().err
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == config
+    assert main([*flags, "--ckpt_path", "last"]) == 0
+    assert "Nothing was left" not in capsys.readouterr().out
