@@ -1,4 +1,4 @@
-"""PSNR and SSIM of slices by fastMRI's functions, in the square that its evaluation crops to."""
+"""PSNR and SSIM of slices and volumes by fastMRI's functions, in the square that it crops to."""
 
 from __future__ import annotations
 
@@ -30,9 +30,25 @@ def slice_quality(
 
     A perfect image has infinite PSNR; an image smaller than SSIM's window has NaN in its place.
     """
+    return _quality(*squares(target[None], image[None]), max_value)
+
+
+def volume_quality(
+    target: npt.NDArray[np.floating], image: npt.NDArray[np.floating]
+) -> tuple[float, float]:
+    """PSNR in dB and SSIM of a volume, (slices, height, width), as fastMRI's evaluation has them.
+
+    They are relative to the target's largest value, with the exceptions of `slice_quality`.
+    """
     target, image = squares(target, image)
+    return _quality(target, image, float(target.max()))
+
+
+def _quality(
+    target: npt.NDArray[np.floating], image: npt.NDArray[np.floating], max_value: float
+) -> tuple[float, float]:
     with np.errstate(divide="ignore"):
         psnr = float(evaluate.psnr(target, image, maxval=max_value))
-    if min(target.shape) < MIN_SSIM_SIZE:
+    if min(target.shape[1:]) < MIN_SSIM_SIZE:
         return psnr, float("nan")
-    return psnr, float(evaluate.ssim(target[None], image[None], maxval=max_value)[0])
+    return psnr, float(evaluate.ssim(target, image, maxval=max_value)[0])

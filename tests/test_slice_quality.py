@@ -60,5 +60,7 @@ def test_a_picture_has_the_figures_of_the_evaluation(
         shown.clear()
         picture = tmp_path / f"{ending}.png"
         given = None if checkpoint is None else Path(checkpoint)
-        reconstruct_file(path, picture, given, model=model, mask=mask, device="cpu")
+        made = reconstruct_file(path, picture, given, model=model, mask=mask, device="cpu")
         assert shown[-1] == pytest.approx((values["PSNR"], values["SSIM"]), rel=1e-5)
+        assert made.quality is not None
+        assert made.quality.endswith("{PSNR:.2f} dB, SSIM {SSIM:.4f}".format(**values))

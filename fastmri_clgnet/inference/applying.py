@@ -39,6 +39,8 @@ from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.models.reconstructor import Reconstructor, takes_kspace
 from fastmri_clgnet.models.registry import MODELS
 from fastmri_clgnet.precision import Precision, autocast
+from fastmri_clgnet.slice_quality import volume_quality
+from fastmri_clgnet.tables import LABELS, ZERO_FILLED
 
 Progress = Callable[[int], object]  # is told how many slices are done since the last call
 
@@ -192,6 +194,17 @@ def reconstruct_slices(
             yield collate_one_size(samples)
 
     return reconstruct_samples(network, batches(), place, precision, progress)
+
+
+def against_reference(scan: Scan, images: npt.NDArray[np.float32], label: str) -> str:
+    """PSNR and SSIM of images, and of zero-filling beside them, where the full scan is known."""
+    if scan.reference is None:
+        raise InputError(f"{scan.name}: its full scan is not known")
+    both = {LABELS[ZERO_FILLED]: scan.images(), label: images}
+    return "; ".join(
+        "{} {:.2f} dB, SSIM {:.4f}".format(name, *volume_quality(scan.reference, each))
+        for name, each in both.items()
+    )
 
 
 @dataclass

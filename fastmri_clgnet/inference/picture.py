@@ -26,6 +26,8 @@ def show(
 ) -> Figure:
     """Draw one slice: zero-filled beside the reconstruction, on the grey scale of the former.
 
+    Of a fully sampled scan the first one is its image.
+
     A scan with a reference (see `undersample`) is shown with it, with maps of the absolute error on
     one scale, and with PSNR and SSIM of the slice. Rows are the readout, as in the k-space.
 
@@ -58,7 +60,8 @@ def show(
     if not 0 <= index < n_slices:
         raise InputError(f"slice {index}: {scan.name} has slices 0 to {n_slices - 1}")
     shown = array[index].astype(np.float32, copy=False)
-    images = {"zero-filled": reference_image(scan.kspace[index], scan.recon_size), label: shown}
+    measured = "fully sampled" if scan.sampled().all() else "zero-filled"
+    images = {measured: reference_image(scan.kspace[index], scan.recon_size), label: shown}
     title = f"{scan.name}, slice {index + 1} of {n_slices}"
     height, width = scan.pixel_mm or (1.0, 1.0)
     aspect = height / width

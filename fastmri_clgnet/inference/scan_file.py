@@ -37,10 +37,13 @@ class ScanWritten:
     read: str
     done: str
     remarks: tuple[str, ...] = ()  # what is worth knowing of how the file was read
+    quality: str | None = None  # PSNR and SSIM, where the full scan is known
     warning: str | None = None  # how the scan differs from what the weights were trained on
 
     def __str__(self) -> str:
         lines = [f"{self.read}; {self.done}", *(f"  note: {remark}" for remark in self.remarks)]
+        if self.quality is not None:
+            lines.append(f"  against the full scan: {self.quality}")
         return "\n".join([*lines, *([] if self.warning is None else [f"warning: {self.warning}"])])
 
 
@@ -110,7 +113,11 @@ def reconstruct_file(
             raise InputError(f"{path}: is the scan itself; give another output")
         if path.exists() and not overwrite:
             raise InputError(f"{path}: exists; give another output, or overwrite true")
-    from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
+    from fastmri_clgnet.inference.applying import (
+        against_reference,
+        ready_network,
+        reconstruct_slices,
+    )
 
     read = str(volume)
     volume = prepare(volume, preparation)
@@ -127,4 +134,5 @@ def reconstruct_file(
     where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"
     done = f"{what}reconstructed by {label} to {where}"
     remarks = tuple(note for note in volume.notes if not note.startswith("undersampled"))
-    return ScanWritten(files, read, done, remarks, warning)
+    quality = None if volume.reference is None else against_reference(volume, images, label)
+    return ScanWritten(files, read, done, remarks, quality, warning)

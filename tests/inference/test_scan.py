@@ -182,7 +182,7 @@ def test_pictures(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = CLGNetModule(chans=4, num_groups=1, num_blocks=1)
     figure = show(reconstruct_scan(scan, module, device="cpu"), scan, tmp_path / "a.png")
-    assert [axis.get_title() for axis in figure.axes] == ["zero-filled", "reconstruction"]
+    assert [axis.get_title() for axis in figure.axes] == ["fully sampled", "reconstruction"]
     low = undersample(scan, Mask())
     image = reconstruct_scan(low, module, device="cpu")
     figure = show(image, low, tmp_path / "b.png", label="CLGNet")
