@@ -1,9 +1,10 @@
-"""Writing files whole or not at all."""
+"""Names of files, and writing files whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,12 @@ import yaml
 from fastmri_clgnet.errors import InputError, words, writing
 
 _METADATA_BYTES = 2**16  # more than an HDF5 file needs besides its arrays
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Sort key of names whose numbers count by their value, such as slice_2 before slice_10."""
+    parts = re.split(r"(\d+)", name.lower())  # text and numbers in turn
+    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -98,17 +98,24 @@ def _files(source: Path, base: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Files of a source with one of the endings, relative to `base`, hidden ones left out."""
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    found = [source]
-    if base == source:
-        # rglob follows no links, but a split's folder may be one
-        links = [each for each in source.iterdir() if each.is_symlink() and _split_of(each.name)]
-        found = [path for folder in [source, *links] for path in folder.rglob("*")]
+    found = [*_walk(source)] if base == source else [source]
     return [
         path
-        for path in sorted(path.relative_to(base) for path in found if path.is_file())
+        for path in sorted(path.relative_to(base) for path in found)
         if (path.name.lower().endswith(suffixes) or base != source)  # a file that was named
         and not any(part.startswith(".") for part in path.parts)
     ]
+
+
+def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Files in a folder and below, through links, too; a link that leads nowhere is a file."""
+    above = (*above, folder.resolve())
+    for path in folder.iterdir():
+        if not path.is_dir():
+            if path.is_file() or path.is_symlink():
+                yield path
+        elif not path.name.startswith(".") and path.resolve() not in above:
+            yield from _walk(path, above)
 
 
 def _split_of(folder: str) -> str | None:

@@ -187,7 +187,8 @@ def _choose_targets(
             continue
         name = str(attributes.get("acquisition", "unknown"))
         seen.add(f"{name}, acceleration {attributes.get('acceleration', 'unknown')}")
-        if acquisition in (None, name) and acceleration in (None, attributes.get("acceleration")):
+        given = str(attributes.get("acceleration"))  # a number, or its text
+        if acquisition in (None, name) and (acceleration is None or given == str(acceleration)):
             targets[path] = name
     if not seen:
         raise InputError("; ".join(failures[:3]))

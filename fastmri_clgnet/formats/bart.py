@@ -77,7 +77,7 @@ def _read_cfl(path: Path) -> npt.NDArray[np.complex64]:
     """Read a `.cfl` file as the `.hdr` file beside it says, into 16 dimensions."""
     header = path.with_suffix(".hdr")
     try:
-        lines = header.read_text(encoding="utf-8").splitlines()
+        lines = header.read_text(encoding="utf-8", errors="replace").splitlines()
         place = [line.strip() for line in lines].index("# Dimensions")
         sizes = [int(word) for word in lines[place + 1].split()]
     except (OSError, ValueError, IndexError) as error:
@@ -86,7 +86,7 @@ def _read_cfl(path: Path) -> npt.NDArray[np.complex64]:
             f"sizes after it ({error})"
         ) from error
     n_bytes = 8 * math.prod(sizes)
-    if not sizes or len(sizes) > N_DIMENSIONS or n_bytes != path.stat().st_size:
+    if not sizes or min(sizes) < 0 or len(sizes) > N_DIMENSIONS or n_bytes != path.stat().st_size:
         raise InputError(
             f"{path}: {path.stat().st_size} bytes, but dimensions {sizes} of complex64 are "
             f"{n_bytes}; is it complete?"

@@ -124,10 +124,16 @@ class Dicom(Simulation):
                     f"{frame.path}: an image of {size_of(frame)} pixels, but {first.path.name} of "
                     f"the same series has {size_of(first)}; put them into folders of their own"
                 )
+            if (frame.pixel_mm or first.pixel_mm) != (first.pixel_mm or frame.pixel_mm):
+                raise InputError(
+                    f"{frame.path}: pixels of {frame.pixel_mm} mm, but {first.path.name} of the "
+                    f"same series has {first.pixel_mm} mm; put them into folders of their own"
+                )
         frames, notes = _sorted(where, frames)
-        values = np.stack([frame.values for frame in frames])
+        values = np.stack([frame.values for frame in frames])  # NaN is padding
         inverted = [frame.is_inverted for frame in frames]
-        values[inverted] = values.max() - values[inverted]
+        values[inverted] = np.nanmax(values) - values[inverted]
+        values = np.nan_to_num(values, copy=False)
         notes += list(dict.fromkeys(note for frame in frames for note in frame.notes))
         return self.simulated(where, values, seed, first.pixel_mm, first.description, notes)
 

@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
     path: Path
     page: int
-    values: npt.NDArray[np.float64]  # (height, width), rescaled
+    values: npt.NDArray[np.float64]  # (height, width), rescaled; NaN in the padding
     orientation: tuple[float, ...] | None  # directions of rows and columns
     position: tuple[float, ...] | None  # in mm, of the first pixel
     place: tuple[float, ...] | None  # along the normal, where neither of them is known
@@ -127,7 +127,8 @@ def frames_of(path: Path) -> Iterator[Frame]:
                 rescaled = values * slope + intercept
             padding = data.get("PixelPaddingValue")
             if padding is not None:
-                rescaled[values == padding] = 0
+                ends = sorted((int(padding), int(data.get("PixelPaddingRangeLimit", padding))))
+                rescaled[(values >= ends[0]) & (values <= ends[1])] = np.nan
             pixel = numbers_of(_value(data, i, "PixelSpacing"), 2)
             yield Frame(
                 path,

@@ -17,7 +17,11 @@ from fastmri_clgnet.formats.fastmri import TARGET_KEYS, Challenge, checked_mask,
 from fastmri_clgnet.formats.hdf5 import get_dataset, need_dataset, open_hdf5, plain
 from fastmri_clgnet.formats.header import HeaderInfo, read_header, stored_header, usable_header
 from fastmri_clgnet.formats.number_types import as_complex64, as_float32, is_complex, is_real
-from fastmri_clgnet.formats.orientation import refuse_wrong_axes, refuse_wrong_order
+from fastmri_clgnet.formats.orientation import (
+    refuse_coils_last,
+    refuse_wrong_axes,
+    refuse_wrong_order,
+)
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 # what the host's data set takes from the header, unless attributes of the file stand in its way
@@ -247,6 +251,7 @@ class Fastmri:
             refuse_wrong_order(path, kspace.shape, header)
         refuse_wrong_axes(path, kspace, header)
         if header is None:
+            refuse_coils_last(path, kspace.shape, "transpose the k-space, or add ismrmrd_header")
             notes.append("no ismrmrd_header: the image is as large as the k-space")
         else:
             if header.encoded != (rows, columns):

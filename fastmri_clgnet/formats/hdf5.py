@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import natural_order
 from fastmri_clgnet.formats.conversion_of import image_format, image_hint
 
 SLICE_BYTES = 2**29  # at most of what is read at once: 64 coils of 1024 x 1024 complex numbers
@@ -124,7 +125,8 @@ def check_filters(item: h5py.Dataset, path: Path) -> None:
 
 def measurement_groups(file: h5py.File) -> list[str]:
     """The groups of an ISMRMRD file, each of which holds a header and acquisitions."""
-    return [name for name in file if f"{name}/xml" in file and f"{name}/data" in file]
+    found = [name for name in file if f"{name}/xml" in file and f"{name}/data" in file]
+    return sorted(found, key=natural_order)
 
 
 def plain(value: Any) -> Any:

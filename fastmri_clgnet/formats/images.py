@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import natural_order
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.formats.simulate import Simulation
 
@@ -183,10 +184,8 @@ def _notes(image: Any) -> Iterator[str]:
         yield "JPEG or WebP images, compressed with loss"
 
 
-def _natural(path: Path) -> tuple[str, list[int | str]]:
-    """Sorts numbers in names by their value."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return str(path.parent), [int(part) if part.isdigit() else part for part in parts]
+def _natural(path: Path) -> tuple[str, list[tuple[int, str]]]:
+    return str(path.parent), natural_order(path.name)
 
 
 def _size(values: npt.NDArray) -> str:

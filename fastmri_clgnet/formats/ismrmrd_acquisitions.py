@@ -58,9 +58,9 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
         raise InputError(
             f"{path}: {trajectory} trajectory, expected a Cartesian trajectory; {GRIDDING}"
         )
+    lines = [one for one in readouts if not any(map(one.is_flag_set, _OTHER_DATA))]
     # of other encodings are navigators and calibrations
-    first = [one for one in readouts if one.encoding_space_ref == 0]
-    ours = [one for one in first if not any(map(one.is_flag_set, _OTHER_DATA))]
+    ours = [one for one in lines if one.encoding_space_ref == 0]
     partitions = {one.idx.kspace_encode_step_2 for one in ours}
     if len(partitions) > 1 or (header.count("encodedSpace", "matrixSize", "z") or 1) > 1:
         raise InputError(f"{path}: {THREE_DIMENSIONAL}")
@@ -72,9 +72,15 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
         _only_calibrates,
         separate=header.text("parallelImaging", "calibrationMode") in _SEPARATE,
     )
-    if len(ours) < len(readouts):
-        other = f"{len(readouts) - len(ours)} readouts of noise, navigators and other "
+    if len(lines) < len(readouts):
+        other = f"{len(readouts) - len(lines)} readouts of noise, navigators and other "
         notes.insert(0, f"{other}measurements are left out")
+    if len(ours) < len(lines):
+        notes.insert(
+            0,
+            f"{len(lines) - len(ours)} lines of the header's other encodings are left out: only "
+            "the first encoding is read",
+        )
     if len(groups) > 1:
         place = groups.index(dataset) + 1
         notes.insert(0, f"measurement {place} of {len(groups)} (group '{dataset}')")

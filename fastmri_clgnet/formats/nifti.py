@@ -54,6 +54,8 @@ class Nifti(Simulation):
                 f"{values.dtype}"
             )
         axes = _PLANES[self.plane]
-        pixel = [float(image.header.get_zooms()[axis]) for axis in axes]
+        unit = getattr(image.header, "get_xyzt_units", lambda: ("mm",))()[0]  # Analyze's says none
+        mm = {"micron": 1e-3, "meter": 1e3}.get(unit, 1.0)
+        pixel = [mm * float(image.header.get_zooms()[axis]) for axis in axes]
         slices = values.transpose(axes)[:, ::-1, ::-1]
         return self.simulated(path, slices, seed, (pixel[1], pixel[2]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,9 +128,9 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
         if key is not None and isinstance(loaded, np.ndarray):
             raise InputError(f"{path}: one array, which has no name; omit key")
         array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # damaged files make numpy raise errors of many kinds
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
     if 0 in array.shape:
         raise InputError(f"{path}: an empty array, of shape {array.shape}")
@@ -143,5 +142,8 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.N
         keys = list(archive)
         default = keys[0] if len(keys) == 1 else "kspace"
         if (key or default) not in keys:
-            raise InputError(f"{path}: holds {words(keys)}; give one of them as key")
+            raise InputError(
+                f"{path}: holds the arrays {words(keys)}; choose one: convert --key NAME, or "
+                "read_scan(path, reader=NumPy(axes, key=NAME)) in Python"
+            )
         return archive[key or default]

@@ -15,6 +15,7 @@ GAPS = 0.1  # this part of the samples between the first and last of a column ma
 FILLED = 0.6  # of rows and columns with samples; elliptical sampling fills four fifths
 WINDOW = 16  # energy is compared within an axis / WINDOW to both sides
 CONCENTRATED = 0.6  # of the energy is within the window around the centre of k-space, if known
+SMALLEST = 16  # rows and columns of a matrix, where no header says them
 STRONGER = 10  # times more energy than in the middle, where the centre is elsewhere
 
 
@@ -39,6 +40,18 @@ def refuse_wrong_order(path: Path, shape: tuple[int, ...], header: HeaderInfo) -
             f"{path}: k-space of shape {shape}, but the header's matrix has {header.encoded[0]} "
             f"rows and {header.encoded[1]} columns, which are the last two axes in fastMRI's "
             "order (slices, [coils,] rows, columns): transpose the k-space, or correct the header"
+        )
+
+
+def refuse_coils_last(path: Path, shape: tuple[int, ...], remedy: str) -> None:
+    """Raise where the last two axes are too few for a matrix, and an earlier one is longer.
+
+    Such are arrays of coils last, (slices, rows, columns, coils), and BART's order.
+    """
+    if min(shape[-2:]) < min(SMALLEST, max(shape[:-2], default=0)):
+        raise InputError(
+            f"{path}: k-space of shape {shape}; expected (slices, [coils,] rows, columns), but the "
+            f"last axes are no rows and columns: {remedy}"
         )
 
 

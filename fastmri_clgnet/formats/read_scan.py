@@ -24,7 +24,7 @@ from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.lines import GRIDDING
 from fastmri_clgnet.formats.matlab import load_matlab
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
-from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.orientation import refuse_coils_last, refuse_wrong_axes
 from fastmri_clgnet.formats.scan import (
     Reader,
     Scan,
@@ -189,6 +189,11 @@ def _hdf5_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         kspace = file.get("kspace")
         if isinstance(kspace, h5py.Dataset):
             if kspace.dtype.kind == "f" and kspace.ndim == 4 and "ismrmrd_header" not in file:
+                if kspace.shape[-1] == 2:
+                    raise InputError(
+                        f"{path}: 'kspace' {kspace.shape} with real and imaginary part last; store "
+                        "it as complex numbers, as fastMRI does"
+                    )
                 return path, CC359(), "Calgary-Campinas"
             return path, Fastmri(), "fastMRI"
         groups = measurement_groups(file)
@@ -231,6 +236,13 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     array = load_array(path)
     shape = array.shape
     if not np.iscomplexobj(array) and array.ndim == 4 and shape[-1] == 2 and reading.axes is None:
+        energy = (np.asarray(array, np.float64) ** 2).sum(axis=(0, 3))
+        if center_is_in_the_middle(energy):  # as CC-359's single-channel files do not have it
+            raise InputError(
+                f"{path}: an array {shape} of real and imaginary parts, whose first axis may be "
+                "slices or coils: name the axes (slice row column complex or coil row column "
+                "complex; Reading(axes=...) in Python)"
+            )
         return path, CC359(), "Calgary-Campinas"
     if reading.axes is not None:
         return _numpy(path, array, reading.axes)
@@ -242,11 +254,14 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
             "Reading(axes=...) in Python). Images hold no k-space; "
             f"{convert_command(path, f'numpy --axes {named} --kind image')}"
         )
+    if array.ndim < 2:
+        raise InputError(f"{path}: an array {shape}; expected rows and columns of k-space")
     guesses: dict[int, tuple[Axis, ...]] = {
         2: ("row", "column"),
         4: ("slice", "coil", "row", "column"),
     }
     if array.ndim in guesses:
+        refuse_coils_last(path, shape, "name the axes (Reading(axes=...) in Python)")
         return _numpy(path, array, guesses[array.ndim])
     refuse_wrong_axes(path, array[None])
     raise InputError(

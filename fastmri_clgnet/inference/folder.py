@@ -127,8 +127,10 @@ def reconstruct(
     challenge = challenge or challenge_of(data_path)
     place = choose_device(device, precision)
     volumes = inspect_folder(data_path, challenge, masked=mask is None, references=False)
-    if output_path.resolve() == data_path.resolve():
-        raise InputError(f"{output_path}: the data is there; give another output_path")
+    if output_path.resolve().is_relative_to(data_path.resolve()):
+        raise InputError(
+            f"{output_path}: the data is in {data_path}; give an output_path elsewhere"
+        )
     network = ready_network(checkpoint, model, regularisation, challenge)
     check_samples(network, volumes)
     if compile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,13 +103,14 @@ def _write_dicom(path: Path, images: npt.NDArray[np.float32], scan: Scan, label:
     paths = output_files(path, len(images))
     for i, (name, image) in enumerate(zip(paths, images, strict=True)):
         data = Dataset()
+        data.SpecificCharacterSet = "ISO_IR 192"
         data.SOPClassUID = storage
         data.StudyInstanceUID, data.SeriesInstanceUID = study, series
         data.Modality = "MR"
         data.ImageType = ["DERIVED", "SECONDARY", "M"]
         data.SeriesDescription = f"{label} reconstruction"[:64]
         data.DerivationDescription = f"Reconstructed from raw data by {label}, a neural network"
-        data.ProtocolName = scan.acquisition[:64]
+        data.ProtocolName = re.sub(r"[\\\x00-\x1f]", " ", scan.acquisition)[:64]
         data.Manufacturer, data.ManufacturerModelName = "", ""
         data.SoftwareVersions = f"fastmri_clgnet {__version__}"[:64]
         data.PatientName = data.PatientID = data.PatientBirthDate = data.PatientSex = ""

@@ -216,6 +216,8 @@ def build(stored: StoredModel) -> Reconstructor:
         network.make_network(arguments)
         if unfit := difference(stored.state, network.state_dict()):
             raise ValueError(unfit)
+        if bad := [name for name, value in stored.state.items() if not value.isfinite().all()]:
+            raise ValueError(f"{bad[0]} holds NaN or Inf, as after a training that diverged")
         network.load_state_dict(stored.state)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         reason = " ".join(str(error).split())

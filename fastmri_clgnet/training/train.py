@@ -151,6 +151,7 @@ def train(
         >>> module = CLGNetModule(chans=4, num_groups=1, num_blocks=1)
         >>> data = Data("DATA", "multicoil", batch_size=1, num_workers=0)
         >>> settings = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
+        >>> settings["enable_model_summary"] = False
         >>> run = train(module, data, trainer=settings, default_root_dir="run", logger=False)
         >>> run.best.name, list(run.metrics)
         ('best.ckpt', ['zero-filled', 'CLGNet'])

@@ -53,6 +53,11 @@ def test_own_splits(tmp_path: Path) -> None:
         (source / "Train" / "p1" / "a.npy", "p1_a", "train", ()),
         (source / "Validation" / "a.npy", "a", "val", ()),
     ]
+    (source / "Train" / "p2").symlink_to(tmp_path / "far")
+    (source / "Train" / "p1" / "again").symlink_to(source)  # round in a circle
+    (source / "TEST" / "lost.npy").symlink_to(tmp_path / "nowhere")  # reading it names it
+    found = [name for _, name, _, _ in split_source(source, (".npy",), None, "volume", 0)]
+    assert found == ["b", "lost", "p1_a", "p2_a", "a"]
     (source / "val").mkdir()
     (source / "val" / "a.npy").touch()
     with pytest.raises(InputError, match=r"2 files would be val/a\.h5"):

@@ -277,6 +277,14 @@ def test_interval_is_that_of_a_normal_mean() -> None:
     assert (constant.low, constant.high) == (1.0, 1.0)
 
 
+@pytest.mark.usefixtures("folders")
+def test_an_acceleration_that_is_stored_as_text_counts() -> None:
+    with h5py.File("targets/a.h5", "a") as file:
+        file.attrs["acceleration"] = "4"
+    found = evaluated("one", acceleration=4)
+    assert sorted({volume.file for volume in found.volumes}) == ["a.h5", "b.h5"]
+
+
 @pytest.mark.parametrize(("n", "few"), [(1, False), (2, True), (4, True), (5, False)])
 def test_intervals_over_few_volumes_come_with_a_caution(n: int, few: bool) -> None:
     """In any group; one volume has no interval."""

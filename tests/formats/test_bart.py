@@ -51,6 +51,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     refused("bart fft -u -i 1")
     _write(path, np.ones((4, 4, 1, 2, 1, 3)))
     refused("bart slice 5 INDEX")
+    header = path.with_suffix(".hdr")
+    sizes = header.read_bytes()
+    header.write_bytes(b"# Dimensions\n4 -4 1 -2 1 3\n")
+    refused("is it complete")
+    header.write_bytes(b"# Command\nk\xf6pf\n" + sizes)  # of a path in another encoding
+    refused("bart slice 5 INDEX")
     path.write_bytes(path.read_bytes()[:-8])
     refused("is it complete")
     path.with_suffix(".hdr").unlink()

@@ -144,6 +144,14 @@ def test_values_as_pydicom_gives_them(tmp_path: Path) -> None:
         data = image((VOLUME[i] // 16).astype(np.uint8), 3 * i)
         jpeg(data)
         write(tmp_path / "in/jpeg" / f"{i}", data)
+    padded = VOLUME.astype(float)
+    padded[:, :4] = 0
+    for i in range(5):  # a range of values around the image, inverted as the image is
+        stored = 4000 - VOLUME[i]
+        stored[:2], stored[2:4] = 4095, 4090
+        padding: dict[str, Any] = {"PixelPaddingValue": 4095, "PixelPaddingRangeLimit": 4090}
+        data = image(stored, 3 * i, photometric="MONOCHROME1", **padding)
+        write(tmp_path / "in/padded" / f"{i}", data)
     data = image(VOLUME[0])
     per_frame(data)
     write(tmp_path / "in/frames/file.dcm", data)
@@ -157,7 +165,7 @@ def test_values_as_pydicom_gives_them(tmp_path: Path) -> None:
     assert 0 < np.abs(lossy - VOLUME // 16).mean() < 30
     expected: dict[str, np.ndarray] = {
         "slopes": VOLUME * SLOPES + 2.0, "inverted": VOLUME, "rle": VOLUME,
-        "frames_file": VOLUME * SLOPES + 2.0, "plain_frames_file": VOLUME,
+        "frames_file": VOLUME * SLOPES + 2.0, "plain_frames_file": VOLUME, "padded": padded,
     }  # fmt: skip
     assert found.keys() == expected.keys()
     for name, values in expected.items():
@@ -213,6 +221,11 @@ def two_sizes(folder: Path) -> None:
     write(folder / "a.dcm", image(VOLUME[0].T.copy(), 30))
 
 
+def two_pixels(folder: Path) -> None:
+    write_series(folder)
+    write(folder / "a.dcm", image(VOLUME[0], 30, PixelSpacing=[0.8, 1.0]))
+
+
 def one_place(folder: Path) -> None:
     for i in range(3):
         write(folder / f"{i}", image(VOLUME[i]))
@@ -250,6 +263,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "magic only": (raw(bytes(128) + b"DICM"), r"a\.dcm: not a DICOM file that can be read"),
     "localizer": (localizer, "bad: a series of slices in several directions"),
     "sizes": (two_sizes, r"a\.dcm: an image of 24 x 32 pixels, but .* has 32 x 24"),
+    "pixels": (two_pixels, r"a\.dcm: pixels of \(0\.8, 1\.0\) mm, but .* has \(0\.8, 0\.9\)"),
     "one place": (one_place, "bad: 3 images at one position, which no field"),
     "colour": (colour, r"a: a colour image \(RGB\), expected magnitude"),
     "screen": (one(SOPClassUID=uid.SecondaryCaptureImageStorage), "a: a secondary capture"),

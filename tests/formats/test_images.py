@@ -37,9 +37,11 @@ def test_folders_and_pages_are_volumes_in_natural_order(tmp_path: Path) -> None:
         save(tmp_path / "in/p2" / f"slice{i}.tif", VOLUME[i], compression="tiff_lzw")
     tifffile.imwrite(tmp_path / "in/p2/pages.tif", VOLUME[:5], photometric="minisblack")
     (tmp_path / "in/p1/notes.txt").write_text("notes")
+    save(tmp_path / "in" / "p\N{SUPERSCRIPT TWO}.png", VOLUME[0])  # a digit, but no number
     assert main([str(tmp_path / "in"), str(tmp_path / "out"), *TRAIN, "--by", "folder"]) == 0
     whole = VOLUME.astype(float)
     expected = {"p1.h5": whole, "p2.h5": whole, "p2_pages.h5": whole[:5]}
+    expected["in.h5"] = whole[:1]
     assert_host_gives(tmp_path / "out" / "singlecoil_train", expected, 2e-6)
     assert_good(tmp_path / "out")
 

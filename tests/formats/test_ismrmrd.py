@@ -361,7 +361,7 @@ def test_slices_are_placed(path: Path, kspace: np.ndarray) -> None:
 
 
 def test_measurements_are_groups(path: Path, kspace: np.ndarray) -> None:
-    """The last by name; an empty one says so."""
+    """The last by its number; an empty one says so."""
     write(path, kspace, range(COLUMNS), group="dataset_1")
     write(path, 2 * kspace, range(COLUMNS), group="dataset_2")
     scan = read_scan(path)
@@ -370,6 +370,8 @@ def test_measurements_are_groups(path: Path, kspace: np.ndarray) -> None:
     np.testing.assert_array_equal(read_scan(path, Reading(measurement=1)).kspace, kspace)
     with pytest.raises(InputError, match="no measurement 3; it holds 1: dataset_1, 2: dataset_2"):
         read_scan(path, Reading(measurement=3))
+    write(path, 3 * kspace, range(COLUMNS), group="dataset_10")
+    np.testing.assert_array_equal(read_scan(path).kspace, 3 * kspace)
     write(path.with_name("b.mrd"), kspace, [])
     with pytest.raises(InputError, match="an empty measurement: 'dataset' has no readouts"):
         read_scan(path.with_name("b.mrd"))

@@ -45,6 +45,15 @@ def test_magnitudes_in_radiological_order(plane: str, tmp_path: Path) -> None:
     assert_good(tmp_path / "out")
 
 
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("micron", 1e-3), ("meter", 1e3)])
+def test_pixel_sizes_are_in_millimetres(unit: str, factor: float, tmp_path: Path) -> None:
+    stored = nibabel.Nifti1Image(np.abs(blobs(0, 17, 16, 18)), np.diag([2.0, 3.0, 4.0, 1.0]))
+    stored.header.set_xyzt_units(unit)
+    nibabel.save(stored, tmp_path / "a.nii")
+    scan = Nifti().read(tmp_path / "a.nii", (0,))
+    assert scan.pixel_mm == pytest.approx((3 * factor, 2 * factor))
+
+
 def test_simulation_is_marked_seeded_and_of_the_right_size(tmp_path: Path) -> None:
     volume = np.ones((24, 24, 3), np.float32)
     for name in ("a", "b"):

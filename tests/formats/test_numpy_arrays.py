@@ -103,7 +103,7 @@ def test_columns_that_differ_between_slices_are_refused(folder: Path) -> None:
         (NumPy(("slice", "row", "coil")), "expected row and column"),
         (NumPy(PLANES, key="real"), "expected complex numbers"),
         (NumPy(PLANES, recon_size=(17, 20)), "does not fit into k-space of 16 rows"),
-        (NumPy(PLANES, key="nothing"), "holds kspace real negative empty pickle; give one"),
+        (NumPy(PLANES, key="nothing"), "holds the arrays kspace real .* choose one"),
         (NumPy(PLANES, kind="image", key="negative"), "which are not negative"),
         (NumPy((*PLANES, "complex"), key="real"), "names 4"),
         (NumPy(PLANES, key="pickle"), "not a NumPy array that can be read"),

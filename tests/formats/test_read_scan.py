@@ -347,9 +347,47 @@ def real_kspace(path: Path) -> None:
         file["kspace"] = np.ones((2, 3, 4))
 
 
+def array(*shape: int, dtype: str = "c8") -> Callable[[Path], object]:
+    """Of a format that tells by the contents; the centre of k-space is in the middle."""
+
+    def write_it(path: Path) -> None:
+        with path.open("wb") as file:
+            images = np.random.default_rng(0).random(shape)
+            kspace = np.fft.fftshift(np.fft.fftn(images))
+            np.save(file, np.abs(kspace) if dtype == "f4" else kspace.astype(dtype))
+
+    return write_it
+
+
+def channels_last(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["kspace"] = np.ones((3, 64, 48, 4), complex)
+
+
+def real_pairs(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["kspace"] = np.ones((3, 64, 48, 2))
+
+
+def changed(path: Path) -> None:
+    """An archive with a wrong byte in its compressed header of an array."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, kspace=np.ones((64, 48), complex))
+    contents = bytearray(path.read_bytes())
+    contents[60] ^= 0xFF
+    path.write_bytes(contents)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (array(64), r"an array \(64,\); expected rows and columns"),
+        (array(3, 64, 48, 4), r"\(3, 64, 48, 4\); .* no rows and columns: name the axes"),
+        (array(64, 48, 1, 4), r"\(64, 48, 1, 4\); .* no rows and columns: name the axes"),
+        (channels_last, r"\(3, 64, 48, 4\); .* no rows and columns: transpose"),
+        (array(3, 64, 48, 2, dtype="f4"), "imaginary parts, .* name the axes"),
+        (real_pairs, "'kspace' .* real and imaginary part last; store it as complex"),
+        (changed, "not a NumPy array that can be read"),
         (lambda path: None, "no such file"),
         (empty, "an empty file"),
         (folder, "a folder, expected the file of one scan"),

@@ -69,6 +69,18 @@ def test_digest_tells_weights_apart() -> None:
     assert weights_digest(state) == weights_digest({"a": torch.arange(4.0).clone()})
 
 
+def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path) -> None:
+    module = CLGNetModule(chans=4, num_groups=1, num_blocks=1)
+    name, value = next(iter(module.state_dict().items()))
+    value.view(-1)[0] = float("nan")
+    path = tmp_path / "model.ckpt"
+    contents = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams)}
+    torch.save({**contents, MODEL_KEY: "clgnet"}, path)
+    key = name.removeprefix("clgnet.")
+    with pytest.raises(InputError, match=rf"model\.ckpt: .*{key} holds NaN or Inf"):
+        fastmri_clgnet.load(path)
+
+
 SMALL: dict[str, dict[str, Any]] = {
     "clgnet": {"chans": 4, "num_groups": 1, "num_blocks": 1, "variant": "wo_sfl"},
     "clgnet_dc": {"chans": 4, "num_groups": 1, "num_blocks": 1, "residual": True},
