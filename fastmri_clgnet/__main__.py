@@ -1,10 +1,12 @@
-"""The command `python -m fastmri_clgnet`: lists the commands, or runs one by name."""
+"""The command `python -m fastmri_clgnet`: lists the commands, runs one by name, says versions."""
 
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 COMMANDS = {
     "train_clgnet": "train a model, test it and save submission files",
@@ -26,6 +28,9 @@ BANDING = {
 }
 
 
+NEEDED = ("fastmri_clgnet", "fastmri", "torch", "pytorch_lightning", "numpy", "h5py")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command named first, or list the commands; return the exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
@@ -33,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         home = "weights.__main__" if given[0] == "weights" else given[0]
         status: int = importlib.import_module(f"fastmri_clgnet.{home}").main(given[1:])
         return status
+    if given == ["--version"]:
+        print(", ".join(f"{name} {version(name)}" for name in NEEDED))
+        print(f"Python {platform.python_version()}, {platform.platform()}")
+        return 0
     if given and given[0] not in ("-h", "--help"):
         print(
             f"error: {given[0]}: no such command; expected one of {', '.join(COMMANDS)}",
@@ -45,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\nBands in reconstructions:\n")
     for name, text in BANDING.items():
         print(f"  python -m banding.{name:21}{text}")
-    print("\nWithout flags, train_clgnet trains a small network on simulated data.")
+    print("\n--version gives the versions, for a report of a fault.")
+    print("Without flags, train_clgnet trains a small network on simulated data.")
     return 0
 
 
