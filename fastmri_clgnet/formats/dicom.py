@@ -124,16 +124,18 @@ class Dicom(Simulation):
                     f"{frame.path}: an image of {size_of(frame)} pixels, but {first.path.name} of "
                     f"the same series has {size_of(first)}; put them into folders of their own"
                 )
-            if (frame.pixel_mm or first.pixel_mm) != (first.pixel_mm or frame.pixel_mm):
+            sizes = [one.pixel_mm for one in (first, frame) if one.pixel_mm is not None]
+            if sizes and not np.allclose(sizes[0], sizes[-1], rtol=1e-3):
                 raise InputError(
                     f"{frame.path}: pixels of {frame.pixel_mm} mm, but {first.path.name} of the "
                     f"same series has {first.pixel_mm} mm; put them into folders of their own"
                 )
         frames, notes = _sorted(where, frames)
-        values = np.stack([frame.values for frame in frames])  # NaN is padding
+        values = np.stack([frame.values for frame in frames])
+        padded = np.stack([frame.is_padded for frame in frames])
         inverted = [frame.is_inverted for frame in frames]
-        values[inverted] = np.nanmax(values) - values[inverted]
-        values = np.nan_to_num(values, copy=False)
+        values[inverted] = values.max(where=~padded, initial=-np.inf) - values[inverted]
+        values[padded] = 0
         notes += list(dict.fromkeys(note for frame in frames for note in frame.notes))
         return self.simulated(where, values, seed, first.pixel_mm, first.description, notes)
 

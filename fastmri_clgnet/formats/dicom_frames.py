@@ -33,7 +33,8 @@ class Frame(NamedTuple):
 
     path: Path
     page: int
-    values: npt.NDArray[np.float64]  # (height, width), rescaled; NaN in the padding
+    values: npt.NDArray[np.float64]  # (height, width), rescaled
+    is_padded: npt.NDArray[np.bool_]  # the pixels around the image, if any
     orientation: tuple[float, ...] | None  # directions of rows and columns
     position: tuple[float, ...] | None  # in mm, of the first pixel
     place: tuple[float, ...] | None  # along the normal, where neither of them is known
@@ -125,15 +126,16 @@ def frames_of(path: Path) -> Iterator[Frame]:
                 (slope,) = numbers_of(_value(data, i, "RescaleSlope"), 1) or (1.0,)
                 (intercept,) = numbers_of(_value(data, i, "RescaleIntercept"), 1) or (0.0,)
                 rescaled = values * slope + intercept
-            padding = data.get("PixelPaddingValue")
+            padding, padded = data.get("PixelPaddingValue"), np.zeros(values.shape, bool)
             if padding is not None:
-                ends = sorted((int(padding), int(data.get("PixelPaddingRangeLimit", padding))))
-                rescaled[(values >= ends[0]) & (values <= ends[1])] = np.nan
+                low, high = sorted((padding, data.get("PixelPaddingRangeLimit", padding)))
+                padded = (values >= low) & (values <= high)
             pixel = numbers_of(_value(data, i, "PixelSpacing"), 2)
             yield Frame(
                 path,
                 i,
                 rescaled,
+                padded,
                 _directions(_value(data, i, "ImageOrientationPatient")),
                 numbers_of(_value(data, i, "ImagePositionPatient"), 3),
                 numbers_of(_value(data, i, "SliceLocation"), 1),
