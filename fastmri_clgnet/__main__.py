@@ -27,7 +27,7 @@ BANDING = {
     "demo": "put bands into a network and remove them again, on simulated data",
 }
 
-
+# whose versions a report of a fault needs
 NEEDED = ("fastmri_clgnet", "fastmri", "torch", "pytorch_lightning", "numpy", "h5py")
 
 

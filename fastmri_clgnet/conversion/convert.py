@@ -203,11 +203,9 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> Non
             if before.get(key) != settings.get(key)
         )
         if sizes.keys() != volumes.keys():
-            earlier_names, names = (
-                {key.partition("/")[2] for key in each} for each in (sizes, volumes)
-            )
-            others = words(sorted(earlier_names ^ names)[:3]) or "none, but in another split"
-            difference = difference or f"other volumes (new or missing: {others})"
+            others = {Path(key).name for key in sizes} ^ {Path(key).name for key in volumes}
+            named = words(sorted(others)[:3]) or "none, but in another split"
+            difference = difference or f"other volumes (new or missing: {named})"
         if resized:
             difference = difference or f"files of other sizes, such as {words(resized[:3])}"
         if difference:

@@ -236,8 +236,7 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     array = load_array(path)
     shape = array.shape
     if not np.iscomplexobj(array) and array.ndim == 4 and shape[-1] == 2 and reading.axes is None:
-        energy = (np.asarray(array, np.float64) ** 2).sum(axis=(0, 3))
-        if center_is_in_the_middle(energy):  # as CC-359's single-channel files do not have it
+        if _is_centred(array, (1, 2)):  # as CC-359's single-channel files do not have it
             raise InputError(
                 f"{path}: an array {shape} of real and imaginary parts, whose first axis may be "
                 "slices or coils: name the axes (slice row column complex or coil row column "
@@ -274,11 +273,16 @@ def _numpy(path: Path, array: npt.NDArray, axes: tuple[Axis, ...]) -> tuple[Path
     """The reader of an array, which has the centre of k-space in the middle or in the corner."""
     if {"row", "column"} <= set(axes) and array.ndim == len(axes):
         plane = (axes.index("row"), axes.index("column"))
-        others = tuple(axis for axis in range(array.ndim) if axis not in plane)
-        energy = (np.abs(array) ** 2).sum(axis=others)
-        if not center_is_in_the_middle(energy if plane[0] < plane[1] else energy.T):
+        if not _is_centred(array, plane):
             return path, NumPy(axes, convention="plain"), _IN_THE_CORNER
     return path, NumPy(axes), "NumPy"
+
+
+def _is_centred(array: npt.NDArray, plane: tuple[int, int]) -> bool:
+    """Whether the centre of k-space is in the middle of the axes of rows and columns."""
+    others = tuple(axis for axis in range(array.ndim) if axis not in plane)
+    energy = np.square(np.abs(array), dtype=np.float64).sum(axis=others)
+    return bool(center_is_in_the_middle(energy if plane[0] < plane[1] else energy.T))
 
 
 def _refuse_unused(path: Path, reading: Reading, reader: Reader) -> None:

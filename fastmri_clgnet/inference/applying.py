@@ -196,10 +196,10 @@ def reconstruct_slices(
     return reconstruct_samples(network, batches(), place, precision, progress)
 
 
-def against_reference(scan: Scan, images: npt.NDArray[np.float32], label: str) -> str:
+def against_reference(scan: Scan, images: npt.NDArray[np.float32], label: str) -> str | None:
     """PSNR and SSIM of images, and of zero-filling beside them, where the full scan is known."""
     if scan.reference is None:
-        raise InputError(f"{scan.name}: its full scan is not known")
+        return None
     both = {LABELS[ZERO_FILLED]: scan.images(), label: images}
     return "; ".join(
         "{} {:.2f} dB, SSIM {:.4f}".format(name, *volume_quality(scan.reference, each))

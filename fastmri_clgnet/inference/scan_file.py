@@ -134,5 +134,5 @@ def reconstruct_file(
     where = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1].name}"
     done = f"{what}reconstructed by {label} to {where}"
     remarks = tuple(note for note in volume.notes if not note.startswith("undersampled"))
-    quality = None if volume.reference is None else against_reference(volume, images, label)
+    quality = against_reference(volume, images, label)
     return ScanWritten(files, read, done, remarks, quality, warning)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,18 @@ class NameModel(Callback):
             checkpoint |= {MODEL_KEY: model, TRAINED_ON_KEY: self.trained_on}
         checkpoint[_VOLUMES_KEY] = self.volumes
 
-    def expect_same_volumes(self, path: Path, checkpoint: Mapping[str, Any]) -> None:
-        """Raise an `InputError` if a checkpoint is of other volumes, or of another split."""
-        if checkpoint.get(_VOLUMES_KEY, self.volumes) != self.volumes:
-            raise InputError(
-                f"{path}: trained and validated on other volumes than those that are given now; "
-                "give another default_root_dir, or start over with ckpt_path none. To go on with "
-                "these, say so by ckpt_path FILE, or begin a new training with init_weights FILE"
-            )
+
+def expect_same_volumes(
+    path: Path, checkpoint: Mapping[str, Any], callbacks: Iterable[Callback]
+) -> None:
+    """Raise an `InputError` if a checkpoint is of other volumes, or of another split."""
+    own = [each.volumes for each in callbacks if isinstance(each, NameModel)]
+    if own and checkpoint.get(_VOLUMES_KEY) not in (None, *own):
+        raise InputError(
+            f"{path}: trained and validated on other volumes than those that are given now; "
+            "give another default_root_dir, or start over with ckpt_path none. To go on with "
+            "these, say so by ckpt_path FILE, or begin a new training with init_weights FILE"
+        )
 
 
 class CheckpointFiles(TorchCheckpointIO):

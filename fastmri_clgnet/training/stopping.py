@@ -24,8 +24,8 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import (
-    NameModel,
     checked,
+    expect_same_volumes,
     forget_requeued,
     last_checkpoint,
 )
@@ -153,9 +153,8 @@ def fit(
         used = trainer.callbacks  # type: ignore[attr-defined]  # which Lightning adds to it
         contents = checked(checkpoint, module)
         expect_same_recipe(checkpoint, contents, used, module.hparams)
-        for each in used if ckpt_path is None else ():
-            if isinstance(each, NameModel):
-                each.expect_same_volumes(checkpoint, contents)
+        if ckpt_path is None:
+            expect_same_volumes(checkpoint, contents, used)
         done = contents["global_step"]
     if trainer.is_global_zero:
         if str(ckpt_path) == "none":

@@ -160,6 +160,9 @@ def test_readouts_become_slices(n_coils: int, tmp_path: Path) -> None:
     with h5py.File(folder / "a.h5") as file:
         assert file["kspace"].shape[-2:] == (32, 20)
         assert file.attrs["acquisition"] == "t2_tse"
+        notes = str(file.attrs["notes"])
+        assert "1 lines of the header's other encodings are left out" in notes
+        assert "1 readouts of noise, navigators and other measurements are left out" in notes
         header = ismrmrd.xsd.CreateFromDocument(file["ismrmrd_header"][()])
     space = header.encoding[0].reconSpace
     assert (space.matrixSize.x, space.fieldOfView_mm.x, space.fieldOfView_mm.y) == (16, 32, 30)

@@ -275,13 +275,15 @@ def test_nifti_has_the_scans_geometry(twix: Path, tmp_path: Path) -> None:
 def test_dicom_series(tmp_path: Path) -> None:
     """DICOM and NIfTI put every pixel in the same place."""
     images = np.random.default_rng(0).random((2, 16, 20), np.float32)
-    scan = volume(affine=AXIAL, pixel_mm=(3.0, 2.0))
+    protocol = "Kopf \N{LATIN SMALL LETTER U WITH DIAERESIS}\\T2"
+    scan = volume(affine=AXIAL, pixel_mm=(3.0, 2.0), acquisition=protocol)
     paths = write_images(tmp_path / "out.dcm", images, scan, "CLGNet", {})
     assert [path.name for path in paths] == ["out_001.dcm", "out_002.dcm"]
     files = [pydicom.dcmread(path) for path in paths]
     for i, file in enumerate(files):
         assert file.SOPClassUID.name == "MR Image Storage"
         assert file.SeriesDescription == "CLGNet reconstruction"
+        assert file.ProtocolName == protocol.replace("\\", " ")  # which would divide two values
         assert list(file.ImageType)[:3] == ["DERIVED", "SECONDARY", "M"]
         assert file.PatientName == "" and file.InstanceNumber == i + 1
         shown = file.pixel_array * float(file.RescaleSlope)
