@@ -8,6 +8,7 @@ from typing import Literal
 
 from fastmri_clgnet import cli
 from fastmri_clgnet.benchmarks.ablation import ablation
+from fastmri_clgnet.benchmarks.robustness import robustness
 from fastmri_clgnet.benchmarks.sizes import sizes
 from fastmri_clgnet.benchmarks.speed import speed
 from fastmri_clgnet.benchmarks.table1 import table1
@@ -16,7 +17,9 @@ from fastmri_clgnet.benchmarks.weights import weights
 from fastmri_clgnet.flags import Flag, summary
 from fastmri_clgnet.tables import Table
 
-BENCHMARKS = {each.__name__: each for each in (ablation, sizes, table1, table2, speed, weights)}
+BENCHMARKS = {
+    each.__name__: each for each in (ablation, sizes, table1, table2, speed, weights, robustness)
+}
 TRAINS = (ablation, sizes, table1)
 PROG = "python -m fastmri_clgnet.benchmark"
 

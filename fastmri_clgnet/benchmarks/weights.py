@@ -22,6 +22,14 @@ CASES = {
 BASELINE = LABELS[ZERO_FILLED]
 
 
+def files_of(weights: Mapping[str, str] | None) -> dict[str, Path]:
+    """Return the files of weights by their labels; by default all weights of the package."""
+    given = {name: str(path) for name, path in shipped().items()} if weights is None else weights
+    if not given or BASELINE in given:
+        raise InputError(f"weights: expected one or more, none of them labelled {BASELINE}")
+    return {label: find_weights(each) for label, each in given.items()}
+
+
 def weights(
     data_path: Path,
     *,
@@ -50,12 +58,9 @@ def weights(
     Raises:
         InputError: If data or weights cannot be used, or no volume can be evaluated.
     """
-    given = {name: str(path) for name, path in shipped().items()} if weights is None else weights
-    if not given or BASELINE in given:
-        raise InputError(f"weights: expected one or more, none of them labelled {BASELINE}")
+    files = files_of(weights)
     from fastmri_clgnet.benchmarks.weights_pictures import raw_slice, save_slices
 
-    files = {label: find_weights(each) for label, each in given.items()}
     challenge = challenge_of(data_path)
     tables: dict[str, Table] = {}
     for case, mask in CASES.items():
