@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastmri_clgnet.data.folders import challenge_of
 from fastmri_clgnet.data.mask import Mask
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.evaluation.evaluate import evaluate
+from fastmri_clgnet.formats.example import example_slice
+from fastmri_clgnet.formats.read_scan import read_scan
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Table, quality, write_tables
 from fastmri_clgnet.weights import find_weights, shipped
@@ -34,6 +36,7 @@ def weights(
     data_path: Path,
     *,
     weights: Mapping[str, str] | None = None,
+    scans: Sequence[Path] = (),
     output_path: Path = Path("clgnet/benchmark/weights"),
     device: str = "auto",
 ) -> dict[str, Table]:
@@ -49,17 +52,25 @@ def weights(
         data_path: Folder of fully sampled files in fastMRI's format, such as DATA/singlecoil_val.
         weights: A label for each, and its name or file, such as: CLGNet brain-4x. By default all
             weights of the package.
+        scans: Fully sampled files of raw data of any format that `read_scan` knows, which are
+            treated as the package's slice.
         output_path: Folder of reconstructions, pictures, and of weights.md and weights.json.
         device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
 
     Returns:
-        One table per kind of mask, such as "4x_random", and "raw_slice".
+        One table per kind of mask, such as "4x_random", "raw_slice", and one per scan by its name.
 
     Raises:
         InputError: If data or weights cannot be used, or no volume can be evaluated.
     """
     files = files_of(weights)
-    from fastmri_clgnet.benchmarks.weights_pictures import raw_slice, save_slices
+    raw = {"raw_slice": example_slice(), **{path.stem: read_scan(path) for path in scans}}
+    if len(raw) <= len(scans):
+        raise InputError(f"scans: expected files of different names, got {words(scans)}")
+    for scan in raw.values():
+        if scan.mask is not None:
+            raise InputError(f"{scan.name}: is undersampled; expected a fully sampled scan")
+    from fastmri_clgnet.benchmarks.weights_pictures import raw_scan, save_slices
 
     challenge = challenge_of(data_path)
     tables: dict[str, Table] = {}
@@ -90,7 +101,8 @@ def weights(
         }
         tables[case] = Table(f"{mask}: mean over volumes of {data_path}{left_out}", rows, {})
         save_slices(output_path / case, data_path, folders, challenge, result.volumes)
-    tables["raw_slice"] = raw_slice(files, CASES, output_path, device)
+    for name, scan in raw.items():
+        tables[name] = raw_scan(name, scan, files, CASES, output_path, device)
     settings = {"data_path": data_path, **{f"weights {name}": file for name, file in files.items()}}
     write_tables(output_path / "weights", tables, settings)
     return tables

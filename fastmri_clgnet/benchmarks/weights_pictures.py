@@ -1,4 +1,4 @@
-"""The raw slice and the pictures in the benchmark of trained weights."""
+"""Raw scans and the pictures in the benchmark of trained weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.evaluation.metrics import VolumeMetrics, volume_metrics
 from fastmri_clgnet.figures import save_comparison
-from fastmri_clgnet.formats.example import example_slice
+from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
 from fastmri_clgnet.inference.scan import undersample
 from fastmri_clgnet.reporting.slices import choose_slices, read_volume
@@ -19,11 +19,16 @@ from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Table, quality
 BASELINE = LABELS[ZERO_FILLED]
 
 
-def raw_slice(
-    files: Mapping[str, Path], masks: Mapping[str, Mask], output_path: Path, device: str
+def raw_scan(
+    name: str,
+    scan: Scan,
+    files: Mapping[str, Path],
+    masks: Mapping[str, Mask],
+    output_path: Path,
+    device: str,
 ) -> Table:
-    """Evaluate the package's real raw slice, undersampled by each kind of mask."""
-    scan = example_slice()
+    """Evaluate a fully sampled scan, undersampled by each kind of mask; show its middle slice."""
+    middle = len(scan.kspace) // 2
     rows: dict[str, Row] = {}
     networks: dict[str, nn.Module] = {BASELINE: ready_network(None, ZERO_FILLED)}
     networks |= {label: ready_network(file, None) for label, file in files.items()}
@@ -37,13 +42,15 @@ def raw_slice(
         for label, image in images.items():
             rows[f"{case}, {label}"] = quality(volume_metrics(sampled.reference, image)[0])
         save_comparison(
-            output_path / f"raw_slice_{case}.png",
-            {label: image[0] for label, image in images.items()},
-            sampled.reference[0],
+            output_path / f"{name}_{case}.png",
+            {label: image[middle] for label, image in images.items()},
+            sampled.reference[middle],
             float(sampled.reference.max()),
             f"{scan.name}, {mask}",
         )
-    return Table(f"real raw k-space, one slice ({scan.name}, 4 coils)", rows, {})
+    what = f"{len(scan.kspace)} slices" if len(scan.kspace) > 1 else "one slice"
+    coils = f"{scan.n_coils} coils" if scan.n_coils > 1 else "1 coil"
+    return Table(f"real raw k-space, {what} ({scan.name}, {coils})", rows, {})
 
 
 def save_slices(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fastmri_clgnet import example_slice
 from fastmri_clgnet.benchmark import main
 from fastmri_clgnet.benchmarks.weights import BASELINE, CASES
 from tests.helpers import host_evaluates
@@ -24,6 +26,8 @@ def test_reconstructs_evaluates_and_pictures_every_case(
     data, out = small_dataset / "singlecoil_val", tmp_path / "out"
     command = ["weights", "--data_path", str(data), "--output_path", str(out), "--device", "cpu"]
     best = str(small_run / "checkpoints" / "best.ckpt")
+    np.save(tmp_path / "own.npy", example_slice().kspace)  # the package's slice once more
+    command += ["--scans", str(tmp_path / "own.npy")]
     assert main([*command, "--weights", "Ours", best]) == 0
     written = json.loads((out / "weights.json").read_text())
     for case in CASES:
@@ -42,6 +46,9 @@ def test_reconstructs_evaluates_and_pictures_every_case(
         assert (out / f"raw_slice_{case}.png").is_file()
         raw = written["raw_slice"]["rows"][f"{case}, {BASELINE}"]
         assert 20 < raw["PSNR (dB)"] < 27
+        own = written["own"]["rows"][f"{case}, {BASELINE}"]  # a mask of its own, by its name
+        assert own["PSNR (dB)"] == pytest.approx(raw["PSNR (dB)"], abs=2)
+        assert (out / f"own_{case}.png").is_file()
     capsys.readouterr()
     # nothing is reconstructed twice
     assert main([*command, "--weights", "Ours", best]) == 0
@@ -51,11 +58,18 @@ def test_reconstructs_evaluates_and_pictures_every_case(
 def test_bad_weights_are_refused(
     small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    kspace = example_slice().kspace
+    whole, undersampled = tmp_path / "whole.npy", tmp_path / "half.npy"
+    np.save(whole, kspace)
+    np.save(undersampled, kspace * (np.arange(256) % 2))
     command = ["weights", "--data_path", str(small_dataset / "singlecoil_val")]
     command += ["--output_path", str(tmp_path / "out")]
     for words, message in (
         (["--weights", "Ours", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
         (["--weights", BASELINE, "nowhere.ckpt"], "none of them labelled zero-filled"),
+        (["--scans", "nowhere.dat"], "nowhere.dat: no such file"),
+        (["--scans", str(undersampled)], "half.npy: is undersampled"),
+        (["--scans", str(whole), str(whole)], "scans: expected files of different names"),
     ):
         assert main([*command, *words]) == 1
         assert message in capsys.readouterr().err
