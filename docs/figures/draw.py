@@ -229,13 +229,16 @@ def fingerprint(file: Path) -> str:
 
 
 def cases(data: Data) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Return mask, method and row of `benchmark weights`, over all volumes."""
+    """Return case, method and row of `benchmark weights` or `robustness`, over all volumes.
+
+    A section that is named by a mask has rows for groups of volumes, others have one for each case.
+    """
     found = []
     for section, rows in sections(data).items():
         for key, row in rows.items():
             group, _, method = key.partition(", ")
-            if section == "raw_slice" or group == "all":
-                found.append((group if section == "raw_slice" else section, method, row))
+            if section not in CASES or group == "all":
+                found.append((section if section in CASES else group, method, row))
     return found
 
 
@@ -267,12 +270,12 @@ def table(data: Data, section: str, only: str = "", columns: str = "") -> str:
 
 
 def pivot(data: Data, *methods: str) -> str:
-    """Return PSNR and SSIM, a line for each kind of mask, a column for each method."""
+    """Return PSNR and SSIM, a line for each kind of mask or images, a column for each method."""
     lines: dict[str, dict[str, str]] = {}
     for case, method, row in cases(data):
         if not methods or method in methods:
             values = f"{cell(PSNR, row[PSNR])},{NO_BREAK}{cell('SSIM', row['SSIM'])}"
-            lines.setdefault(CASES[case], {})[method] = values
+            lines.setdefault(CASES.get(case, case), {})[method] = values
     complete = {case: line for case, line in lines.items() if {*methods} <= {*line}}
     return format_table(make_cells(complete), markdown=True)
 
