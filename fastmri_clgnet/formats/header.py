@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import xml.etree.ElementTree as ElementTree
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,8 @@ def ismrmrd_header(
     pixel_mm: tuple[float, float] | None = None,
 ) -> bytes:
     """The ISMRMRD header that fastMRI reads, as XML; arguments as of `write_fastmri_file`."""
-    from ismrmrd import xsd  # which takes a tenth of a second
+    with warnings.catch_warnings():  # of which ismrmrd shows all from its import on
+        from ismrmrd import xsd  # which takes a tenth of a second
 
     first, end = (0, encoded[1]) if acquired is None else acquired
     height, width = pixel_mm or (0.0, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,8 @@ class IsmrmrdRaw:
 
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume, every readout to its slice and column, averaged; see `Reader`."""
-        from fastmri_clgnet.formats.ismrmrd_acquisitions import read_acquisitions  # and ismrmrd
+        with warnings.catch_warnings():  # of which ismrmrd shows all from its import on
+            from fastmri_clgnet.formats.ismrmrd_acquisitions import read_acquisitions
 
         counters = {
             name: getattr(self, name) for name in ("contrast", "phase", "repetition", "set")

@@ -27,6 +27,7 @@ from fastmri_clgnet.training.checkpoints import (
 )
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
+from fastmri_clgnet.training.lines import Lines
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.recipe import Schedule, recipe_callbacks
 from fastmri_clgnet.training.results import (
@@ -180,7 +181,7 @@ def train(
                 saver = SaveAndStop(root, seed, checkpoint_minutes)
                 keepers = checkpoint_callbacks(root, keep_best)
                 named = NameModel(files.trained_on, files.volumes)
-                used = [*callbacks, *recipe, *keepers, OnNan(on_nan), saver]
+                used = [*callbacks, *recipe, *keepers, OnNan(on_nan), saver, Lines()]
                 fitter = make_trainer(root, settings, [*used, named], logger)
                 given = {
                     **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -395,3 +397,30 @@ def test_truncated(path: Path, kspace: np.ndarray) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(InputError, match=r"scan.mrd: "):
             read_scan(path)
+
+
+FILTERS = """
+import sys, warnings
+from pathlib import Path
+from fastmri_clgnet.formats import IsmrmrdRaw
+from fastmri_clgnet.formats.header import ismrmrd_header
+before = warnings.filters[:]
+assert "ismrmrd" not in sys.modules
+if sys.argv[1] == "write":
+    ismrmrd_header((8, 8), (8, 8))
+else:
+    IsmrmrdRaw().read(Path(sys.argv[1]), [0])
+assert "ismrmrd" in sys.modules
+left = [each for each in warnings.filters if each not in before]
+assert ("default", None, Warning, None, 0) not in left, left
+"""
+
+
+@pytest.mark.parametrize("action", ["write", "read"])
+def test_the_librarys_import_leaves_warnings_as_they_are(
+    action: str, path: Path, kspace: np.ndarray
+) -> None:
+    """`ismrmrd` asks for all warnings of the process where it is imported."""
+    write(path, kspace, range(COLUMNS))
+    words = [action] if action == "write" else [str(path)]
+    subprocess.run([sys.executable, "-c", FILTERS, *words], check=True)
