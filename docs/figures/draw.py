@@ -82,7 +82,8 @@ def spread(row: Mapping[str, Any]) -> Spread:
 
 def sections(data: Data) -> dict[str, Rows]:
     """Return the tables of a file, by name."""
-    return {key: value["rows"] for key, value in data.items() if "rows" in value}
+    tables = {key: value for key, value in data.items() if isinstance(value, Mapping)}
+    return {key: value["rows"] for key, value in tables.items() if "rows" in value}
 
 
 def names_of(data: Data) -> dict[str, str]:
@@ -298,7 +299,7 @@ def claim(data: Data) -> str:
 
 def figure(data: Data, path: str) -> str:
     """Return the image, and below it the claim that it shows."""
-    title = next(value["title"] for value in data.values() if "rows" in value)
+    title = next(value["title"] for value in data.values() if "title" in value)
     return f"![Figure: {title}]({path})\n\n{claim(data)}"
 
 
