@@ -154,6 +154,7 @@ def train(
         >>> settings = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
         >>> settings["enable_model_summary"] = False
         >>> run = train(module, data, trainer=settings, default_root_dir="run", logger=False)
+        epoch 0, step 1: train_loss ..., validation_loss ..., PSNR ... dB, SSIM ...
         >>> run.best.name, list(run.metrics)
         ('best.ckpt', ['zero-filled', 'CLGNet'])
 
