@@ -13,30 +13,35 @@ import numpy.typing as npt
 from scipy.signal import resample
 from tqdm import tqdm
 
+from fastmri_clgnet.benchmarks.weights_pictures import ready_networks
 from fastmri_clgnet.data.folders import challenge_of, list_files
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.evaluation.metrics import read_images, volume_metrics
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
 from fastmri_clgnet.formats.simulate import Simulation
-from fastmri_clgnet.inference.applying import ready_network, reconstruct_slices
+from fastmri_clgnet.inference.applying import reconstruct_slices
 from fastmri_clgnet.inference.scan import undersample
-from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, quality
+from fastmri_clgnet.tables import Row, quality
 
 Images = npt.NDArray[np.floating]
 
 
+def _resampled(images: Images, height: int, width: int) -> Images:
+    """Images of that size, by their Fourier series; not negative."""
+    return np.asarray(resample(resample(images, height, axis=1), width, axis=2)).clip(min=0)
+
+
 def resized(images: Images, pixels: int) -> Images:
     """Resample images (slices, height, width) to `pixels` x `pixels`, by their Fourier series."""
-    along_rows = resample(images, pixels, axis=1)
-    return np.asarray(resample(along_rows, pixels, axis=2)).clip(min=0)
+    return _resampled(images, pixels, pixels)
 
 
 def enlarged(images: Images) -> Images:
     """Show the central half of images in both directions, at the same number of pixels."""
     height, width = images.shape[1:]
-    large = resample(resample(images, 2 * height, axis=1), 2 * width, axis=2)
     top, left = height // 2, width // 2
-    return np.asarray(large[:, top : top + height, left : left + width]).clip(min=0)
+    large = _resampled(images, 2 * height, 2 * width)
+    return large[:, top : top + height, left : left + width]
 
 
 def transposed(images: Images) -> Images:
@@ -82,8 +87,7 @@ def robustness_rows(
     """Return a row for each of `DIFFERENCES` and each of the weights; see `robustness`."""
     key = TARGET_KEYS[challenge_of(data_path)]
     paths = list_files(data_path)
-    networks = {LABELS[ZERO_FILLED]: ready_network(None, ZERO_FILLED)}
-    networks |= {label: ready_network(file, None) for label, file in files.items()}
+    networks = ready_networks(files)
     found = defaultdict[str, list[dict[str, float]]](list)
     with tqdm(total=len(DIFFERENCES) * len(paths), desc="Robustness", unit="volume") as progress:
         for path in paths:

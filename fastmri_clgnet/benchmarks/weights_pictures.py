@@ -19,6 +19,12 @@ from fastmri_clgnet.tables import LABELS, ZERO_FILLED, Row, Table, quality
 BASELINE = LABELS[ZERO_FILLED]
 
 
+def ready_networks(files: Mapping[str, Path]) -> dict[str, nn.Module]:
+    """Return zero-filling and the networks of files of weights, by their labels."""
+    networks: dict[str, nn.Module] = {BASELINE: ready_network(None, ZERO_FILLED)}
+    return networks | {label: ready_network(file, None) for label, file in files.items()}
+
+
 def raw_scan(
     name: str,
     scan: Scan,
@@ -30,8 +36,7 @@ def raw_scan(
     """Evaluate a fully sampled scan, undersampled by each kind of mask; show its middle slice."""
     middle = len(scan.kspace) // 2
     rows: dict[str, Row] = {}
-    networks: dict[str, nn.Module] = {BASELINE: ready_network(None, ZERO_FILLED)}
-    networks |= {label: ready_network(file, None) for label, file in files.items()}
+    networks = ready_networks(files)
     for case, mask in masks.items():
         sampled = undersample(scan, mask)
         assert sampled.reference is not None
