@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fastmri_clgnet.weights import shipped
 from tests.test_docs import load
 from tests.test_readme import PAGES, ROOT
 
@@ -29,7 +30,10 @@ def draw() -> Any:
     return load("figures/draw")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+CARDS = [weights.with_suffix(".md") for weights in shipped().values()]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *CARDS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_page_has_the_files_numbers(draw: Any, page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert draw.written(text, draw.read(FIGURES)) == text, "run docs/figures/draw.py"
@@ -62,10 +66,12 @@ def test_a_new_file_makes_its_figures_and_text(draw: Any, tmp_path: Path) -> Non
     [
         "python -m a b",
         f"python -m a --one {'x ' * 60}--two 'a {'b ' * 30}' --three",
+        f"    --one {'x ' * 60}--two",
         "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/python -m name --flag 1",
     ],
 )
 def test_a_command_broken_into_lines_is_the_same_command(draw: Any, command: str) -> None:
     lines = draw.broken(command).splitlines()
     assert max(map(len, lines)) <= 88
-    assert " ".join(line.removesuffix("\\").strip() for line in lines) == command
+    assert lines[0].startswith("    ") == command.startswith("    ")
+    assert " ".join(line.removesuffix("\\").strip() for line in lines) == command.strip()

@@ -28,7 +28,8 @@ from fastmri_clgnet.tables import LABELS, format_table, format_value, make_cells
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 IMAGES = ROOT / "images"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CARDS = sorted((ROOT / "fastmri_clgnet" / "weights").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *CARDS]
 WIDTH = 88  # characters of a command's line
 NO_BREAK = "\N{NO-BREAK SPACE}"  # keeps the numbers of a cell in one line
 FAR = 2.0  # dB by which zero-filling would squeeze a figure
@@ -318,7 +319,8 @@ def broken(text: str, width: int = WIDTH) -> str:
             pieces.append(word)
         else:
             pieces[-1] += f" {word}"
-    lines = [pieces[0]]
+    indent = text[: len(text) - len(text.lstrip())]  # of what continues a line
+    lines = [f"{indent}{pieces[0]}"]
     for piece in pieces[1:]:
         if len(lines[-1]) + len(piece) + 3 > width:
             lines[-1] += " \\"

@@ -65,8 +65,9 @@ def weights(
     """
     files = files_of(weights)
     raw = {"raw_slice": example_slice(), **{path.stem: read_scan(path) for path in scans}}
-    if len(raw) <= len(scans):
-        raise InputError(f"scans: expected files of different names, got {words(scans)}")
+    if len(raw) <= len(scans) or not CASES.keys().isdisjoint(raw):  # each names a table
+        expected = f"files of different names, none of them named {words(CASES)}"
+        raise InputError(f"scans: expected {expected}, got {words(scans)}")
     for scan in raw.values():
         if scan.mask is not None:
             raise InputError(f"{scan.name}: is undersampled; expected a fully sampled scan")

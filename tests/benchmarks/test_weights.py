@@ -60,7 +60,9 @@ def test_bad_weights_are_refused(
 ) -> None:
     kspace = example_slice().kspace
     whole, undersampled = tmp_path / "whole.npy", tmp_path / "half.npy"
+    named_like_masks = tmp_path / "8x_random.npy"
     np.save(whole, kspace)
+    np.save(named_like_masks, kspace)
     np.save(undersampled, kspace * (np.arange(256) % 2))
     command = ["weights", "--data_path", str(small_dataset / "singlecoil_val")]
     command += ["--output_path", str(tmp_path / "out")]
@@ -70,6 +72,7 @@ def test_bad_weights_are_refused(
         (["--scans", "nowhere.dat"], "nowhere.dat: no such file"),
         (["--scans", str(undersampled)], "half.npy: is undersampled"),
         (["--scans", str(whole), str(whole)], "scans: expected files of different names"),
+        (["--scans", str(named_like_masks)], "none of them named 4x_random"),
     ):
         assert main([*command, *words]) == 1
         assert message in capsys.readouterr().err
