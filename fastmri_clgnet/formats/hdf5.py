@@ -64,15 +64,18 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 def get_dataset(
     file: h5py.File, key: str, path: Path, at_once: bool = False
 ) -> h5py.Dataset | None:
-    """One array of the file, not read yet; None if there is none of that name."""
-    link = file.get(key, getlink=True)
-    if link is None:
-        return None
-    if not isinstance(link, h5py.HardLink):
-        raise InputError(
-            f"{path}: '{key}' is a link to {getattr(link, 'filename', None) or link.path}; "
-            "expected the array itself in this file (h5repack and h5py's copy store it there)"
-        )
+    """One array of the file or of a group, not read yet; None if there is none of that name."""
+    names = key.split("/")
+    for depth in range(1, len(names) + 1):
+        name = "/".join(names[:depth])
+        link = file.get(name, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(
+                f"{path}: '{name}' is a link to {getattr(link, 'filename', None) or link.path}; "
+                "expected the array itself in this file (h5repack and h5py's copy store it there)"
+            )
     item = file[key]
     if not isinstance(item, h5py.Dataset):
         return None

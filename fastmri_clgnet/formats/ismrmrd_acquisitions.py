@@ -10,7 +10,7 @@ import ismrmrd
 import numpy as np
 
 from fastmri_clgnet.errors import InputError, words
-from fastmri_clgnet.formats.hdf5 import measurement_groups
+from fastmri_clgnet.formats.hdf5 import get_dataset, measurement_groups
 from fastmri_clgnet.formats.header import Header
 from fastmri_clgnet.formats.lines import (
     GRIDDING,
@@ -43,9 +43,13 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
     """Read the volume of a group, every readout to its slice and column, averaged."""
     try:
         with h5py.File(path, "r") as file:
-            group, groups = file[dataset], measurement_groups(file)
-            text = group["xml"][0]
-            readouts = list(_read(group["data"]))
+            groups = measurement_groups(file)
+            xml, data = (get_dataset(file, f"{dataset}/{key}", path) for key in ("xml", "data"))
+            if xml is None or data is None:
+                raise LookupError("it has no 'xml' or no 'data' there")
+            text, readouts = xml[0], list(_read(data))
+    except InputError:
+        raise
     except (OSError, LookupError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: not an ISMRMRD raw file with acquisitions in '{dataset}' ({error})"

@@ -390,6 +390,19 @@ def test_other_trajectories(trajectory: str, path: Path, kspace: np.ndarray) -> 
         read_scan(path)
 
 
+@pytest.mark.parametrize("name", ["dataset", "dataset/xml", "dataset/data"])
+def test_links_out_of_the_file_are_refused(
+    name: str, path: Path, tmp_path: Path, kspace: np.ndarray
+) -> None:
+    write(tmp_path / "other.mrd", kspace[:1], range(COLUMNS))
+    write(path, kspace[:1], range(COLUMNS))
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        file[name] = h5py.ExternalLink("other.mrd", name)
+    with pytest.raises(InputError, match=rf"scan.mrd: '{name}' is a link to other.mrd"):
+        read_scan(path)
+
+
 def test_truncated(path: Path, kspace: np.ndarray) -> None:
     write(path, kspace, range(COLUMNS))
     whole = path.read_bytes()
