@@ -12,6 +12,7 @@ from fastmri.models import Unet
 from fastmri_clgnet.benchmarks.macs import count_macs
 from fastmri_clgnet.benchmarks.measure import MakeNetwork, forward_pass, median_times, peak_mb
 from fastmri_clgnet.benchmarks.paper import ABLATION, TABLE2, TABLE_SIZE, PaperCost
+from fastmri_clgnet.inference.applying import choose_device
 from fastmri_clgnet.models import VARIANTS, CLGNet, Variant, make_variant
 from fastmri_clgnet.models.comparison import COMPARISON_METHODS
 
@@ -32,7 +33,7 @@ def cost_rows(
     rounds: int,
 ) -> dict[str, dict[str, Any]]:
     """Count and measure every network; add the paper's figures of the same name."""
-    where = torch.device(device)
+    where = choose_device(device, "32-true")
     makers = {
         name: functools.partial(forward_pass, make, size, 1, where)
         for name, make in networks.items()

@@ -19,8 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import vgg19
 from tqdm import tqdm
 
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
 from fastmri_clgnet.models.comparison import KspaceNetwork
+from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.precision import Precision, autocast
 
 # operators that only make a view or allocate memory
@@ -55,6 +57,7 @@ def forward_pass(
 ) -> Action:
     """Make a network and return its forward pass without gradients, on size x size pixels."""
     model = make().eval().to(device)
+    expect_size(model, "size", (size, size))
     inputs = example_inputs(model, (size, size), device, batch)
 
     def action() -> None:
@@ -78,6 +81,7 @@ def training_step(
     Without update, Adam is omitted.
     """
     model = make().train().to(device)
+    expect_size(model, "size", (size, size))
     (image,) = example_inputs(model, (size, size), device, batch)
     target = torch.randn_like(image)
     loss = (_contrastive_loss(batch) if contrastive else CLGNetLoss(alpha=0)).to(device)
@@ -127,6 +131,8 @@ def median_times(
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Measure the median seconds of each action, in alternating order after a warm-up round."""
+    if rounds < 1:
+        raise InputError(f"rounds {rounds}: expected 1 or more")
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in tqdm(range(rounds + 1), "Measuring time", unit="round"):
         for name, action in actions.items():

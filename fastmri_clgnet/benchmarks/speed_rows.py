@@ -28,6 +28,7 @@ from fastmri_clgnet.benchmarks.plain import plain_clgnet
 from fastmri_clgnet.data import make_demo_dataset
 from fastmri_clgnet.data.transforms import CheckedTransform
 from fastmri_clgnet.formats.fastmri import Challenge
+from fastmri_clgnet.inference.applying import choose_device
 from fastmri_clgnet.models import CLGNet
 from fastmri_clgnet.models.compiled import compile_network
 from fastmri_clgnet.precision import Precision
@@ -58,7 +59,7 @@ def network_tables(
     rounds: int,
 ) -> dict[str, Table]:
     """Return tables of forward passes and training steps at one setting; see `speed`."""
-    where = torch.device(device)
+    where = choose_device(device, precision)
     networks: dict[str, MakeNetwork] = {"unet": unet, "plain": plain_clgnet, "clgnet": CLGNet}
     if compile:
         del networks["plain"]

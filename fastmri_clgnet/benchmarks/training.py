@@ -115,7 +115,8 @@ def _train(name: str, flags: list[str], root: Path) -> bool:
     if status in (130, 143):  # stopped by Ctrl-C or SIGTERM, after saving
         raise KeyboardInterrupt
     if status or not results.is_file():
-        record.unlink()  # so that other flags can be tried
+        if not checkpoint_dir(root).is_dir():
+            record.unlink()  # so that other flags can be tried; a checkpoint is of these
         return False
     return True
 

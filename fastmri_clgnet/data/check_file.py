@@ -124,7 +124,7 @@ def _value_problems(
     if (wrong := inspect_axes(seen, info.header)) is not None:
         yield wrong
     maximum = plain(file.attrs.get("max", largest))
-    if np.isfinite(largest) and not np.isclose(maximum, largest, rtol=1e-3):
+    if np.isfinite(largest) and not np.isclose(maximum, largest, rtol=1e-3, atol=0):
         yield f"attribute max: {maximum:g}, but the largest value of the target is {largest:g}"
 
 

@@ -9,8 +9,9 @@ import platformdirs
 from filelock import FileLock
 from tqdm import tqdm
 
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import make_folder
-from fastmri_clgnet.formats.fastmri import SPLITS
+from fastmri_clgnet.formats.fastmri import SPLITS, TARGET_KEYS, Challenge
 
 VERSION = 1  # of the data: a change of it, or of `demo_volume`, makes a new folder
 VOLUMES = {"train": (8, 6), "val": (2, 6), "test": (2, 6)}  # by split; the slices of each
@@ -21,7 +22,7 @@ def default_demo_dir() -> Path:
     return platformdirs.user_cache_path("fastmri_clgnet") / "demo"
 
 
-def make_demo_dataset(challenge: str, demo_dir: Path | None = None) -> Path:
+def make_demo_dataset(challenge: Challenge, demo_dir: Path | None = None) -> Path:
     """Return the folder of the demo data set, making it where it is missing.
 
     It is made under a temporary name and renamed when complete, so that an interrupted call leaves
@@ -39,7 +40,12 @@ def make_demo_dataset(challenge: str, demo_dir: Path | None = None) -> Path:
         >>> folder.mkdir(parents=True)  # in place of a first call, which takes half a minute
         >>> make_demo_dataset("singlecoil", Path("demo")) == folder
         True
+
+    Raises:
+        InputError: If there is no such challenge.
     """
+    if challenge not in TARGET_KEYS:
+        raise InputError(f"challenge {challenge!r}: expected one of {words(TARGET_KEYS)}")
     root = (default_demo_dir() if demo_dir is None else demo_dir) / f"{challenge}_v{VERSION}"
     if root.is_dir():
         return root

@@ -175,15 +175,21 @@ def check_one_size(volumes: Sequence[VolumeInfo], batch_size: int, on_kspace: bo
     if batch_size == 1:
         return
 
-    def size(volume: VolumeInfo) -> tuple[int, ...]:
-        return volume.kspace_shape[1:] if on_kspace else volume.image_size
+    def sizes(volume: VolumeInfo) -> dict[str, tuple[int, ...]]:
+        if not on_kspace:
+            return {"images": volume.image_size}
+        return {
+            "k-space": volume.kspace_shape[1:],
+            "images": volume.image_size,
+            "images in the header": volume.header.recon,  # which outputs are cropped to
+        }
 
     first = volumes[0]
     for volume in volumes:
-        if size(volume) != size(first):
-            what = "k-space" if on_kspace else "images"
-            raise InputError(
-                f"{volume.path}: {what} of {' x '.join(map(str, size(volume)))}, but {first.path} "
-                f"has {' x '.join(map(str, size(first)))}: they cannot share a batch of "
-                f"{batch_size}; use batch_size 1"
-            )
+        for what, size in sizes(volume).items():
+            if size != (other := sizes(first)[what]):
+                raise InputError(
+                    f"{volume.path}: {what} of {' x '.join(map(str, size))}, but {first.path} has "
+                    f"{' x '.join(map(str, other))}: they cannot share a batch of {batch_size}; "
+                    "use batch_size 1"
+                )

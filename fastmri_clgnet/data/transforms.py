@@ -117,12 +117,14 @@ def collate_one_size(samples: list[Any]) -> Any:
 
 
 def _refuse_mixed_sizes(samples: list[Any]) -> None:
-    """Raise where tensors of one field differ in shape, also in named tuples inside the samples."""
+    """Raise where tensors of one field differ in shape, or sizes, also in named tuples inside."""
     for field in samples[0]._fields:
         values = [getattr(sample, field) for sample in samples]
         if hasattr(values[0], "_fields"):
             _refuse_mixed_sizes(values)
+            continue
         shapes = {tuple(value.shape) for value in values if isinstance(value, torch.Tensor)}
+        shapes |= {value for value in values if isinstance(value, tuple)}  # such as crop_size
         if len(shapes) > 1:
             names = sorted({str(getattr(sample, "fname", "?")) for sample in samples})
             raise InputError(

@@ -175,7 +175,8 @@ class ContrastiveLoss(nn.Module):
                 f"{None if others is None else tuple(others.shape)}"
             )
         lowest = target.amin(dim=(1, 2, 3), keepdim=True)
-        span = (target.amax(dim=(1, 2, 3), keepdim=True) - lowest).clamp_min(self.eps)
+        span = target.amax(dim=(1, 2, 3), keepdim=True) - lowest
+        span = span.masked_fill(span < self.eps, 1)  # without a signal; float16 overflows at 7e4
 
         def features(images: torch.Tensor) -> Sequence[torch.Tensor]:
             """Of (batch, n, height, width), each mapped like its slice's target: (batch n, ...)."""

@@ -85,6 +85,23 @@ class Sensitivities(SensitivityModel):
         stable.norm_unet = StableNormUnet.of(host.norm_unet)
         return stable
 
+    def get_pad_and_num_low_freqs(
+        self, mask: torch.Tensor, num_low_frequencies: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Find the sampled centre, also where a half of the mask has no gap.
+
+        The host takes one column then, such as of full sampling or partial Fourier.
+        """
+        if num_low_frequencies:
+            pad, number = super().get_pad_and_num_low_freqs(mask, num_low_frequencies)
+            return pad, number
+        columns = mask[:, 0, 0, :, 0].to(torch.int64)
+        width = columns.shape[1]
+        left, right = columns[:, : width // 2].flip(1), columns[:, width // 2 :]
+        until_gap = torch.minimum(left.cumprod(1).sum(1), right.cumprod(1).sum(1))
+        number = (2 * until_gap).clamp(min=1)
+        return (width - number + 1) // 2, number
+
     def forward(
         self,
         masked_kspace: torch.Tensor,

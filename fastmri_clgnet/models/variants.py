@@ -130,4 +130,5 @@ def make_variant(variant: Variant, model: CLGNet | None = None) -> CLGNet:
         _replace(model, SpatialFourierResidualGroup, lambda: ResidualSwinGroup(chans))
     else:
         raise ValueError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")
-    return model
+    changed: CLGNet = model.to(memory_format=torch.channels_last)  # the new parts as the others
+    return changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from argparse import ArgumentParser
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import torch
@@ -118,9 +119,20 @@ class CLGNetModule(ImageModule, CLGNetReconstructor, AdamWithStepDecay):
             parameter.arg_name: parameter.description
             for parameter in docstring_parser.parse(CLGNetModule.__init__.__doc__ or "").params
         }
+        hints = get_type_hints(CLGNetModule.__init__)
         for name, parameter in inspect.signature(CLGNetModule).parameters.items():
             if name != "loss":
                 default = parameter.default
-                kind = int if default is None else type(default)
-                parser.add_argument(f"--{name}", type=kind, default=default, help=help_texts[name])
+                kind: Any = {type(None): int, bool: true_or_false}.get(type(default), type(default))
+                choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else None
+                parser.add_argument(
+                    f"--{name}", type=kind, default=default, choices=choices, help=help_texts[name]
+                )
         return parser
+
+
+def true_or_false(word: str) -> bool:
+    """Read a word that argparse refuses by this function's name, where it is another one."""
+    if word.lower() not in ("true", "false"):
+        raise ValueError(word)
+    return word.lower() == "true"

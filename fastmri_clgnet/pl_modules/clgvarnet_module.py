@@ -53,7 +53,7 @@ class CLGVarNetModule(VariationalModule, CLGVarNetReconstructor, AdamWithStepDec
         """Make the network.
 
         Args:
-            num_cascades: Number of cascades; 0 gives the zero-filled image.
+            num_cascades: Number of cascades, 1 or more.
             chans: Width of both branches of each cascade's CLGNet.
             num_groups: Residual groups in each branch.
             num_blocks: Residual blocks in each group.

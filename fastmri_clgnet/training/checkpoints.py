@@ -23,7 +23,7 @@ _REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job b
 _EXPECTED = "a checkpoint that train_clgnet wrote"
 
 
-def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[Callback]:
+def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[ModelCheckpoint]:
     """Keep best.ckpt (lowest validation_loss) and last.ckpt.
 
     They are two, since `save_last` of one leaves last.ckpt as it is where validation gets worse.
@@ -116,9 +116,13 @@ def find_checkpoint(given: Path | str, root: Path) -> Path:
     return path
 
 
-def kept_checkpoint(root: Path) -> Path | None:
-    """What a training has kept: the best checkpoint, or else the last one, if any."""
-    paths = (checkpoint_dir(root) / f"{name}.ckpt" for name in (BEST, LAST))
+def kept_checkpoint(root: Path, validated: bool = True) -> Path | None:
+    """What a training has kept: the best checkpoint, or else the last one, if any.
+
+    Of a training that was not validated, best.ckpt is of another one that was there before.
+    """
+    names = (BEST, LAST) if validated else (LAST,)
+    paths = (checkpoint_dir(root) / f"{name}.ckpt" for name in names)
     return next((path for path in paths if path.is_file()), None)
 
 

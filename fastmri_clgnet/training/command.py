@@ -21,7 +21,7 @@ from fastmri_clgnet.spelling import as_config, chosen, with_config
 from fastmri_clgnet.training import defaults
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import test, train
-from fastmri_clgnet.training.trainer import MAX_EPOCHS
+from fastmri_clgnet.training.trainer import MAX_EPOCHS, set_seed
 
 # arguments of `train`, and of Lightning's trainer, that the command sets itself
 OWN = {"module", "data", "trainer", "callbacks", "keep_best", "flags", "objective"}
@@ -52,7 +52,7 @@ def run(values: Mapping[str, Any], mode: str = "train", model: str = DEFAULT_MOD
     Returns:
         The exit status.
     """
-    pl.seed_everything(values["seed"], workers=True)
+    set_seed(values["seed"])
     data, module = call(Data, values), make_module(values)
     given = {"module": module, "data": data, "trainer": trainer_of(values)}
     if mode == "test":
@@ -87,15 +87,22 @@ def groups_of(model: str) -> dict[str, Flags]:
 
 def trainer_flags() -> dict[str, Flag]:
     """The flags of Lightning's trainer."""
-    flags = with_defaults(flags_of(pl.Trainer, _OWN_TRAINER), {"max_epochs": MAX_EPOCHS})
+    flags = flags_of(pl.Trainer, _OWN_TRAINER)
+    text = f"Epochs; {MAX_EPOCHS} if neither epochs, steps nor time are given; -1 is no limit."
+    flags["max_epochs"] = flags["max_epochs"]._replace(text=text)
     return flags | {name: flags[name]._replace(hint=each) for name, each in _TRAINER_TYPES.items()}
 
 
 def trainer_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """The trainer's arguments among the values."""
     given = {name: values[name] for name in trainer_flags()}
-    is_json = [name for name in _JSON if str(given[name]).startswith(("[", "{"))]
-    return given | {name: json.loads(given[name]) for name in is_json}
+    for name in _JSON:
+        if str(given[name]).startswith(("[", "{")):
+            try:
+                given[name] = json.loads(given[name])
+            except ValueError as error:
+                raise InputError(f"--{name} {given[name]}: not JSON ({error})") from error
+    return given
 
 
 def parse(

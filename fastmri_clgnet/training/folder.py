@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import make_folder
-from fastmri_clgnet.pl_modules.registry import DEFAULT_MODEL, MODELS, name_of
+from fastmri_clgnet.losses import CLGNetLoss
+from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 PATIENCE = 10.0
@@ -43,8 +44,11 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
             "default_root_dir"
         ) from error
     with held:
-        for path in root.rglob(".*.tmp"):
-            path.unlink(missing_ok=True)
+        own = (each for each in root.iterdir() if each.is_dir() and not (each / ".lock").exists())
+        for folder in (root, *own):  # without the folders of other runs
+            for path in folder.glob(".*.*[0-9].tmp"):  # as `atomic_path` names them
+                if path.is_file():
+                    path.unlink(missing_ok=True)
         yield
 
 
@@ -59,11 +63,22 @@ def config_of(
         values |= {f"val_{key}": value for key, value in vars(data.val_mask).items()}
     fixed = {} if model is None else MODELS[model].fixed
     values |= {key: value for key, value in module.hparams.items() if key not in fixed}
-    if model == DEFAULT_MODEL:
-        values["alpha"] = getattr(module.loss, "alpha", 0.0)
+    if isinstance(getattr(module, "loss", None), CLGNetLoss):
+        values |= _objective(module.loss)
     values |= {**settings, "default_root_dir": root}
     plain = {key: _plain(value) for key, value in values.items()}
     return {key: value for key, value in plain.items() if value is not None}
+
+
+def _objective(loss: CLGNetLoss) -> dict[str, Any]:
+    """The flags of an objective, as far as it knows them: not where VGG19's weights are from."""
+    values: dict[str, Any] = {"alpha": loss.alpha}
+    if (part := loss.contrastive) is None:
+        return values
+    kind = "same_slice" if part.from_batch == 0 else "both"
+    values["negatives"] = kind if part.other_masks else "batch"
+    values["num_negatives"] = part.num_negatives
+    return {**values, "vgg_layers": getattr(part.feature_extractor, "layers", None)}
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,8 @@ from fastmri_clgnet.errors import InputError
 
 Schedule = Literal["step", "onecycle"]
 _PLAIN = {"schedule": "step", "ema": None}  # what a checkpoint without the callbacks below is of
+# of the optimizer, whose state goes on with the checkpoint's
+_OF_THE_OPTIMIZER = ("lr", "lr_step_size", "lr_gamma", "weight_decay")
 
 
 class OneCycle(Callback):
@@ -147,12 +149,16 @@ def expect_same_recipe(
     """
     theirs = _said(dict(checkpoint.get("callbacks") or {}).values())
     own = _said(each.state_dict() for each in callbacks)
+    stored = dict(checkpoint.get("hyper_parameters") or {})
+    for name in _OF_THE_OPTIMIZER:
+        if name in stored and stored[name] != arguments.get(name):
+            theirs[name], own[name] = stored[name], arguments.get(name)
     if "loss" in arguments:  # which files from before it could be chosen leave out
-        theirs["loss"] = dict(checkpoint.get("hyper_parameters") or {}).get("loss", "ssim")
+        theirs["loss"] = stored.get("loss", "ssim")
         own["loss"] = arguments["loss"]
     if own.get("loss") == theirs.get("loss") == "ssdu":  # whose held-out columns they settle
         for name in ("ssdu_ratio", "ssdu_masks"):
-            theirs[name] = dict(checkpoint["hyper_parameters"])[name]
+            theirs[name] = stored[name]
             own[name] = arguments[name]
     if theirs != own:
         said = ", ".join(f"{key} {'null' if v is None else v}" for key, v in theirs.items())

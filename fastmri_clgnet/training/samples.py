@@ -60,6 +60,12 @@ def check_files(
         raise InputError(
             f"model {model}: takes single-coil data only; {others} take multicoil data"
         )
+    for name in ("in_chans", "out_chans"):
+        if not takes_kspace(module) and module.hparams.get(name, 1) != 1:
+            raise InputError(
+                f"{name} {module.hparams[name]}: the data has one magnitude image for each slice; "
+                "expected 1 (the network itself, such as CLGNet, takes more in your own module)"
+            )
     for given in (data.mask, data.fixed_mask):
         given.make()
     partition = partition_of(module)

@@ -108,7 +108,7 @@ def train(
             to hold out, of volumes that may be undersampled and without references.
         data: The data and its masks; by default the simulated demo data set.
         trainer: Arguments of Lightning's Trainer by name, such as {"max_epochs": 20}; 50 epochs
-            where neither epochs nor steps are given.
+            where neither epochs, steps nor time are given.
         default_root_dir: Folder of checkpoints, logs and reconstructions. Default:
             MODEL/CHALLENGE[_demo] here.
         ckpt_path: Checkpoint to continue from or to test: a file, 'last', 'best' or 'none' (start
@@ -178,7 +178,9 @@ def train(
             compile_network(module, evaluator.strategy.root_device)
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
+            validated = True
             if _is_trained(module):
+                new = last_checkpoint(ckpt_path, root) is None
                 saver = SaveAndStop(root, seed, checkpoint_minutes)
                 keepers = checkpoint_callbacks(root, keep_best)
                 named = NameModel(files.trained_on, files.volumes)
@@ -193,7 +195,8 @@ def train(
                 status = fit(fitter, saver, module, samples, config, ckpt_path)
                 if status or not keep_best:
                     return Run(root, status=status)
-            best = kept_checkpoint(root)
+                validated = not new or bool(keepers[0].best_model_path)
+            best = kept_checkpoint(root, validated)
             methods = beside_zero_filling(module, samples, data, seed, evaluator)
             metrics = compare(evaluator, methods, module, best)
             if files.has_test:

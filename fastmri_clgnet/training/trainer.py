@@ -19,8 +19,13 @@ from fastmri_clgnet.run_folder import TENSORBOARD
 from fastmri_clgnet.training.checkpoints import CheckpointFiles
 from fastmri_clgnet.training.distributed import say
 
-MAX_EPOCHS = 50  # where neither epochs nor steps are asked for
-_LIMITS = {"max_epochs", "max_steps", "max_time", "fast_dev_run"}
+MAX_EPOCHS = 50  # where neither epochs, steps nor time are asked for
+_NO_LIMIT: dict[str, list[Any]] = {
+    "max_epochs": [None],
+    "max_steps": [None, -1],
+    "max_time": [None],
+    "fast_dev_run": [None, False],
+}
 _OWN = {
     "callbacks", "default_root_dir", "enable_checkpointing", "logger", "plugins",
     "use_distributed_sampler",
@@ -67,7 +72,7 @@ def make_trainer(
             "float32; use 16-mixed or bf16-mixed"
         )
     chosen = dict(settings)
-    if _LIMITS.isdisjoint(settings):
+    if all(settings.get(name) in values for name, values in _NO_LIMIT.items()):
         chosen["max_epochs"] = MAX_EPOCHS
     if callbacks is None:
         chosen["enable_model_summary"] = False

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from fastmri_clgnet.benchmark import table2
 from fastmri_clgnet.benchmarks.measure import (
     count_operators,
     forward_pass,
@@ -16,6 +17,8 @@ from fastmri_clgnet.benchmarks.measure import (
     peak_mb,
     training_step,
 )
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.models import CLGNet
 
 CPU = torch.device("cpu")
 
@@ -41,6 +44,15 @@ def test_times_are_measured() -> None:
     times = median_times({"a": action, "b": action}, CPU, rounds=2)
     assert times.keys() == {"a", "b"}
     assert min(times.values()) > 0
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(InputError, match="rounds 0: expected 1 or more"):
+        median_times({"nothing": lambda: None}, CPU, 0)
+    with pytest.raises(InputError, match=r"size: 8 x 8 pixels; the network .* from 16 x 16 up"):
+        forward_pass(CLGNet, 8, 1, CPU)
+    with pytest.raises(InputError, match="device nowhere: cannot be used here"):
+        table2(size=32, device="nowhere")
 
 
 def test_operators_are_counted_without_views() -> None:

@@ -10,6 +10,8 @@ import pytest
 from fastmri_clgnet.benchmark import main
 from fastmri_clgnet.benchmarks import training
 from fastmri_clgnet.benchmarks.training import budget_flags
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.run_folder import checkpoint_dir
 from tests.helpers import QUIET
 
 TINY = "--alpha 0 --chans 4 --num_groups 1 --num_blocks 1"
@@ -118,6 +120,21 @@ def test_interrupting_stops_the_command(
 ) -> None:
     monkeypatch.setattr(training, "train", lambda flags: 130)
     assert main(_command(small_dataset, tmp_path, "--steps", "2")) == 130
+
+
+def test_a_checkpoint_of_a_failed_run_is_not_continued_with_other_flags(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(flags: list[str]) -> int:
+        folder = checkpoint_dir(Path(flags[flags.index("--default_root_dir") + 1]))
+        folder.mkdir(parents=True)
+        return 1
+
+    monkeypatch.setattr(training, "train", fail)
+    root = tmp_path / "run"
+    assert training.train_all({"run": ["--lr", "1"]}, tmp_path)["run"] == {"failed": "yes"}
+    with pytest.raises(InputError, match=rf"{root}: a run with other flags \(--lr 1\)"):
+        training.train_all({"run": ["--lr", "2"]}, tmp_path)
 
 
 def test_budgets() -> None:

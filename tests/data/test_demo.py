@@ -12,6 +12,8 @@ from fastmri_clgnet.data import demo as demo_module
 from fastmri_clgnet.data import demo_volume, make_demo_dataset
 from fastmri_clgnet.data.demo_volume import simulate_volume
 from fastmri_clgnet.data.folders import inspect_folder
+from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.formats.fastmri import Challenge
 from tests.processes import SERVER
 
 LOCK = f".singlecoil_v{demo_module.VERSION}.lock"  # stays: removing it would let two in
@@ -28,7 +30,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("challenge", ["singlecoil", "multicoil"])
 @pytest.mark.usefixtures("tiny")
-def test_makes_checked_deterministic_data(challenge: str, tmp_path: Path) -> None:
+def test_makes_checked_deterministic_data(challenge: Challenge, tmp_path: Path) -> None:
     first = make_demo_dataset(challenge, tmp_path / "a")
     second = make_demo_dataset(challenge, tmp_path / "b")
     for split in TINY:
@@ -46,6 +48,11 @@ def test_makes_checked_deterministic_data(challenge: str, tmp_path: Path) -> Non
                 target = a[f"reconstruction_{'esc' if challenge == 'singlecoil' else 'rss'}"][()]
                 assert np.isclose(a.attrs["max"], target.max())
     assert make_demo_dataset(challenge, tmp_path / "a") == first
+
+
+def test_another_challenge_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="challenge 'single': expected one of singlecoil multi"):
+        make_demo_dataset("single", tmp_path)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("tiny")

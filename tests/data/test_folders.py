@@ -94,6 +94,10 @@ def test_good_data_passes(small_dataset: Path) -> None:
         check_one_size([found[0], wider], batch_size=2)
         with pytest.raises(InputError, match=r"k-space of .* x 99, .*use batch_size 1"):
             check_one_size([found[0], wider], batch_size=2, on_kspace=True)
+        cropped = found[1]._replace(header=found[1].header._replace(recon=(30, 32)))
+        check_one_size([found[0], cropped], batch_size=2)
+        with pytest.raises(InputError, match=r"images in the header of 30 x 32, .*batch_size 1"):
+            check_one_size([found[0], cropped], batch_size=2, on_kspace=True)
 
 
 def test_large_data_is_sampled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,13 @@ def test_distances_are_float32_under_autocast() -> None:
     assert value.item() == pytest.approx(reference.item(), rel=0.02)
 
 
+def test_a_slice_without_signal_is_finite_in_half_precision() -> None:
+    output, target = 0.1 * torch.randn(2, 1, 12, 15), torch.zeros(2, 1, 12, 15)
+    loss = ContrastiveLoss(lambda images: [images.half()], (1.0,), num_negatives=2)
+    value = loss(output, target, target)
+    assert torch.isfinite(value)
+
+
 def test_total_and_parts() -> None:
     extractor = Extractor()
     output, target, undersampled = images(6)

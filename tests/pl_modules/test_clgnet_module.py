@@ -8,7 +8,7 @@ import fastmri.models
 import fastmri.pl_modules
 import pytest
 import torch
-from fastmri.data.transforms import UnetSample
+from fastmri.data.transforms import UnetSample, VarNetSample
 
 from fastmri_clgnet import CLGNet, CLGNetModule
 from fastmri_clgnet.data.transforms import collate_one_size
@@ -80,6 +80,12 @@ def test_outputs_are_in_the_datas_units() -> None:
 def test_mixed_sizes_get_a_clear_error() -> None:
     with pytest.raises(InputError, match=r"a.h5, b.h5.*use batch size 1"):
         collate_one_size([sample(), sample(24, "b.h5")])
+    kspace = [
+        VarNetSample(*torch.zeros(4, 1), f"{i}.h5", 0, 1.0, (32, columns))
+        for i, columns in enumerate((32, 24))
+    ]
+    with pytest.raises(InputError, match=r"\(crop_size of 0.h5, 1.h5\).*use batch size 1"):
+        collate_one_size(kspace)
 
 
 def test_model_specific_args() -> None:
@@ -89,4 +95,10 @@ def test_model_specific_args() -> None:
     assert module.hparams["lr"] == 0.1
     assert module.hparams["chans"] == 4
     assert arguments["lr_step_size"] is None
+    assert arguments["residual"] is False
+    assert parser.parse_args(["--residual", "True"]).residual is True
+    assert parser.parse_args(["--residual", "False"]).residual is False
+    for wrong in (["--residual", "maybe"], ["--variant", "best"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)
     assert "PyWavelets name" in parser.format_help()

@@ -145,6 +145,29 @@ def test_stable_parts_are_exactly_the_hosts(size: tuple[int, int]) -> None:
     assert torch.equal(fastmri.complex_abs(one), torch.ones(1, 1, 1, 1))
 
 
+@pytest.mark.parametrize(
+    ("sampled", "columns"),
+    [(slice(None), slice(None)), (slice(8, None), slice(8, 24)), (slice(None, 21), slice(11, 21))],
+)
+def test_a_mask_without_a_gap_on_one_side_gives_its_whole_centre(
+    sampled: slice, columns: slice
+) -> None:
+    """Full sampling and partial Fourier; the host's maps are of one column then."""
+    mask = torch.zeros(1, 1, 1, 32, 1, dtype=torch.bool)
+    mask[..., sampled, :] = True
+    kspace = mask * torch.randn(1, 3, 16, 32, 2)
+    estimate = Sensitivities(2, 2)
+    central = torch.zeros_like(kspace)
+    central[..., columns, :] = kspace[..., columns, :]
+    with torch.no_grad():
+        expected = Sensitivities(2, 2, mask_center=False)
+        expected.load_state_dict(estimate.state_dict())
+        for number in (None, 0, torch.tensor([0])):
+            torch.testing.assert_close(
+                estimate(kspace, mask, number), expected(central, mask), rtol=1e-5, atol=1e-6
+            )
+
+
 def test_impossible_sizes_are_refused() -> None:
     for name in ("num_cascades", "pools", "chans"):
         with pytest.raises(ValueError, match=f"{name}=0: expected 1 or more"):

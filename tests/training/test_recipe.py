@@ -141,6 +141,8 @@ def test_a_run_continues_by_its_own_recipe_only(
     assert main([*flags, "--ckpt_path", "none"]) == 0
     assert main([*flags, *recipe]) == 1
     assert "trained with schedule step, ema null" in capsys.readouterr().err
+    assert main([*flags, "--max_epochs", "2", "--lr", "0.5", "--weight_decay", "0.1"]) == 1
+    assert "ema null, lr 0.0001, weight_decay 0.0. Give these" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

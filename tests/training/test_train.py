@@ -19,13 +19,14 @@ from fastmri_clgnet.data import Data, Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.submission import read_settings
-from fastmri_clgnet.losses import CLGNetLoss
+from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss
 from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
 from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training import folder, train
-from fastmri_clgnet.training.folder import sole_run
+from fastmri_clgnet.training.folder import config_of, sole_run
 from fastmri_clgnet.training.train import test as run_test
+from fastmri_clgnet.training.trainer import make_trainer
 from tests.helpers import QUIET, SMALL
 
 
@@ -59,12 +60,18 @@ def test_what_a_killed_run_had_not_finished_is_removed(tmp_path: Path) -> None:
         "checkpoints/.last.ckpt.1.tmp",
         "reconstructions/.a.h5.1.tmp",
         "checkpoints/last.ckpt",
+        ".notes.tmp",
+        "another_run/.lock",
+        "another_run/.config.yaml.2.tmp",
+        "another_run/checkpoints/.last.ckpt.2.tmp",
     ):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
     with sole_run(tmp_path, first=True):
         files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {".lock", "checkpoints/last.ckpt"}
+    others = {"/.lock", "/.config.yaml.2.tmp", "/checkpoints/.last.ckpt.2.tmp"}
+    kept = {".lock", "checkpoints/last.ckpt", ".notes.tmp"}
+    assert files == kept | {f"another_run{name}" for name in others}
 
 
 def test_what_the_call_changes_in_the_process_is_put_back(
@@ -138,6 +145,41 @@ def test_trains_from_python_and_the_command_reads_its_configuration(
     assert main(config) == 0
     last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 1
+    # start over, without a validation: the best checkpoint is of the run before
+    again = train(
+        CLGNetModule(chans=4, num_groups=1, num_blocks=1),
+        data,
+        trainer={**trainer, "check_val_every_n_epoch": 2},
+        default_root_dir=tmp_path,
+        ckpt_path="none",
+        logger=False,
+    )
+    assert again.best == tmp_path / "checkpoints" / "last.ckpt"
+
+
+def test_the_configuration_names_the_objective(tmp_path: Path) -> None:
+    part = ContrastiveLoss(lambda images: [images], (1.0,), num_negatives=3, negatives="both")
+    module = CLGNetModule(loss=CLGNetLoss(0.5, part))
+    found = config_of(module, Data(tmp_path), tmp_path, {})
+    assert (found["alpha"], found["num_negatives"], found["negatives"]) == (0.5, 3, "both")
+    assert config_of(CLGNetModule(), Data(tmp_path), tmp_path, {})["alpha"] == 0
+    module = CLGNetModule(loss=lambda output, target, undersampled: {"loss": output.mean()})
+    assert "alpha" not in config_of(module, Data(tmp_path), tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({}, 50), ({"max_epochs": None, "max_steps": -1, "max_time": None}, 50),
+        ({"max_epochs": 3, "max_steps": 9}, 3), ({"max_steps": 9}, -1),
+        ({"max_epochs": None, "max_time": "00:01:00:00"}, -1), ({"max_epochs": -1}, -1),
+    ],
+)  # fmt: skip
+def test_fifty_epochs_where_nothing_else_ends_the_training(
+    settings: dict[str, Any], epochs: int, tmp_path: Path
+) -> None:
+    found = make_trainer(tmp_path, {"accelerator": "cpu", **settings}).max_epochs
+    assert (-1 if found is None else found) == epochs
 
 
 @pytest.mark.parametrize(
@@ -153,6 +195,21 @@ def test_bad_calls_are_input_errors(arguments: dict[str, Any], message: str) -> 
     arguments = {"data": Data(Path("nowhere")), **arguments}
     with pytest.raises(InputError, match=message):
         train(ZeroFilledModule(0), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--seed", "-1"], "seed -1: expected 0 to"),
+        (["--devices", "[0,"], "--devices [0,: not JSON"),
+        (["--in_chans", "2"], "in_chans 2: the data has one magnitude image"),
+    ],
+)
+def test_bad_flags_are_one_line(
+    flags: list[str], message: str, small_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data_path", str(small_dataset), *SMALL, *QUIET, *flags]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_the_objective_is_made_once_flags_and_files_have_been_checked(

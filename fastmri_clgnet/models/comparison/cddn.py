@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fastmri
 import torch
 from torch import nn
 
@@ -95,7 +94,7 @@ class CDDN(KspaceNetwork):
             image = image + from_channels(cascade(to_channels(image)))
             image = hard_data_consistency(image, masked_kspace, mask)
             if self.magnitude_step:
-                magnitude = fastmri.complex_abs(image)
+                magnitude = torch.linalg.vector_norm(image, dim=-1)
                 image = torch.stack([magnitude, torch.zeros_like(magnitude)], dim=-1)
                 image = hard_data_consistency(image, masked_kspace, mask)
         return Reconstruction(image, {})

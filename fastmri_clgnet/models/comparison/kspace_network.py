@@ -86,8 +86,15 @@ class KspaceNetwork(nn.Module, ABC):
     def losses(self, output: Reconstruction, reference: Reference) -> dict[str, torch.Tensor]:
         """Compute the paper's training loss as named, weighted terms to add up.
 
-        By default it is the mean squared error of the complex image, averaged over batch, pixels
-        and
+        By default it is the mean squared error of the complex image, over batch, pixels, and real
+        and imaginary parts.
+
+        Args:
+            output: What `forward` gives.
+            reference: The fully sampled image and k-space.
+
+        Returns:
+            Scalars, by name.
         """
         return {"image": F.mse_loss(crop_like(output.image, reference.image), reference.image)}
 
