@@ -41,7 +41,7 @@ def bands_figure(shown: Slice) -> Figure:
     for axis in axes:
         axis.set(xticks=[], yticks=[])
     title = f"{shown.title}; grey scale from 0 to {WINDOW_TOP:.0%} of the brightest"
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     return figure
 
 

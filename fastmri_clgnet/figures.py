@@ -74,19 +74,19 @@ def comparison(
     for column, (name, image) in enumerate([*reconstructions.items(), ("target", target)]):
         above, below = axes[:, column]
         _show(above, image, zoom, cmap="gray", vmin=0, vmax=white, aspect=aspect)
-        above.set_title(name)
+        above.set_title(name, parse_math=False)
         if name in errors:
             psnr, ssim = slice_quality(target, image, max_value)
             above.set_xlabel(f"{psnr:.2f} dB, SSIM {ssim:.3f}")
             shown = _show(
                 below, errors[name], zoom, cmap="inferno", vmin=0, vmax=scale, aspect=aspect
             )
-            below.set_xlabel(f"error of {name}")
+            below.set_xlabel(f"error of {name}", parse_math=False)
         else:
             below.axis("off")
     scale_bar = axes[1, -1].inset_axes((0.05, 0.05, 0.07, 0.9))
     figure.colorbar(shown, cax=scale_bar, label="absolute error")
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     return figure
 
 
@@ -99,8 +99,8 @@ def images_row(
     axes = figure.subplots(1, len(images), squeeze=False)[0]
     for axis, (name, image) in zip(axes, images.items(), strict=True):
         _show(axis, image, None, cmap="gray", vmin=0, vmax=white, aspect=aspect)
-        axis.set_title(name)
-    figure.suptitle(title, fontsize="medium")
+        axis.set_title(name, parse_math=False)
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     return figure
 
 

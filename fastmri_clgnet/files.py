@@ -29,6 +29,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The folder is created if needed.
     """
+    if not path.name:
+        raise InputError(f"{path}: expected the name of a file")
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -38,7 +40,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())  # a power cut could otherwise leave an empty file
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a name that is too long
+            temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

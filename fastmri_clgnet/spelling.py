@@ -53,6 +53,15 @@ def flag_name(word: str) -> str:
     return word[2:].partition("=")[0].replace("-", "_") if word.startswith("--") else ""
 
 
+def _json_list(text: str) -> list[Any] | None:
+    """A list as config files have it, such as [1, 3]; None for other words, such as [old]."""
+    try:
+        value = json.loads(text) if text.startswith("[") else None
+    except ValueError:
+        return None
+    return value if isinstance(value, list) else None
+
+
 def spelled(line: Sequence[str], known: Flags, rest: bool = False) -> list[str]:
     """Spell words as tyro does: --x=True for --x, --x=False for --no_x, None for null.
 
@@ -78,8 +87,8 @@ def spelled(line: Sequence[str], known: Flags, rest: bool = False) -> list[str]:
             word = f"--{name}={_PYTHON.get(value.lower(), value)}"
         elif name.startswith("no_") and takes(known.get(name[3:]), bool):
             word = f"--{name[3:]}=False"
-        elif value.startswith("[") and takes(flag, list, tuple, Sequence):
-            result += [f"--{name}", *map(str, json.loads(value))]
+        elif takes(flag, list, tuple, Sequence) and (items := _json_list(value)) is not None:
+            result += [f"--{name}", *map(str, items)]
             continue
         elif word.startswith("-") and " " in word and name not in known:
             word = f" {word}"  # a value, such as other flags

@@ -101,6 +101,7 @@ def test_flags_give_typed_values_however_they_are_spelled() -> None:
     assert (values["count"], values["zero_filled"], values["overwrite"]) == (3, False, True)
     assert values["image"] == Path("i j.png")
     assert measured("a", "--count", "2", "--count", "null")["count"] is None
+    assert measured("a", "--labels=[old] run", "[x")["labels"] == ["[old] run", "[x"]
 
 
 def limit(batches: Union[float, int, None] = None) -> object:  # noqa: UP007

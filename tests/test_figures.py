@@ -36,5 +36,6 @@ def test_zoom_is_drawn(tmp_path: Path) -> None:
         picture = np.asarray(Image.open(path).convert("RGB"))
         # cyan frames: in two images, the target and two error maps
         pixels.append(int((picture == (0, 255, 255)).all(-1).sum()))
+    save_comparison(path, {"a$_$b": target}, target, 1.0, "$_$")  # no formula
     assert pixels[0] == 0
     assert pixels[1] > 100

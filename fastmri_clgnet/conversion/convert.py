@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -58,15 +59,16 @@ class Conversion:
             cells.append([f"{challenge}_{split}", str(len(part)), str(n_slices), images])
         lines = [format_table(cells)]
         lines += self._notes()
+        out = shlex.quote(str(self.out))
         skipped = sum(one.skipped for one in self.done)
         if skipped:
             lines.append(f"({skipped} of the volumes had been converted before)")
         lines += [
             f"\nWritten to {self.out}. Check and train:",
-            f"  python -m fastmri_clgnet.check {self.out}",
+            f"  python -m fastmri_clgnet.check {out}",
         ]
         lines += [
-            f"  python -m fastmri_clgnet.train_clgnet --data_path {self.out} --challenge {each} "
+            f"  python -m fastmri_clgnet.train_clgnet --data_path {out} --challenge {each} "
             "--alpha 0"
             for each in CHALLENGES
             if {(each, "train"), (each, "val")} <= set(splits)
@@ -183,7 +185,7 @@ def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> Non
     """Write what the conversion is beside its files, or refuse what an earlier one contradicts."""
     path = out / RECORD
     settings = json.loads(json.dumps(settings, sort_keys=True, default=str))
-    if path.is_file():
+    if path.is_file() and any(out.glob("*coil_*/*.h5")):
         try:
             earlier = json.loads(path.read_text(encoding="utf-8"))
             sizes, before = dict(earlier["volumes"]), dict(earlier["settings"])

@@ -134,7 +134,7 @@ def assign_splits(
     names: Sequence[Path], fractions: Sequence[float], by: By, seed: int
 ) -> dict[Path, str]:
     """Draw a split for each group of files; every fraction above 0 gets at least one group."""
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):  # nor NaN
         raise InputError(
             f"split {words(fractions)}: expected fractions for {words(DRAWN)} that add up to 1"
         )

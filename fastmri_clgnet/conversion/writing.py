@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +13,7 @@ from fastmri_clgnet.data.mask import Mask, mask_seed
 from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
+from fastmri_clgnet.formats.hdf5 import open_hdf5
 from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.scan import Reader, Scan, acquired_columns
 
@@ -74,7 +74,7 @@ def _convert(job: Job) -> Done:
 
 
 def _done(path: Path, challenge: str, split: str, skipped: bool) -> Done:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         kspace = file["kspace"]
         shown = file.get(TARGET_KEYS[challenge], kspace)
         size, notes = tuple(shown.shape[-2:]), str(file.attrs.get("notes", "")).splitlines()

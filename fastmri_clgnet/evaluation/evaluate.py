@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv as csv_files
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,7 +67,9 @@ class Evaluation:
         """Write settings, summaries, paired differences, volumes and failures."""
         contents = asdict(self)
         del contents["methods"]  # the summaries name them
-        write_json(path, contents)
+        text = json.dumps(contents, default=os.fspath)
+        # of equal images the PSNR is infinite, which JSON has not
+        write_json(path, json.loads(text, parse_constant=lambda _: None))
 
     def save_csv(self, path: Path) -> None:
         """Write one line per volume and method, in full precision."""

@@ -33,9 +33,10 @@ from h5py import is_hdf5
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.conventions import Convention, center_is_in_the_middle, to_fastmri
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
+from fastmri_clgnet.formats.number_types import is_real
 from fastmri_clgnet.formats.numpy_arrays import load_array
 from fastmri_clgnet.formats.orientation import refuse_wrong_axes
-from fastmri_clgnet.formats.scan import Scan
+from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,16 @@ class CC359:
         return Scan(
             kspace,
             (kspace.shape[-2], kspace.shape[-1]),
+            _mask(path, kspace),
             acquisition="T1",
             attributes={"source": "Calgary-Campinas-359"},
         )
+
+
+def _mask(path: Path, kspace: npt.NDArray[np.complex64]) -> npt.NDArray[np.bool_] | None:
+    """The mask of undersampled k-space. One run of empty columns is what was not acquired."""
+    mask = sampled_columns(path, kspace)
+    return None if mask is None or (~mask & np.roll(mask, 1)).sum() == 1 else mask
 
 
 def _single_channel(path: Path) -> npt.NDArray[np.complex64]:
@@ -85,8 +93,9 @@ def _single_channel(path: Path) -> npt.NDArray[np.complex64]:
 def _multi_channel(path: Path) -> npt.NDArray[np.complex64]:
     with open_hdf5(path) as file:
         parts = get_dataset(file, "kspace", path)
-        if parts is None or parts.ndim != 4 or 0 in parts.shape or parts.shape[-1] % 2:
-            found = getattr(parts, "shape", "no such array")
+        fits = parts is not None and parts.ndim == 4 and 0 not in parts.shape
+        if parts is None or not fits or parts.shape[-1] % 2 or not is_real(parts.dtype):
+            found = "no such array" if parts is None else f"{parts.shape} {parts.dtype}"
             raise InputError(
                 f"{path}: expected multi-channel 'kspace' (256, 218, nz, 24), real and imaginary "
                 f"parts in turn, got {found}"

@@ -167,6 +167,8 @@ def _refuse(path: Path, data: Dataset) -> None:
         what = f"an image of the {text_of(data, 'ComplexImageComponent').lower()} part"
     elif others:
         what = others[0]
+    elif (high := data.get("HighBit")) is not None and high + 1 != data.get("BitsStored"):
+        what = f"pixels whose highest bit is {high} of {data.get('BitsStored')} stored bits"
     if what is not None:
         raise InputError(
             f"{path}: {what}, expected magnitude images of MR; choose others by series, or move it"

@@ -87,6 +87,12 @@ class Images(Simulation):
                         f"{file}: an image of {_size(page.values)} pixels, but {files[0].name} has "
                         f"{_size(slices[0])}; put images of one size into a folder (or volume file)"
                     )
+                if slices and page.values.dtype != slices[0].dtype:
+                    raise InputError(
+                        f"{file}: an image of {page.values.dtype}, but {files[0].name} is of "
+                        f"{slices[0].dtype}, so that their grey values are on different scales; "
+                        "save them alike (or volume file)"
+                    )
                 slices.append(page.values)
                 said += [page.pixel_mm] if page.pixel_mm else []
                 notes |= dict.fromkeys(page.notes)

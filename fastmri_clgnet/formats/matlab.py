@@ -74,6 +74,11 @@ class Matlab(Arrays):
                 f"{path}: {name} {_size(array)} has {array.ndim} axes; name them as axes, such as "
                 "row column coil slice"
             )
+        if self.axes is None and array.ndim == 3 and 2 * array.shape[0] < min(array.shape[1:]):
+            raise InputError(
+                f"{path}: {name} {_size(array)} may have its slices first; name its axes, such as "
+                "slice row column or row column slice"
+            )
         return self.scan(path, array, axes, self.kind or "image", seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Nifti(Simulation):
         """Read a volume, shown as radiologists do, and simulate its k-space; see `Reader`."""
         nibabel = need_package("nibabel", "nifti", "NIfTI files need")
         try:
+            _check_gzip(path)
             image = nibabel.as_closest_canonical(nibabel.load(path))
             values = np.asanyarray(image.dataobj)
         except Exception as error:  # a damaged header makes nibabel raise errors of many kinds
@@ -59,3 +61,13 @@ class Nifti(Simulation):
         pixel = [mm * float(image.header.get_zooms()[axis]) for axis in axes]
         slices = values.transpose(axes)[:, ::-1, ::-1]
         return self.simulated(path, slices, seed, (pixel[1], pixel[2]))
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a compressed file to its end, where its checksum is; nibabel stops before."""
+    with path.open("rb") as raw:
+        if raw.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as file:
+        while file.read(2**20):
+            pass

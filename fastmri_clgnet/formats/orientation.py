@@ -44,11 +44,13 @@ def refuse_wrong_order(path: Path, shape: tuple[int, ...], header: HeaderInfo) -
 
 
 def refuse_coils_last(path: Path, shape: tuple[int, ...], remedy: str) -> None:
-    """Raise where the last two axes are too few for a matrix, and an earlier one is longer.
+    """Raise where the last two axes are too few for a matrix, or for the coils before them.
 
     Such are arrays of coils last, (slices, rows, columns, coils), and BART's order.
     """
-    if min(shape[-2:]) < min(SMALLEST, max(shape[:-2], default=0)):
+    fewest = min(shape[-2:])
+    coils = shape[-3] if len(shape) == 4 else 0
+    if fewest < min(SMALLEST, max(shape[:-2], default=0)) or fewest < coils:
         raise InputError(
             f"{path}: k-space of shape {shape}; expected (slices, [coils,] rows, columns), but the "
             f"last axes are no rows and columns: {remedy}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import zipfile
 from dataclasses import dataclass
@@ -212,9 +211,10 @@ def _hdf5_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
 
 def _refuse_kspace_of_matlab(path: Path) -> None:
     """Say how a complex array of MATLAB is read, since the file does not say what its axes are."""
-    name, array = "", np.empty(0)
-    with contextlib.suppress(InputError):  # several arrays, or none: convert says what it needs
+    try:
         name, array = load_matlab(path)
+    except InputError as error:  # damaged; several arrays, or none
+        raise InputError(f"{error} ({convert_command(path, 'matlab')})") from error
     if np.iscomplexobj(array):
         axes = ("row", "column", "coil", "slice")[: array.ndim]
         raise InputError(
@@ -235,6 +235,8 @@ def _is_npz(path: Path) -> bool:
 def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     array = load_array(path)
     shape = array.shape
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"{path}: an array of {array.dtype}; expected numbers")
     if not np.iscomplexobj(array) and array.ndim == 4 and shape[-1] == 2 and reading.axes is None:
         if _is_centred(array, (1, 2)):  # as CC-359's single-channel files do not have it
             raise InputError(

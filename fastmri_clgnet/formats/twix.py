@@ -176,13 +176,13 @@ def list_measurements(path: Path) -> list[Measurement]:
             entries = [
                 Measurement(
                     int(one["offset"]),
-                    int(one["offset"] + one["length"]) if one["length"] else None,
+                    int(one["offset"]) + int(one["length"]) if one["length"] else None,
                     one["protocol"].decode("latin-1").strip("\0 ") or "unnamed",
                 )
                 for one in np.frombuffer(table, _RAID)
             ]
         for one in entries:
-            file.seek(one.offset)
+            file.seek(min(one.offset, size))
             beginning = file.read(64)
             if one.offset + 64 > size and several:
                 raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastmri_clgnet import __version__
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.weights import ARGUMENTS_SUFFIX, WEIGHTS_SUFFIX, find_weights
 
 
@@ -48,7 +48,7 @@ def export(
         "fastmri_clgnet": __version__,
     }
     try:
-        json.dumps(contents)
+        text = json.dumps(contents, indent=2) + "\n"
     except TypeError as error:
         raise InputError(f"{checkpoint}: an argument is no plain value ({error})") from error
     if out.suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX):
@@ -56,7 +56,7 @@ def export(
     weights, arguments = (
         out.with_name(out.name + suffix) for suffix in (WEIGHTS_SUFFIX, ARGUMENTS_SUFFIX)
     )
-    with atomic_path(weights) as temporary:
+    with atomic_path(weights) as temporary, atomic_path(arguments) as other:
+        other.write_text(text, encoding="utf-8")
         temporary.write_bytes(serialised(stored, half))
-    write_json(arguments, contents)
     return weights, arguments

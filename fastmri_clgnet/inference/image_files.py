@@ -48,6 +48,15 @@ def output_files(path: Path, n_slices: int) -> list[Path]:
     return [path.with_name(f"{path.stem}_{i:0{digits}d}.dcm") for i in range(1, n_slices + 1)]
 
 
+def other_slices(path: Path, files: list[Path]) -> list[Path]:
+    """DICOM files that would look like slices of the same series, but are none of `files`."""
+    if path.suffix.lower() != ".dcm":
+        return []
+    numbered = re.compile(rf"{re.escape(path.stem)}(_\d{{3,}})?\.dcm")
+    there = path.parent.iterdir() if path.parent.is_dir() else []
+    return sorted(each for each in there if numbered.fullmatch(each.name) and each not in files)
+
+
 def write_images(
     path: Path,
     images: npt.NDArray[np.float32],

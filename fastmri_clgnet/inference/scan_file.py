@@ -13,7 +13,12 @@ from fastmri_clgnet.formats.example import example_slice
 from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
 from fastmri_clgnet.inference.domain import out_of_domain
-from fastmri_clgnet.inference.image_files import checked_suffix, output_files, write_images
+from fastmri_clgnet.inference.image_files import (
+    checked_suffix,
+    other_slices,
+    output_files,
+    write_images,
+)
 from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.scan import undersample
 from fastmri_clgnet.inference.submission import describe
@@ -108,7 +113,13 @@ def reconstruct_file(
     if is_example and reading != Reading():
         raise InputError(f"{EXAMPLE}: is one slice, read as it is; omit {reading}")
     volume = example_slice() if is_example else read_scan(scan, reading)
-    for path in output_files(output, len(volume.kspace)):
+    wanted = output_files(output, len(volume.kspace))
+    for path in other_slices(output, wanted):
+        raise InputError(
+            f"{path}: would stand among the {len(wanted)} slices of this scan; move it, or give "
+            "another output"
+        )
+    for path in wanted:
         if path.resolve() == scan.resolve():
             raise InputError(f"{path}: is the scan itself; give another output")
         if path.exists() and not overwrite:

@@ -48,12 +48,13 @@ def weights_digest(state: Mapping[str, Any]) -> str:
 
 
 def data_digest(path: Path) -> str:
-    """What tells volumes of one name apart: shape and a row of the middle slice's k-space."""
+    """What tells volumes of one name apart: shape, and the middle row of k-space of each slice."""
     with h5py.File(path, "r") as file:
         kspace = file["kspace"]
-        n_slices, n_rows = kspace.shape[0], kspace.shape[-2]
-        row = np.ascontiguousarray(kspace[n_slices // 2, ..., n_rows // 2, :])
-        return hashlib.sha256(str(kspace.shape).encode() + row.tobytes()).hexdigest()[:16]
+        digest = hashlib.sha256(str(kspace.shape).encode())
+        for i in range(len(kspace)):
+            digest.update(np.ascontiguousarray(kspace[i, ..., kspace.shape[-2] // 2, :]).tobytes())
+        return digest.hexdigest()[:16]
 
 
 def read_settings(path: Path) -> dict[str, Any] | None:

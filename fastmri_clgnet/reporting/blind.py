@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from string import ascii_uppercase
 
 import numpy as np
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import write_json
 from fastmri_clgnet.reporting.shown import Shown
 from fastmri_clgnet.reporting.slices import Choice, ShownVolume
 
 
-def hide(shown: Shown, key: Path) -> Shown:
-    """Call each volume's reconstructions A, B and so on, in random order; write which is which.
+def hide(shown: Shown) -> tuple[Shown, dict[str, dict[str, str]]]:
+    """Call each volume's reconstructions A, B and so on, in random order; say which is which.
 
-    Raises an `InputError` if there are fewer than two, or the key cannot be written.
+    Raises an `InputError` if there are fewer than two.
     """
     random = np.random.default_rng()
     volumes: dict[str, ShownVolume] = {}
@@ -34,7 +32,6 @@ def hide(shown: Shown, key: Path) -> Shown:
             slice_ssim={},
             blind=True,
         )
-    write_json(key, names)
     places = dict.fromkeys((choice.file, choice.slice_index) for choice in shown.choices)
     choices = [Choice(f"case {i}", *place) for i, place in enumerate(places, 1)]
-    return Shown([], None, choices, volumes)
+    return Shown([], None, choices, volumes), names

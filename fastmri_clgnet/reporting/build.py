@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path
+from fastmri_clgnet.files import atomic_path, write_json
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.reporting.sources import command_line, find_sources, find_target_path
 
@@ -119,6 +119,8 @@ def report(
         raise InputError(
             "blind and figure: the figure would show the hidden names; give one of them"
         )
+    if blind is not None and Path(blind).exists():
+        raise InputError(f"{blind}: exists, and may be the key of an earlier page; give another")
     sources = find_sources([Path(path) for path in paths], labels)
     references = find_target_path(sources, None if target_path is None else Path(target_path))
     from fastmri_clgnet.reporting.blind import hide
@@ -141,9 +143,13 @@ def report(
         )
     failures = [] if shown.evaluation is None else shown.evaluation.failures
     command = command_line(report, given, ["paths"])
+    names: dict[str, dict[str, str]] = {}
     if blind is not None:
-        shown, sources, command = hide(shown, Path(blind)), [], ""
+        shown, names = hide(shown)
+        sources, command = [], ""
     page = render(title, command, sources, references, shown, LIMIT_BYTES - _TEXT_BYTES).encode()
     with atomic_path(output) as path:
         path.write_bytes(page)
+        if blind is not None:
+            write_json(Path(blind), names)
     return Report(output, len(page), figure, failures)

@@ -164,9 +164,26 @@ def test_a_bad_volume_is_named_and_the_others_are_converted(
     assert_good(tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*/*.h5"))) == 9
     np.save(bad, np.ones((2, 24, 20)))
+    first = next((tmp_path / "out").glob("*/*.h5"))
+    whole = first.read_bytes()
+    first.write_bytes(whole[: len(whole) // 2])
+    assert main(command) == 1
+    assert f"error: {first}: damaged or truncated" in capsys.readouterr().err
+    first.write_bytes(whole)
     assert main(command) == 0
     assert len(list((tmp_path / "out").glob("*/*.h5"))) == 10
     assert not (tmp_path / "out" / PARTIAL).exists()
+
+
+def test_a_conversion_of_nothing_does_not_hold_its_folder(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "an output"
+    command = [str(source), str(out), *FLAGS, "--num_workers", "1"]
+    assert main([*command, "--recon_size", "0", "5"]) == 1
+    assert (out / RECORD).is_file()
+    assert main(command) == 0
+    assert f"fastmri_clgnet.check '{out}'" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ def test_groups_stay_together(by: str) -> None:
 def test_what_cannot_be_met_is_refused() -> None:
     with pytest.raises(InputError, match="add up to 1"):
         assign_splits(NAMES, (0.8, 0.1, 0.2), "volume", 0)
+    with pytest.raises(InputError, match="add up to 1"):
+        assign_splits(NAMES, (float("nan"), 0.0, 1.0), "volume", 0)
     with pytest.raises(InputError, match=r"1 volume\(s\) cannot fill train val test"):
         assign_splits(NAMES[:1], (0.8, 0.1, 0.1), "volume", 0)
 

@@ -233,6 +233,7 @@ def test_the_wrong_challenge_gives_no_empty_table() -> None:
         (["--labels", "a", "b"], "labels: expected a different name"),
         (["--resamples", "0"], "resamples 0"),
         (["--confidence", "95"], "a level such as 0.95"),
+        (["--json", "."], ".: expected the name of a file"),
     ],
 )
 @pytest.mark.usefixtures("folders")

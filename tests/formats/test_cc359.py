@@ -104,3 +104,17 @@ def test_undersampled_and_other_files_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["kspace"] = np.zeros((0, 22, 20, 8), np.float32)
     refused("b.h5", "expected multi-channel 'kspace'")
+    with h5py.File(tmp_path / "b.h5", "w") as file:  # fastMRI's, of several coils
+        file["kspace"] = np.ones((3, 4, 32, 24), np.complex64)
+    refused("b.h5", "expected multi-channel 'kspace' .* complex64")
+
+
+def test_undersampled_columns_have_a_mask(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    _single_channel(path, 0)
+    parts = np.load(path)
+    keep = np.arange(parts.shape[2]) % 2 == 0  # the centre is in the corner
+    np.save(path, parts * keep[:, None])
+    mask = CC359().read(path, (0,)).mask
+    assert mask is not None
+    assert mask.sum() == keep.sum()

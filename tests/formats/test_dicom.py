@@ -269,6 +269,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "screen": (one(SOPClassUID=uid.SecondaryCaptureImageStorage), "a: a secondary capture"),
     "CT": (one(Modality="CT"), "a: an image of modality CT"),
     "phase": (one(ImageType=["ORIGINAL", "PRIMARY", "P"]), "a: a phase image"),
+    "high bit": (one(HighBit=15), "a: pixels whose highest bit is 15 of"),
     "mosaic": (one(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), "a: a mosaic of slices"),
     "no pixels": (without_pixels, "a: no image, expected magnitude"),
     "small": (

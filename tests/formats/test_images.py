@@ -154,6 +154,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "black": (lambda path: save(path, 0 * BYTES[0]), "the images are zero everywhere"),
     "small": (lambda path: save(path, BYTES[0, :1, :1]), "images of 1 x 1 pixels; expected 16 x"),
+    "other depth": (
+        lambda path: save(path, VOLUME[0]), "an image of uint16, but a.png is of uint8"
+    ),
     "other size": (lambda path: save(path, BYTES[0, :20]), "an image of 20 x 24 pixels, but"),
 }  # fmt: skip
 

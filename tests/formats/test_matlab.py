@@ -105,6 +105,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], Matlab, str]] = {
         holding(k=1j * IMAGES), Matlab(kind="kspace"), "k 32x24x3 has 3 axes; name them"
     ),
     "four axes": (holding(a=np.ones((32, 24, 3, 2))), Matlab(), "a 32x24x3x2 has 4 axes; name"),
+    "slices first": (
+        holding(a=np.ones((3, 32, 24))), Matlab(), "a 3x32x24 may have its slices first; name"
+    ),
     "other axes": (
         holding(a=IMAGES), Matlab(axes=("row", "column")), "has 3 axes, but axes row column names 2"
     ),

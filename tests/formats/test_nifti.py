@@ -95,6 +95,18 @@ def test_other_files_are_refused(values: np.ndarray | None, message: str, tmp_pa
         Nifti().read(path, (0,))
 
 
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
+    """Nibabel does not read its checksum."""
+    path = tmp_path / "a.nii.gz"
+    _write(path, np.random.default_rng(0).random((20, 20, 3), np.float32), np.eye(4))
+    Nifti().read(path, (0,))
+    contents = bytearray(path.read_bytes())
+    contents[-6] ^= 1  # of the checksum
+    path.write_bytes(contents)
+    with pytest.raises(InputError, match=r"a\.nii\.gz: .*CRC check failed"):
+        Nifti().read(path, (0,))
+
+
 def test_a_singular_geometry_is_that_files_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -369,6 +370,11 @@ def real_pairs(path: Path) -> None:
         file["kspace"] = np.ones((3, 64, 48, 2))
 
 
+def text_array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.full((16, 16, 2, 2), "text"))
+
+
 def changed(path: Path) -> None:
     """An archive with a wrong byte in its compressed header of an array."""
     with path.open("wb") as file:
@@ -383,10 +389,13 @@ def changed(path: Path) -> None:
     [
         (array(64), r"an array \(64,\); expected rows and columns"),
         (array(3, 64, 48, 4), r"\(3, 64, 48, 4\); .* no rows and columns: name the axes"),
+        (array(2, 64, 48, 16), r"\(2, 64, 48, 16\); .* no rows and columns: name the axes"),
         (array(64, 48, 1, 4), r"\(64, 48, 1, 4\); .* no rows and columns: name the axes"),
         (channels_last, r"\(3, 64, 48, 4\); .* no rows and columns: transpose"),
         (array(3, 64, 48, 2, dtype="f4"), "imaginary parts, .* name the axes"),
         (real_pairs, "'kspace' .* real and imaginary part last; store it as complex"),
+        (text_array, "an array of <U4; expected numbers"),
+        (lambda path: path.write_bytes(struct.pack("<II", 1, 1) + 400 * b"\xff"), "no known"),
         (changed, "not a NumPy array that can be read"),
         (lambda path: None, "no such file"),
         (empty, "an empty file"),

@@ -129,6 +129,12 @@ def test_data_of_the_same_names_do_not_mix(
         return main([*command, *MASK])
 
     assert status(first) == 0
+    changed = tmp_path / "changed"
+    shutil.copytree(first, changed)
+    with h5py.File(changed / "c.h5", "r+") as file:
+        file["kspace"][0] *= 2
+    assert status(changed) == 1
+    assert "c.h5: was made with other settings (data was" in capsys.readouterr().err
     assert status(other) == 1
     assert "c.h5: was made with other settings (data was" in capsys.readouterr().err
     assert status(small_dataset / "multicoil_val") == 1

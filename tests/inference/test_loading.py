@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 import fastmri_clgnet
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.export import main as export
+from fastmri_clgnet.inference.export import export as write_weights
 from fastmri_clgnet.inference.loading import MODEL_KEY, read_model
 from fastmri_clgnet.inference.submission import weights_digest
 from fastmri_clgnet.pl_modules import CLGNetModule, load_module
@@ -172,6 +173,17 @@ def test_checkpoint_says_its_model(small_run: Path, tmp_path: Path) -> None:
     fastmri_clgnet.load(tmp_path / "old.ckpt", model="clgnet")
     with pytest.raises(InputError, match="does not fit the model unet"):
         fastmri_clgnet.load(tmp_path / "old.ckpt", model="unet")
+
+
+def test_an_export_replaces_both_files_or_none(tmp_path: Path) -> None:
+    write_weights("brain-4x", tmp_path / "a")
+    before = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "a.json").unlink()
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(InputError, match=r"a\.json: cannot be written"):
+        write_weights("brain-varnet", tmp_path / "a")
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.safetensors"}
 
 
 def test_bad_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

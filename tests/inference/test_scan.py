@@ -327,6 +327,17 @@ def test_a_scan_is_not_overwritten_by_its_output(
     assert path.read_bytes() == before
 
 
+def test_a_series_is_not_mixed_with_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("o_001.dcm", "o_002.dcm", "other_001.dcm"):
+        (tmp_path / name).touch()
+    command = ["example", "--model", "zero_filled", "--output", str(tmp_path / "o.dcm")]
+    assert main([*command, "--overwrite"]) == 1
+    assert "o_001.dcm: would stand among the 1 slices" in capsys.readouterr().err
+    assert not (tmp_path / "o.dcm").exists()
+
+
 def test_the_documentations_lines(
     twix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -311,6 +311,13 @@ def test_a_blind_comparison_names_nothing(folders: Folders, tmp_path: Path) -> N
             np.diff(np.asarray(picture, dtype=np.float64), axis=0)
         ).mean()
     assert roughness["noisy"] > 1.2 * roughness["sharp"]
+    again = [*command, "--output", str(tmp_path / "b.html"), "--blind"]
+    assert main([*again, str(key)]) == 1  # another order would make the first page useless
+    assert names == json.loads(key.read_text())
+    key = tmp_path / "other.json"
+    (tmp_path / "c.html").mkdir()
+    assert main([*command, "--output", str(tmp_path / "c.html"), "--blind", str(key)]) == 1
+    key.unlink(missing_ok=True)
     with pytest.raises(InputError, match="blind and figure"):
         report([folders.good], tmp_path / "b.html", figure="a.png", blind=key)
     with pytest.raises(InputError, match="needs several reconstructions"):
