@@ -14,6 +14,7 @@ from fastmri_clgnet.errors import InputError, failure
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
 from fastmri_clgnet.formats.hdf5 import open_hdf5
+from fastmri_clgnet.formats.isolate import expect_readable
 from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.scan import Reader, Scan, acquired_columns
 
@@ -58,6 +59,8 @@ def _convert(job: Job) -> Done:
         path = job.out / f"{challenge}_{split}" / f"{name}.h5"
         if path.is_file():
             return _done(path, challenge, split, skipped=True)
+    for file in files or [source]:
+        expect_readable(file)
     seed = [job.seed, *name.encode()]
     scan = job.reader.read(files or source, seed)  # type: ignore[arg-type]
     scan = prepare(scan._replace(name=str(source)), job.preparation)

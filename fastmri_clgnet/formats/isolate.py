@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,8 @@ if sys.platform == "linux":
 
 CPU_SECONDS, BYTES_PER_SECOND = 30, 4 * 2**20  # for each file; one second more for so many bytes
 MEMORY_BYTES = 6 * 2**30  # beside what the main process has
+MOST_PACKED = 1000  # times that compression makes arrays smaller
+AT_ONCE, RECORDS = 2**24, 256  # bytes, or records of any length, that are read at once
 Result = TypeVar("Result")
 
 
@@ -34,6 +37,36 @@ def read_files(
 
     # forks are unsafe on other systems
     return map_in_fork(opened, paths) if sys.platform == "linux" else map(opened, paths)
+
+
+def expect_readable(path: Path) -> None:
+    """Read all of an HDF5 file in another process, before this one does.
+
+    Raises an `InputError` where that process crashes or takes too long. Every other error is left
+    to whoever reads the file here.
+    """
+    if sys.platform == "linux" and path.is_file() and h5py.is_hdf5(path):
+        list(map_in_fork(_read_whole, [path]))
+
+
+def _read_whole(path: Path) -> None:
+    most = MOST_PACKED * path.stat().st_size
+
+    def read(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
+            return
+        with contextlib.suppress(Exception):
+            if not item.shape:
+                item[()]
+            elif item.nbytes <= most:  # larger ones are refused by whoever reads them
+                step = max(1, AT_ONCE * len(item) // max(1, item.nbytes))
+                step = min(step, RECORDS) if item.dtype.hasobject else step
+                for start in range(0, len(item), step):
+                    item[start : start + step]
+
+    with contextlib.suppress(Exception), h5py.File(path, "r") as file:
+        dict(file.attrs)
+        file.visititems(read)
 
 
 def map_in_fork(function: Callable[[Path], Any], paths: Sequence[Path]) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from fastmri_clgnet.formats.fastmri import checked_kspace, image_size
 from fastmri_clgnet.formats.fastmri_reading import Fastmri
 from fastmri_clgnet.formats.hdf5 import measurement_groups, open_hdf5
 from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
+from fastmri_clgnet.formats.isolate import expect_readable
 from fastmri_clgnet.formats.lines import GRIDDING
 from fastmri_clgnet.formats.matlab import load_matlab
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
@@ -113,6 +114,7 @@ def read_scan(
             of which none was chosen.
     """
     path = Path(path)
+    expect_readable(path)
     if reader is None:
         path, reader, kind = choose_reader(path, reading)
         _refuse_unused(path, reading, reader)

@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 import torch
 
+from fastmri_clgnet import read_scan
+from fastmri_clgnet.convert import main as convert
 from fastmri_clgnet.errors import InputError
 
 if sys.platform != "linux":
@@ -86,6 +90,35 @@ def test_results_and_errors_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     Path("b.txt").write_text("here")
     assert list(map_in_fork(Path.read_text, [Path("b.txt")])) == ["here"]
+
+
+def test_whatever_reads_a_scan_survives_its_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in" / "train" / "a.h5"
+    path.parent.mkdir(parents=True)
+    with h5py.File(path, "w") as file:
+        file["kspace"] = np.ones((3, 20, 20, 4), np.float32)
+    monkeypatch.setattr(isolate, "_read_whole", _crash)
+    with pytest.raises(InputError, match=rf"{path}: damaged HDF5 file \(it crashes"):
+        read_scan(path)
+    source, out = str(tmp_path / "in"), str(tmp_path / "out")
+    assert convert([source, out, "--from", "cc359", "--num_workers", "1"]) == 1
+    assert f"error: {path}: damaged HDF5 file (it crashes" in capsys.readouterr().err
+
+
+def test_all_of_a_file_is_read_where_it_can_be(tmp_path: Path) -> None:
+    """What cannot is for the reader to say: here nothing is raised."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["group/scalar"], file["text"] = 3, ["a", "b"]
+        file["none"] = h5py.Empty("f4")
+        file.create_dataset("claims", (10**9, 10**6), "f8", chunks=(1, 10**6))
+        file["link"] = h5py.SoftLink("/nowhere")
+    isolate.expect_readable(path)
+    path.write_bytes(path.read_bytes()[:300])
+    isolate.expect_readable(path)
+    isolate.expect_readable(tmp_path / "nowhere.h5")
 
 
 def test_ctrl_c_ends_both() -> None:
