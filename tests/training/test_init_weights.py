@@ -95,7 +95,7 @@ def test_weights_of_a_compiled_model_are_loaded_continued_and_tested(
         assert torch.equal(values, plain[name])
     root = tmp_path / "run"
     flags = [*SMALL, *QUIET, "--data_path", str(small_dataset), "--default_root_dir", str(root)]
-    flags += ["--batch_size", "2", "--lr", "1e-30", "--log_every_n_steps", "1"]
+    flags += ["--batch_size", "2", "--lr", "0.001", "--log_every_n_steps", "1"]
     assert main([*flags, "--mode", "test", "--ckpt_path", str(path)]) == 0
     assert main([*flags, "--max_epochs", "3", "--ckpt_path", str(path)]) == 0
     continued = torch.load(root / "checkpoints" / "last.ckpt", weights_only=True)
