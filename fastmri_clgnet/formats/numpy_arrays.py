@@ -108,8 +108,6 @@ def _in_order(path: Path, array: npt.NDArray, names: Sequence[Axis]) -> npt.NDAr
             f"{path}: an array of shape {array.shape} has {array.ndim} axes, but axes "
             f"{words(axes)} names {len(axes)}"
         )
-    if array.dtype.kind not in "biufc":
-        raise InputError(f"{path}: an array of {array.dtype}; expected numbers")
     array = array.transpose([axes.index(axis) for axis in get_args(Axis) if axis in axes])
     if "complex" in axes:
         if array.shape[-1] != 2 or np.iscomplexobj(array):
@@ -122,7 +120,7 @@ def _in_order(path: Path, array: npt.NDArray, names: Sequence[Axis]) -> npt.NDAr
 
 
 def load_array(path: Path, key: str | None = None) -> npt.NDArray:
-    """Read an array that is not empty, and never a pickle; `key` as in `NumPy`."""
+    """Read an array of numbers that is not empty, never a pickle; `key` as in `NumPy`."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if key is not None and isinstance(loaded, np.ndarray):
@@ -134,7 +132,11 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
     if 0 in array.shape:
         raise InputError(f"{path}: an empty array, of shape {array.shape}")
-    return as_complex64(array) if array.dtype.names and is_complex(array.dtype) else array
+    if array.dtype.names and is_complex(array.dtype):
+        return as_complex64(array)
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"{path}: an array of {array.dtype}; expected numbers")
+    return array
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.NDArray:

@@ -237,8 +237,6 @@ def _is_npz(path: Path) -> bool:
 def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
     array = load_array(path)
     shape = array.shape
-    if array.dtype.kind not in "biufc":
-        raise InputError(f"{path}: an array of {array.dtype}; expected numbers")
     if not np.iscomplexobj(array) and array.ndim == 4 and shape[-1] == 2 and reading.axes is None:
         if _is_centred(array, (1, 2)):  # as CC-359's single-channel files do not have it
             raise InputError(

@@ -114,10 +114,10 @@ def reconstruct_file(
         raise InputError(f"{EXAMPLE}: is one slice, read as it is; omit {reading}")
     volume = example_slice() if is_example else read_scan(scan, reading)
     wanted = output_files(output, len(volume.kspace))
-    for path in other_slices(output, wanted):
+    if others := other_slices(output, wanted):
         raise InputError(
-            f"{path}: would stand among the {len(wanted)} slices of this scan; move it, or give "
-            "another output"
+            f"{others[0]}: would stand among the {len(wanted)} slices of this scan; move it, or "
+            "give another output"
         )
     for path in wanted:
         if path.resolve() == scan.resolve():

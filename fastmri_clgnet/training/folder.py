@@ -18,6 +18,7 @@ from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 PATIENCE = 10.0
+_LOCK = ".lock"  # in the folder of every run
 
 
 def default_folder(module: MriModule, data: Data) -> Path:
@@ -37,14 +38,14 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
         yield
         return
     try:
-        held = FileLock(root / ".lock").acquire(timeout=PATIENCE)
+        held = FileLock(root / _LOCK).acquire(timeout=PATIENCE)
     except Timeout as error:
         raise InputError(
             f"{root}: another run is writing there; stop it, wait for its end, or give another "
             "default_root_dir"
         ) from error
     with held:
-        own = (each for each in root.iterdir() if each.is_dir() and not (each / ".lock").exists())
+        own = (each for each in root.iterdir() if each.is_dir() and not (each / _LOCK).exists())
         for folder in (root, *own):  # without the folders of other runs
             for path in folder.glob(".*.*[0-9].tmp"):  # as `atomic_path` names them
                 if path.is_file():
