@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -64,6 +65,8 @@ def words(values: Iterable[object]) -> str:
 
 def exit_status(command: Callable[[], int], debug: bool = False) -> int:
     """Run a command; print an `InputError` or `OSError` as one line, or raise it with `debug`."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
         try:
             return command()

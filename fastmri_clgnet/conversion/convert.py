@@ -163,10 +163,7 @@ def convert(
             settings |= dataclasses.asdict(each)
     steps = dataclasses.asdict(preparation)  # records of earlier versions know of none
     settings |= {name: value for name, value in steps.items() if value not in (None, False)}
-    sizes = {
-        f"{one.split}/{one.name}": sum(file.stat().st_size for file in one.files or [one.path])
-        for one in found
-    }
+    sizes = {f"{one.split}/{one.name}": sum(map(_size, one.files or [one.path])) for one in found}
     _record(out, settings, sizes)
 
     interactive = not Path(getattr(sys.modules["__main__"], "__file__", "")).is_file()
@@ -179,6 +176,11 @@ def convert(
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
     failures = dict.fromkeys(result for result in results if isinstance(result, str))
     return Conversion(out, [one for one in results if isinstance(one, Done)], list(failures))
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file; 0 of a link that leads nowhere."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def _record(out: Path, settings: dict[str, Any], volumes: dict[str, int]) -> None:

@@ -13,6 +13,12 @@ from fastmri_clgnet.errors import InputError, words
 
 DRAWN = ("train", "val", "test")  # of fastMRI's splits, in the order of the fractions
 FRACTIONS = (0.8, 0.1, 0.1)  # by default
+# of a source's folders, in lower case
+_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 By = Literal["volume", "folder", "prefix"]
 
 
@@ -44,8 +50,11 @@ def split_source(
     if volumes is None:
         made = {name: (base / name, ()) for name in files}
     else:
-        grouped = volumes([base / name for name in files])
-        made = {_named(path, base): (path, parts) for path, parts in grouped.items()}
+        made = {}
+        for path, parts in volumes([base / name for name in files]).items():
+            if (name := _named(path, base)) in made:
+                raise InputError(f"{path}: another volume is called {name}, too; rename one")
+            made[name] = path, parts
     names = sorted(made)
     if not names:
         endings = f"files ending in {words(suffixes)}" if any(suffixes) else "files of this format"
@@ -80,9 +89,11 @@ def split_source(
             stem = stem[: len(stem) - len(ending)]
         path, parts = made[name]
         found.append(Found(path, stem, split, parts))
-    for (stem, split), count in Counter((one.name, one.split) for one in found).items():
+    # whether drawn splits keep two files of a name apart is chance
+    written = Counter(f"{one.split}/{one.name}" if own else one.name for one in found)
+    for stem, count in written.items():
         if count > 1:
-            raise InputError(f"{source}: {count} files would be {split}/{stem}.h5; rename them")
+            raise InputError(f"{source}: {count} files would be {stem}.h5; rename them")
     return sorted(found, key=lambda one: (one.split, one.name))
 
 
@@ -120,7 +131,7 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 def _split_of(folder: str) -> str | None:
     """The split that a folder of this name holds, if any."""
-    return {"validation": "val", **{split: split for split in DRAWN}}.get(folder.lower())
+    return next((split for split, names in _NAMES.items() if folder.lower() in names), None)
 
 
 def group_of(name: Path, by: By) -> str:

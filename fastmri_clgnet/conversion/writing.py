@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +62,7 @@ def _convert(job: Job) -> Done:
             return _done(path, challenge, split, skipped=True)
     for file in files or [source]:
         expect_readable(file)
-    seed = [job.seed, *name.encode()]
+    seed = [job.seed, *os.fsencode(name)]
     scan = job.reader.read(files or source, seed)  # type: ignore[arg-type]
     scan = prepare(scan._replace(name=str(source)), job.preparation)
     path = job.out / f"{scan.challenge}_{split}" / f"{name}.h5"

@@ -35,7 +35,7 @@ from fastmri_clgnet.formats.conventions import Convention, center_is_in_the_midd
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5
 from fastmri_clgnet.formats.number_types import is_real
 from fastmri_clgnet.formats.numpy_arrays import load_array
-from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.orientation import refuse_coils_last, refuse_wrong_axes
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 
 
@@ -101,6 +101,12 @@ def _multi_channel(path: Path) -> npt.NDArray[np.complex64]:
                 f"parts in turn, got {found}"
             )
         slices, rows, columns, twice = parts.shape
+        refuse_coils_last(
+            path,
+            (slices, twice // 2, rows, columns),
+            f"'kspace' {parts.shape} of real numbers is taken for Calgary-Campinas's (256, 218, "
+            "nz, 24), real and imaginary parts in turn; store other layouts as complex numbers",
+        )
         kspace = np.empty((slices, twice // 2, rows, columns), np.complex64)
         for i in range(slices):
             one = parts[i].transpose(2, 0, 1)

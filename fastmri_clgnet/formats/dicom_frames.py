@@ -67,14 +67,22 @@ def is_dicom(path: Path) -> bool:
 
 
 def _dataset(path: Path, **options: Any) -> Dataset:
-    """What pydicom reads; whatever it raises is an `InputError`. Old files lack the preamble."""
+    """What pydicom reads; whatever it raises is an `InputError`.
+
+    Old files lack the preamble, and what stands before the header: how the pixels are stored.
+    """
     pydicom = _pydicom()
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path}: an empty file")
     try:
         data: Dataset = pydicom.dcmread(path, force=True, **options)
         if not any(key in data for key in ("SOPClassUID", "Modality", "Rows")):
             raise ValueError("no header")
+        if not data.file_meta.get("TransferSyntaxUID"):
+            implicit, little = data.original_encoding
+            explicit = "ExplicitVRLittleEndian" if little else "ExplicitVRBigEndian"
+            syntax = getattr(pydicom.uid, "ImplicitVRLittleEndian" if implicit else explicit)
+            data.file_meta.TransferSyntaxUID = syntax
     except Exception as error:  # damaged files make pydicom raise errors of many kinds
         raise InputError(f"{path}: not a DICOM file that can be read ({_reason(error)})") from error
     return data
@@ -114,7 +122,7 @@ def frames_of(path: Path) -> Iterator[Frame]:
             ) from error
         if stored.ndim == 2:
             stored = stored[None]
-        syntax = pydicom.uid.UID(getattr(data.file_meta, "TransferSyntaxUID", ""))
+        syntax = pydicom.uid.UID(data.file_meta.TransferSyntaxUID)
         lossy = any(each in syntax.name for each in _LOSSY)
         notes = [EIGHT_BITS] if stored.dtype.itemsize == 1 else []
         if lossy or text_of(data, "LossyImageCompression") == "01":
@@ -177,10 +185,10 @@ def _refuse(path: Path, data: Dataset) -> None:
 
 def _undecoded(decoder: Callable[..., Any], data: Dataset, error: Exception) -> str:
     """Why the pixels cannot be read, in one sentence."""
-    syntax = getattr(data.file_meta, "TransferSyntaxUID", None)
+    syntax = data.file_meta.TransferSyntaxUID
     is_available = False
     with contextlib.suppress(NotImplementedError):  # of videos and the like
-        is_available = syntax is None or decoder(syntax).is_available
+        is_available = decoder(syntax).is_available
     if not is_available:
         return (
             f"compressed as {getattr(syntax, 'name', syntax)}, which cannot be decoded here: pip "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -100,7 +101,7 @@ def write_fastmri_file(
 
     values: dict[str, str | int | float] = {
         "acquisition": acquisition,
-        "patient_id": path.stem,
+        "patient_id": os.fsencode(path.stem).decode("utf-8", "replace"),
     }
     if target is not None:
         values |= {"max": float(target.max()), "norm": float(np.linalg.norm(target))}
@@ -162,7 +163,8 @@ def _checked_target(
 
 def checked_mask(path: Path, mask: npt.NDArray, columns: int) -> npt.NDArray[np.bool_]:
     """A mask of columns as bool, or an error that says what it is instead."""
-    if mask.shape != (columns,) or not np.isin(mask, (0, 1)).all() or not mask.any():
+    fits = mask.dtype.kind in "biufc" and mask.shape == (columns,)
+    if not fits or not np.isin(mask, (0, 1)).all() or not mask.any():
         raise InputError(
             f"{path}: expected a mask of {columns} columns, 1 where sampled and 0 elsewhere, and "
             f"some that are sampled, got {mask.shape} {mask.dtype}"

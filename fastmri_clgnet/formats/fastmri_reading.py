@@ -72,6 +72,7 @@ def inspect_volume(
     Raises:
         InputError: If something is missing or does not fit.
     """
+    _refuse_averages(file, path)
     kspace = need_dataset(file, "kspace", path, "expected a file in fastMRI's format")
     ndim = {"singlecoil": 3, "multicoil": 4}[challenge]
     if kspace.ndim != ndim or 0 in kspace.shape or not is_complex(kspace.dtype):
@@ -121,6 +122,16 @@ def inspect_volume(
             f"{image_size[0]} x {image_size[1]}, as fastMRI does for k-space of {columns} columns"
         )
     return VolumeInfo(path, tuple(kspace.shape), image_size, header, target, mask, *_said(file))
+
+
+def _refuse_averages(file: h5py.File, path: Path) -> None:
+    """Raise where k-space has a further axis in front, as of fastMRI's prostate data."""
+    is_here = isinstance(file.get("kspace", getlink=True), h5py.HardLink)  # else it is refused
+    if is_here and getattr(file["kspace"], "ndim", 0) > 4:
+        raise InputError(
+            f"{path}: k-space of shape {file['kspace'].shape}; expected (slices, [coils,] rows, "
+            "columns): choose or average the first axis"
+        )
 
 
 def is_undersampled(file: h5py.File, path: Path, challenge: str) -> bool:
@@ -228,6 +239,7 @@ class Fastmri:
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume; see `Reader`."""
         with open_hdf5(path) as file:
+            _refuse_averages(file, path)
             stored = get_dataset(file, "kspace", path)
             if stored is None or stored.ndim not in (3, 4) or 0 in stored.shape:
                 raise InputError(

@@ -58,13 +58,21 @@ class Images(Simulation):
         if self.volume == "prefix" and not any("_" in path.stem for path in paths):
             raise InputError("volume prefix: no name has a '_', which would end the prefix")
         found: dict[Path, list[Path]] = {}
+        whole = set[Path]()  # volumes of one file
         for path in sorted(paths, key=_natural):
             name = path.parent
             if self.volume == "file" or len(paths) == 1 or _n_pages(path) > 1:
                 name = path.with_suffix("")
+                whole.add(name)
             elif self.volume == "prefix":
                 name = path.parent / path.stem.split("_")[0]
             found.setdefault(name, []).append(path)
+        for name, files in found.items():
+            if name in whole and len(files) > 1:
+                raise InputError(
+                    f"{name}: {len(files)} files would be this volume, such as "
+                    f"{words(file.name for file in files[:2])}; rename them"
+                )
         return {name: tuple(files) for name, files in found.items()}
 
     def read(self, path: Path | Sequence[Path], seed: Sequence[int]) -> Scan:
@@ -152,6 +160,7 @@ def _grey(path: Path, image: Any, depth: str) -> npt.NDArray:
     """The grey values of the page that an image is at, (height, width)."""
     if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
         values = np.array(image)
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
         tags = getattr(image, "tag_v2", {})
         if values.dtype.kind == "u" and values.itemsize == 2 and _WHITE_IS_ZERO in tags.items():
             values = 65535 - values  # as Pillow does with 8 bits

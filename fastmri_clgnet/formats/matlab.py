@@ -62,6 +62,7 @@ class Matlab(Arrays):
     def read(self, path: Path, seed: Sequence[int]) -> Scan:
         """Read a volume; see `Reader`."""
         name, array = load_matlab(path, self.key)
+        refuse_frames(path, name, array)
         is_complex = np.iscomplexobj(array) or "complex" in (self.axes or ())
         if self.kind is None and is_complex:
             raise InputError(
@@ -101,6 +102,15 @@ def load_matlab(path: Path, key: str | None = None) -> tuple[str, npt.NDArray]:
         raise InputError(f"{path}: not a MATLAB file that can be read ({reason})") from error
     name = _chosen(path, {each: array.shape for each, array in arrays.items()}, key)
     return name, arrays[name]
+
+
+def refuse_frames(path: Path, name: str, array: npt.NDArray) -> None:
+    """Raise where an array has more axes than a volume, such as the frames of a film."""
+    if array.ndim > (4 if np.iscomplexobj(array) else 5):  # of real and imaginary part
+        raise InputError(
+            f"{path}: {name} {_size(array)} has {array.ndim} axes; expected at most row column "
+            "coil slice: save one frame, such as x(:,:,:,:,1), as an array of its own"
+        )
 
 
 def _chosen(path: Path, sizes: Mapping[str, tuple[int, ...]], key: str | None) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 
 from fastmri_clgnet.errors import InputError, need_package, words
 from fastmri_clgnet.formats.scan import Scan
-from fastmri_clgnet.formats.simulate import Simulation
+from fastmri_clgnet.formats.simulate import MIN_SIZE, Simulation
 
 # axes of (right, anterior, superior) that are slices, rows and columns
 _PLANES = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
+_THICK = 1.5  # times larger voxels along another axis: these are the slices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,22 @@ class Nifti(Simulation):
         axes = _PLANES[self.plane]
         unit = getattr(image.header, "get_xyzt_units", lambda: ("mm",))()[0]  # Analyze's says none
         mm = {"micron": 1e-3, "meter": 1e3}.get(unit, 1.0)
-        pixel = [mm * float(image.header.get_zooms()[axis]) for axis in axes]
+        zooms = [mm * float(zoom) for zoom in image.header.get_zooms()[:3]]
         slices = values.transpose(axes)[:, ::-1, ::-1]
-        return self.simulated(path, slices, seed, (pixel[1], pixel[2]))
+        height, width = slices.shape[1:]
+        if min(height, width) < MIN_SIZE:
+            for name, (_, *sides) in _PLANES.items():
+                if all(values.shape[axis] >= MIN_SIZE for axis in sides):
+                    raise InputError(
+                        f"{path}: {self.plane} images of {height} x {width} pixels; expected "
+                        f"{MIN_SIZE} x {MIN_SIZE} or more: give plane {name}"
+                    )
+        thickness = {name: zooms[axis] for name, (axis, *_) in _PLANES.items()}
+        plane, largest = max(thickness.items(), key=lambda item: item[1])
+        notes = []
+        if largest > _THICK * thickness[self.plane] > 0:
+            notes = [f"slices of {largest:.3g} mm lie in plane {plane}: give plane {plane}"]
+        return self.simulated(path, slices, seed, (zooms[axes[1]], zooms[axes[2]]), notes=notes)
 
 
 def _check_gzip(path: Path) -> None:

@@ -101,14 +101,17 @@ class NumPy(Arrays):
 def _in_order(path: Path, array: npt.NDArray, names: Sequence[Axis]) -> npt.NDArray:
     """(slices, [coils,] rows, columns), complex if there is an axis 'complex'."""
     axes = list(names)
-    if len(set(axes)) < len(axes) or not {"row", "column"} <= set(axes):
-        raise InputError(f"axes {words(axes)}: expected row and column, and each name once")
+    known = get_args(Axis)
+    if len(set(axes)) < len(axes) or not {"row", "column"} <= set(axes) <= set(known):
+        raise InputError(
+            f"axes {words(axes)}: expected row and column, and each name once, of {words(known)}"
+        )
     if array.ndim != len(axes):
         raise InputError(
             f"{path}: an array of shape {array.shape} has {array.ndim} axes, but axes "
             f"{words(axes)} names {len(axes)}"
         )
-    array = array.transpose([axes.index(axis) for axis in get_args(Axis) if axis in axes])
+    array = array.transpose([axes.index(axis) for axis in known if axis in axes])
     if "complex" in axes:
         if array.shape[-1] != 2 or np.iscomplexobj(array):
             raise InputError(
@@ -122,10 +125,11 @@ def _in_order(path: Path, array: npt.NDArray, names: Sequence[Axis]) -> npt.NDAr
 def load_array(path: Path, key: str | None = None) -> npt.NDArray:
     """Read an array of numbers that is not empty, never a pickle; `key` as in `NumPy`."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if key is not None and isinstance(loaded, np.ndarray):
-            raise InputError(f"{path}: one array, which has no name; omit key")
-        array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)
+        with path.open("rb") as file:  # which numpy leaves open where an archive is damaged
+            loaded = np.load(file, allow_pickle=False)
+            if key is not None and isinstance(loaded, np.ndarray):
+                raise InputError(f"{path}: one array, which has no name; omit key")
+            array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded, key)
     except InputError:
         raise
     except Exception as error:  # damaged files make numpy raise errors of many kinds
@@ -142,6 +146,8 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> npt.NDArray:
     with archive:
         keys = list(archive)
+        if not keys:
+            raise InputError(f"{path}: an empty archive; expected an array")
         default = keys[0] if len(keys) == 1 else "kspace"
         if (key or default) not in keys:
             raise InputError(

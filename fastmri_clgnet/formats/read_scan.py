@@ -22,7 +22,7 @@ from fastmri_clgnet.formats.hdf5 import measurement_groups, open_hdf5
 from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.isolate import expect_readable
 from fastmri_clgnet.formats.lines import GRIDDING
-from fastmri_clgnet.formats.matlab import load_matlab
+from fastmri_clgnet.formats.matlab import load_matlab, refuse_frames
 from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
 from fastmri_clgnet.formats.orientation import refuse_coils_last, refuse_wrong_axes
 from fastmri_clgnet.formats.scan import (
@@ -217,6 +217,7 @@ def _refuse_kspace_of_matlab(path: Path) -> None:
         name, array = load_matlab(path)
     except InputError as error:  # damaged; several arrays, or none
         raise InputError(f"{error} ({convert_command(path, 'matlab')})") from error
+    refuse_frames(path, name, array)
     if np.iscomplexobj(array):
         axes = ("row", "column", "coil", "slice")[: array.ndim]
         raise InputError(
@@ -230,8 +231,11 @@ def _refuse_kspace_of_matlab(path: Path) -> None:
 def _is_npz(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return all(name.endswith(".npy") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(name.endswith(".npy") for name in archive.namelist())
+    except zipfile.BadZipFile:  # damaged, as reading it says
+        return path.suffix == ".npz"
 
 
 def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
@@ -247,6 +251,11 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         return path, CC359(), "Calgary-Campinas"
     if reading.axes is not None:
         return _numpy(path, array, reading.axes)
+    if array.ndim > (4 if np.iscomplexobj(array) else 5):  # of real and imaginary part
+        raise InputError(
+            f"{path}: an array {shape} of {array.ndim} axes; expected at most slice coil row "
+            "column: save one frame, such as x[0], as an array of its own"
+        )
     if not np.iscomplexobj(array):
         named = "row column" if array.ndim == 2 else "slice row column"
         raise InputError(

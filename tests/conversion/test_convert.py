@@ -175,6 +175,24 @@ def test_a_bad_volume_is_named_and_the_others_are_converted(
     assert not (tmp_path / "out" / PARTIAL).exists()
 
 
+def test_a_link_that_leads_nowhere_fails_alone_until_it_leads_somewhere(tmp_path: Path) -> None:
+    """As those of DataLad and git-annex, whose files are fetched later."""
+    (tmp_path / "in").mkdir()
+    array, lost = np.abs(blobs(0, 2, 24, 20)), tmp_path / "in" / "b.npy"
+    np.save(tmp_path / "in" / "a.npy", array)
+    lost.symlink_to(tmp_path / "annex.npy")
+    source, out = tmp_path / "in", tmp_path / "out"
+    reader = NumPy(("slice", "row", "column"), kind="image")
+    converted = convert(source, out, reader, split=(1, 0, 0), num_workers=1)
+    assert [one.path.name for one in converted.done] == ["a.h5"]
+    (failure,) = converted.failures
+    assert failure.startswith(f"{lost}: ") and "No such file" in failure
+    np.save(tmp_path / "annex.npy", array)
+    converted = convert(source, out, reader, split=(1, 0, 0), num_workers=1)
+    assert [one.path.name for one in converted.done] == ["a.h5", "b.h5"]
+    assert converted.failures == []
+
+
 def test_a_conversion_of_nothing_does_not_hold_its_folder(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,23 @@ def test_what_cannot_be_met_is_refused() -> None:
         assign_splits(NAMES[:1], (0.8, 0.1, 0.1), "volume", 0)
 
 
+def test_two_files_of_a_name_are_refused_whatever_is_drawn(tmp_path: Path) -> None:
+    for name in ("s1.npy", "s1.npz"):
+        (tmp_path / name).touch()
+    for seed in range(4):
+        with pytest.raises(InputError, match=r"2 files would be s1\.h5; rename them"):
+            split_source(tmp_path, (".npy", ".npz"), (0.5, 0.5, 0), "volume", seed)
+
+
+def test_other_names_of_splits(tmp_path: Path) -> None:
+    names = {"Training": "train", "valid": "val", "Validation": "val", "TESTING": "test"}
+    for folder in names:
+        (tmp_path / folder / "p1").mkdir(parents=True)
+        (tmp_path / folder / "p1" / f"{folder}.npy").touch()
+    found = split_source(tmp_path, (".npy",), None, "volume", 0)
+    assert {one.name: one.split for one in found} == {f"p1_{n}": names[n] for n in names}
+
+
 def test_own_splits(tmp_path: Path) -> None:
     """Folders of any case, and links to folders elsewhere; hidden and other files are left out."""
     for name in ("s/Train/p1/a.npy", "s/TEST/b.NPY", "s/TEST/.c.npy", "s/notes.txt", "far/a.npy"):

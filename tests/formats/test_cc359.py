@@ -12,6 +12,7 @@ from fastmri.data import SliceDataset
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import CC359
+from fastmri_clgnet.formats.read_scan import read_scan
 from tests.conversion.host import assert_good, assert_host_gives, blobs
 
 ONE_PROCESS = ["--from", "cc359", "--num_workers", "1"]
@@ -118,3 +119,22 @@ def test_undersampled_columns_have_a_mask(tmp_path: Path) -> None:
     mask = CC359().read(path, (0,)).mask
     assert mask is not None
     assert mask.sum() == keep.sum()
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 64, 48), (5, 8, 64, 48), (3, 4, 64, 48)])
+def test_real_numbers_in_other_layouts_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """Real and imaginary parts in front of rows, or of the coils in turn; magnitudes of coils."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["kspace"] = np.random.default_rng(0).random(shape, np.float32)
+    message = rf"a\.h5: .*'kspace' \({str(shape)[1:-1]}\) of real numbers .* as complex numbers"
+    for read in (read_scan, lambda path: CC359().read(path, (0,))):
+        with pytest.raises(InputError, match=message):
+            read(path)
+
+
+def test_twelve_coils_of_the_real_size(tmp_path: Path) -> None:
+    parts = np.random.default_rng(0).random((1, 218, 170, 24), np.float32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["kspace"] = parts
+    assert CC359().read(tmp_path / "a.h5", (0,)).kspace.shape == (1, 12, 218, 170)

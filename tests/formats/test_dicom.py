@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset, uid
+from pydicom import Dataset, dcmread, dcmwrite, examples, uid
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 
@@ -310,6 +310,33 @@ def test_fields_that_make_no_sense_are_done_without(tmp_path: Path) -> None:
     assert scan.pixel_mm is None
     assert scan.notes == ("1 gap(s) between slices: are files missing?",)
     np.testing.assert_allclose(scan.images()[:5], VOLUME, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian]
+)
+def test_files_without_preamble_and_file_meta_information(syntax: uid.UID, tmp_path: Path) -> None:
+    """The data set only, whose encoding is told by its first bytes."""
+    data = dcmread(examples.get_path("mr"))
+    pixels = data.pixel_array
+    if not syntax.is_little_endian:
+        data.PixelData = pixels.byteswap().tobytes()
+    data.file_meta.TransferSyntaxUID = syntax
+    path = tmp_path / "a.dcm"
+    dcmwrite(path, data, enforce_file_format=True)
+    length = dcmread(path).file_meta.FileMetaInformationGroupLength
+    path.write_bytes(path.read_bytes()[128 + 4 + 12 + length :])
+    images = Dicom(noise=0).read(path, (0,)).images()
+    np.testing.assert_allclose(images[0], pixels, atol=2e-7 * pixels.max())
+
+
+def test_a_link_that_leads_nowhere_fails_alone(tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "good")
+    (tmp_path / "in" / "lost.dcm").symlink_to(tmp_path / "annex.dcm")
+    conversion = converted(tmp_path / "in", tmp_path / "out")
+    assert list(references(conversion)) == ["good"]
+    (failure,) = conversion.failures
+    assert failure.startswith(f"{tmp_path / 'in/lost.dcm'}: ") and "No such file" in failure
 
 
 def test_a_file_that_cannot_be_opened_fails_alone(tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ def test_the_header_says_to_us_what_it_says_to_the_host(tmp_path: Path) -> None:
     assert (info.challenge, info.image_size) == ("multicoil", (SIZE, SIZE))
 
 
+def test_averages_in_front_are_named(tmp_path: Path) -> None:
+    """As in fastMRI's prostate data, which are too large to be read at once."""
+    path = tmp_path / "a.h5"
+    write_fastmri_file(path, small_volume("multicoil", 0)[0])
+    with h5py.File(path, "r+") as file:
+        del file["kspace"]
+        file.create_dataset("kspace", (3, 31, 20, 640, 451), "c8")
+        with pytest.raises(InputError, match=r"a\.h5: .* choose or average the first axis"):
+            inspect_volume(file, path, "multicoil", masked=False, references=False)
+
+
 def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> None:
     kspace, target = small_volume("singlecoil", 0)
     path = tmp_path / "a.h5"

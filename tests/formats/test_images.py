@@ -63,6 +63,27 @@ def test_which_files_are_one_volume(tmp_path: Path) -> None:
     assert made == ["singlecoil_train/train.h5", "singlecoil_val/val.h5"]
 
 
+def test_files_that_would_be_one_volume_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names that differ in their ending only, and pages beside a folder of the same name."""
+
+    def refused(name: str, message: str, *flags: str) -> None:
+        assert main([str(tmp_path / name), str(tmp_path / "out"), *TRAIN, *flags]) == 1
+        assert f"error: {tmp_path / name}{message}" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    for name in ("ending/a.png", "ending/a.tif", "ending/b.png", "in/head/1.png", "in/head/2.png"):
+        save(tmp_path / name, BYTES[0])
+    tifffile.imwrite(tmp_path / "in/head.tif", BYTES[:2], photometric="minisblack")
+    message = "/a: 2 files would be this volume, such as a.png a.tif; rename them"
+    refused("ending", message, "--volume", "file")
+    refused("in", "/head: 3 files would be this volume, such as head.tif 1.png; rename them")
+    save(tmp_path / "same/same/1.png", BYTES[0])
+    save(tmp_path / "same/1.png", BYTES[0])
+    refused("same", "/same: another volume is called same, too; rename one")
+
+
 def tiff(values: np.ndarray, **options: Any) -> Callable[[Path], object]:
     return lambda path: tifffile.imwrite(path.with_suffix(".tif"), values, **options)
 
@@ -89,6 +110,13 @@ def test_grey_values_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
     scan = Images(noise=0).read(next(tmp_path.iterdir()), (0,))
     np.testing.assert_allclose(scan.images()[0], values, atol=2e-7 * values.max())
     assert any("8-bit" in note for note in scan.notes) == (values.dtype == np.uint8)
+
+
+def test_both_byte_orders_in_one_volume(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", VOLUME[0], byteorder="<")
+    tifffile.imwrite(tmp_path / "b.tif", VOLUME[0].astype(">u2"), byteorder=">")
+    images = Images(noise=0).read(tmp_path, (0,)).images()
+    np.testing.assert_allclose(images, [VOLUME[0]] * 2, atol=2e-7 * VOLUME[0].max())
 
 
 def test_lossy_files_are_named_as_such_whatever_they_are_called(tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], Matlab, str]] = {
         holding(k=1j * IMAGES), Matlab(kind="kspace"), "k 32x24x3 has 3 axes; name them"
     ),
     "four axes": (holding(a=np.ones((32, 24, 3, 2))), Matlab(), "a 32x24x3x2 has 4 axes; name"),
+    "frames": (
+        holding(a=1j * np.ones((32, 24, 3, 2, 4))), Matlab(),
+        r"a 32x24x3x2x4 has 5 axes; expected at most row column coil slice: save one frame, such",
+    ),
+    "frames of 7.3": (
+        lambda path: save_7_3(path, {"a": 1j * np.ones((32, 24, 3, 2, 4))}),
+        Matlab(axes=("row", "column", "coil", "slice"), kind="kspace"), "a 32x24x3x2x4 has 5 axes",
+    ),
     "slices first": (
         holding(a=np.ones((3, 32, 24))), Matlab(), "a 3x32x24 may have its slices first; name"
     ),

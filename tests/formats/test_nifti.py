@@ -54,6 +54,28 @@ def test_pixel_sizes_are_in_millimetres(unit: str, factor: float, tmp_path: Path
     assert scan.pixel_mm == pytest.approx((3 * factor, 2 * factor))
 
 
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_thick_slices_of_another_plane_are_noticed(plane: str, tmp_path: Path) -> None:
+    volume = np.abs(blobs(0, 17, 16, 18))
+    sizes = np.diag([1.0, 2.5, 0.9, 1.0])  # in micron
+    stored = nibabel.Nifti1Image(volume, 1000 * sizes)
+    stored.header.set_xyzt_units("micron")
+    nibabel.save(stored, tmp_path / "a.nii")
+    note = "slices of 2.5 mm lie in plane coronal: give plane coronal"
+    scan = Nifti(plane=plane).read(tmp_path / "a.nii", (0,))  # type: ignore[arg-type]
+    assert scan.notes == (() if plane == "coronal" else (note,))
+    _write(tmp_path / "b.nii", volume, np.diag([1.0, 1.4, 1.0, 1.0]))
+    assert Nifti(plane=plane).read(tmp_path / "b.nii", (0,)).notes == ()  # type: ignore[arg-type]
+
+
+def test_slices_of_another_plane_may_be_large_enough(tmp_path: Path) -> None:
+    _write(tmp_path / "a.nii", np.ones((20, 3, 24), np.float32), np.eye(4))
+    message = "axial images of 3 x 20 pixels; expected 16 x 16 or more: give plane coronal"
+    with pytest.raises(InputError, match=message):
+        Nifti().read(tmp_path / "a.nii", (0,))
+    assert Nifti(plane="coronal").read(tmp_path / "a.nii", (0,)).kspace.shape == (3, 24, 20)
+
+
 def test_simulation_is_marked_seeded_and_of_the_right_size(tmp_path: Path) -> None:
     volume = np.ones((24, 24, 3), np.float32)
     for name in ("a", "b"):

@@ -12,6 +12,7 @@ from fastmri_clgnet.convert import main
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import NumPy
 from fastmri_clgnet.formats.numpy_arrays import Axis
+from fastmri_clgnet.formats.read_scan import read_scan
 from tests.conversion.host import assert_good, assert_host_gives, blobs, fft2c
 
 TRAIN = ["--split", "1", "0", "0", "--num_workers", "1", "--from", "numpy"]
@@ -101,6 +102,7 @@ def test_columns_that_differ_between_slices_are_refused(folder: Path) -> None:
         (NumPy(PLANES[1:]), "has 3 axes, but axes row column names 2"),
         (NumPy(("row", "column", "row")), "each name once"),
         (NumPy(("slice", "row", "coil")), "expected row and column"),
+        (NumPy(("echo", "row", "column")), "axes echo .* of slice coil row column complex"),  # type: ignore[arg-type]
         (NumPy(PLANES, key="real"), "expected complex numbers"),
         (NumPy(PLANES, recon_size=(17, 20)), "does not fit into k-space of 16 rows"),
         (NumPy(PLANES, key="nothing"), "holds the arrays kspace real .* choose one"),
@@ -118,3 +120,17 @@ def test_what_does_not_fit_is_one_error(reader: NumPy, message: str, folder: Pat
     )  # fmt: skip
     with pytest.raises(InputError, match=message):
         reader.read(folder / "a.npz", (0,))
+
+
+def test_damaged_and_empty_archives(tmp_path: Path) -> None:
+    """A wrong byte in the list of an archive's arrays; none at all."""
+    path = tmp_path / "a.npz"
+    np.savez(path, kspace=fft2c(blobs(0, 16, 20)))
+    contents = bytearray(path.read_bytes())
+    contents[contents.rindex(b"PK\x01\x02")] = 0
+    path.write_bytes(contents)
+    np.savez(tmp_path / "b.npz")
+    for name, message in (("a", "not a NumPy array that can be read"), ("b", "an empty archive")):
+        for read in (read_scan, lambda path: NumPy(PLANES).read(path, (0,))):
+            with pytest.raises(InputError, match=rf"{name}\.npz: {message}"):
+                read(tmp_path / f"{name}.npz")

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from fastmri_clgnet import example_slice, read_scan, reconstruct_scan
 from fastmri_clgnet.data import write_fastmri_file
@@ -370,6 +371,23 @@ def real_pairs(path: Path) -> None:
         file["kspace"] = np.ones((3, 64, 48, 2))
 
 
+def averages(path: Path) -> None:
+    """As fastMRI's prostate data: averages in front, too large to be read at once."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("kspace", (3, 31, 20, 640, 451), "c8")
+
+
+def compound_mask(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["kspace"] = np.ones((2, 32, 20), np.complex64)
+        file["mask"] = np.zeros(20, [("a", "i4"), ("b", "i4")])
+
+
+def frames_of_matlab(path: Path) -> None:
+    with path.open("wb") as file:
+        savemat(file, {"x": np.ones((32, 24, 3, 2, 4), complex)})
+
+
 def text_array(path: Path) -> None:
     with path.open("wb") as file:
         np.save(file, np.full((16, 16, 2, 2), "text"))
@@ -394,6 +412,13 @@ def changed(path: Path) -> None:
         (channels_last, r"\(3, 64, 48, 4\); .* no rows and columns: transpose"),
         (array(3, 64, 48, 2, dtype="f4"), "imaginary parts, .* name the axes"),
         (real_pairs, "'kspace' .* real and imaginary part last; store it as complex"),
+        (
+            array(4, 2, 3, 32, 20),
+            r"\(4, 2, 3, 32, 20\) of 5 axes; expected at most slice coil row column: save one",
+        ),
+        (averages, r"\(3, 31, 20, 640, 451\); expected .* choose or average the first axis"),
+        (compound_mask, r"expected a mask of 20 columns, .* got \(20,\)"),
+        (frames_of_matlab, "x 32x24x3x2x4 has 5 axes; expected at most row column coil slice"),
         (text_array, "an array of <U4; expected numbers"),
         (lambda path: path.write_bytes(struct.pack("<II", 1, 1) + 400 * b"\xff"), "no known"),
         (changed, "not a NumPy array that can be read"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import resource
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from fastmri_clgnet.check import main as check
 from fastmri_clgnet.convert import main as convert
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
@@ -84,6 +88,25 @@ def test_a_link_in_the_output_folder_is_replaced_not_followed(tmp_path: Path) ->
         temporary.write_text("new")
     assert outside.read_text() == "mine"
     assert (tmp_path / "out.txt").read_text() == "new"
+
+
+def test_names_that_are_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are not UTF-8 are converted, checked, reconstructed, and printed as escapes."""
+    printed = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", printed)
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / os.fsdecode(b"M\xfcller.npy"), small_volume("singlecoil", 0)[0])
+    flags = ["--from", "numpy", "--axes", "slice", "row", "column", "--split", "0", "0", "1"]
+    assert convert([str(tmp_path / "in"), str(tmp_path / "out"), *flags]) == 0
+    assert check([str(tmp_path / "out")]) == 0
+    data, out = tmp_path / "out" / "singlecoil_test", tmp_path / "reconstructed"
+    folders = ["--data_path", str(data), "--output_path", str(out)]
+    assert reconstruct(["--model", "zero_filled", *folders]) == 0
+    name = os.fsdecode(b"M\xfcller.h5")
+    assert _files(out) == _files(data) == [name]
+    with h5py.File(data / name) as file:
+        assert file.attrs["patient_id"] == "M\N{REPLACEMENT CHARACTER}ller"
+    assert b"M\\udcfcller.h5" in printed.buffer.getvalue()
 
 
 def test_a_run_that_names_another_challenge_is_refused(tmp_path: Path) -> None:
