@@ -66,7 +66,8 @@ def fine_tune(
             checkpoint's description of the model goes into plain.ckpt.
         data: Data to train and validate on.
         trainer: As for `train`; max_steps counts training batches, including the warm-up.
-        default_root_dir: As for `train`; by default banding_runs/MODEL/CHALLENGE[_demo].
+        default_root_dir: Folder of checkpoints, logs and reconstructions. Default:
+            banding_runs/MODEL/CHALLENGE[_demo] here.
         ckpt_path: As for `train`.
         seed: As for `train`.
         on_nan: As for `train`.

@@ -95,10 +95,13 @@ def run(values: Mapping[str, Any], checkpoint: Path, recipe: Recipe = "ours") ->
 
 def groups(recipe: str = "ours") -> dict[str, Flags]:
     """Return the flags, by title, with the defaults of a recipe."""
+    own = flags_of(fine_tune)
     flags = {
-        "": flags_of(run, {"values"}) | flags_of(train, {*OWN, *_NOT_HERE}),
+        "": flags_of(run, {"values"})
+        | flags_of(train, {*OWN, *_NOT_HERE})
+        | {"default_root_dir": own["default_root_dir"]},
         "banding": flags_of(BandingModule, {"reconstructor"})
-        | {name: flags_of(fine_tune)[name] for name in ("keep", "keep_readout")},
+        | {name: own[name] for name in ("keep", "keep_readout")},
         "data": with_defaults(flags_of(Data), {"batch_size": 1}),
         "own": OBJECTIVE,
         "trainer": with_defaults(trainer_flags(), {"max_epochs": 10}),

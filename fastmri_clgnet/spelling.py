@@ -34,9 +34,9 @@ def with_config(line: Sequence[str]) -> list[str]:
 
 
 def as_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the contents of a --config file: plain values, without those that are None."""
+    """Return the contents of a --config file: plain values; null may be other than the default."""
     plain = json.loads(json.dumps({**values}, default=str))
-    return {n: value for n, value in plain.items() if value is not None and n not in COMMON}
+    return {name: value for name, value in plain.items() if name not in COMMON}
 
 
 def chosen(line: Sequence[str], flag: str) -> str | None:

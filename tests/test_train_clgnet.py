@@ -16,6 +16,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from fastmri_clgnet.reporting import report
 from fastmri_clgnet.train_clgnet import main, parse_arguments
 from fastmri_clgnet.training.command import trainer_of
 from tests.helpers import QUIET, SMALL, host_evaluates
@@ -195,6 +196,12 @@ ERRORS = {
     "precision": (["--precision", "bf16-true"], "bf16-mixed"),
     "a file": (["--default_root_dir", "noise.ckpt"], "noise.ckpt: is a file"),
     "no validation": (["--limit_val_batches", "0"], "validation"),
+    "no batches": (["--limit_train_batches", "0"], "limit_train_batches 0: expected more than 0"),
+    "no slices": (["--sample_rate", "0.05"], "data: no slice is left for train by sample_rate"),
+    "no epoch": (["--check_val_every_n_epoch", "0"], "check_val_every_n_epoch 0: expected more"),
+    "no interval": (["--val_check_interval", "0"], "val_check_interval 0: expected more than 0"),
+    "rare": (["--val_check_interval", "99"], "`val_check_interval` (99) must be less than"),
+    "no step": (["--accumulate_grad_batches", "0"], "accumulate_grad_batches 0: expected more"),
 }  # fmt: skip
 
 
@@ -347,7 +354,10 @@ def test_other_models_train_resume_and_test(
 
 
 def test_zero_filling_needs_no_training(
-    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     command = ["--model", "zero_filled", *QUIET, "--data_path", str(small_dataset)]
@@ -355,6 +365,9 @@ def test_zero_filling_needs_no_training(
     root = Path("zero_filled") / "singlecoil"
     assert (root / "reconstructions" / "e.h5").is_file()
     assert not (root / "checkpoints").exists()
+    assert "TensorBoard logs: (off)" in capsys.readouterr().out
+    assert yaml.safe_load((root / "config.yaml").read_text())["model"] == "zero_filled"
+    assert report([root], tmp_path / "report.html").path.stat().st_size > 10_000
     assert main([*command, "--mode", "test", "--test_split", "val"]) == 0
     # separate from the test split, so that a folder can be evaluated directly
     assert {path.name for path in (root / "reconstructions_val").iterdir()} == {"c.h5", "d.h5"}
@@ -406,19 +419,32 @@ def test_checkpoint_of_another_size_names_the_flags(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("run_dir")
-def test_slurms_checkpoint_is_continued_and_then_removed(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    command = ["--data_path", "data", *COMMAND]
-    assert main([*command, "--max_epochs", "1"]) == 0
+def test_a_run_of_some_batches_replaces_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--data_path", "data", *COMMAND, "--max_epochs", "1"]
+    assert main(command) == 0
     root = Path("clgnet/singlecoil")
-    requeued = root / "hpc_ckpt_1.ckpt"
-    shutil.copy(root / "checkpoints" / "last.ckpt", requeued)
-    (root / "checkpoints" / "last.ckpt").unlink()
-    capsys.readouterr()
-    assert main([*command, "--max_epochs", "2"]) == 0
-    assert f"Continuing from {requeued}" in capsys.readouterr().out
-    assert not requeued.exists()
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert main([*command, "--fast_dev_run", "true"]) == 1
+    assert f"{root}: holds a run, whose results" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert main([*command, "--fast_dev_run", "true", "--default_root_dir", "try"]) == 0
+
+
+@pytest.mark.parametrize("model", ["clgnet", "clgvarnet", "zero_filled"])
+def test_a_configuration_gives_the_values_that_it_was_made_of(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where one is null and its default is not."""
+    flags = ["--model", model, "--data_path", "DATA", "--check_val_every_n_epoch", "null"]
+    flags += ["--val_check_interval", "9"]
+    flags += [] if model == "zero_filled" else ["--lr_step_size", "null"]
+    with pytest.raises(SystemExit):
+        main([*flags, "--print_config"])
+    path = tmp_path / "run.yaml"
+    path.write_text(capsys.readouterr().out)
+    assert yaml.safe_load(path.read_text())["check_val_every_n_epoch"] is None
+    given, read = parse_arguments(flags), parse_arguments(["--config", str(path)])
+    assert {**read, "config": None} == {**given, "config": None}
 
 
 def test_training_without_a_test_split(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

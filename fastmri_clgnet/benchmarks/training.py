@@ -128,10 +128,12 @@ def _course(root: Path) -> dict[str, float]:
         return {}
     checkpoint = load_tensors(path, "a checkpoint")
     seconds = checkpoint["callbacks"]["Timer"]["time_elapsed"]["train"]
+    optimizer = checkpoint["optimizer_states"][0]["param_groups"][0]
     return {
         "steps": checkpoint["global_step"],
         "minutes": seconds / 60,
-        "lr": checkpoint["hyper_parameters"]["lr"],
+        # what --lr is, or a model's own where it is null; the highest of a cycle
+        "lr": optimizer.get("max_lr", optimizer.get("initial_lr", optimizer["lr"])),
     }
 
 

@@ -21,6 +21,7 @@ from fastmri_clgnet.data.samplers import (
 )
 from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.data.transforms import collate_one_size
+from fastmri_clgnet.errors import InputError
 
 
 def _start_worker(host_init: Callable[[int], None] | None, worker_id: int) -> None:
@@ -67,6 +68,13 @@ class CheckedDataModule(FastMriDataModule):
         random.seed(derive_seed(self.seed, *data_partition.encode()))
         try:
             host: DataLoader = super()._create_data_loader(data_transform, data_partition, *rates)
+        except ValueError as error:
+            if "num_samples" not in str(error):
+                raise
+            raise InputError(
+                f"{self.data_path}: no slice is left for {data_partition} by sample_rate and "
+                "volume_sample_rate; give higher ones"
+            ) from error
         finally:
             random.setstate(state)
         dataset, batches, host_init = host.dataset, host.batch_sampler, host.worker_init_fn

@@ -50,9 +50,10 @@ class Evaluation:
     def __str__(self) -> str:
         if not self.volumes:
             return "No volume could be evaluated."
+        level = 100 * self.settings["confidence"]
         parts = [
-            f"Mean over volumes [{self.settings['confidence']:.0%} confidence interval, bootstrap "
-            f"over volumes, {self.settings['resamples']} resamples]",
+            f"Mean over volumes [{level:g}% confidence interval, bootstrap over volumes, "
+            f"{self.settings['resamples']} resamples]",
             format_table(summary_cells(self.summaries, columns=self.columns), n_left=2),
         ]
         if any(self.differences.values()):

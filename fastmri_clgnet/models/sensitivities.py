@@ -6,6 +6,8 @@ import torch
 from fastmri.models.varnet import NormUnet, SensitivityModel, VarNet
 from torch import nn
 
+from fastmri_clgnet.errors import InputError
+
 _NO_SIGNAL = 1e-12  # replaces a deviation of zero; fastMRI's images have 1e-6 to 1e-4
 
 
@@ -150,13 +152,14 @@ class OneCoil(nn.Module):
         """Return the map, (1, 1, 1, 1, 2), for (batch, 1, height, width, 2).
 
         Raises:
-            ValueError: If there are several coils.
+            InputError: If there are several coils.
         """
         if masked_kspace.ndim != 5 or masked_kspace.shape[1] != 1:
-            raise ValueError(
-                "without sensitivity estimation the network takes one coil, (batch, 1, height, "
-                f"width, 2), got {tuple(masked_kspace.shape)}; for several coils make it with "
-                "sensitivity estimation (estimate_sensitivities=True, challenge multicoil)"
+            raise InputError(
+                "a network without sensitivity estimation (challenge singlecoil) takes k-space of "
+                f"one coil, (batch, 1, height, width, 2), got {tuple(masked_kspace.shape)}; for "
+                "several coils it has to be made and trained with challenge multicoil "
+                "(estimate_sensitivities=True)"
             )
         return masked_kspace.new_tensor([1.0, 0.0]).expand(1, 1, 1, 1, 2)
 

@@ -126,7 +126,7 @@ def _tables(sources: Sequence[Source], evaluation: Evaluation | None) -> list[di
                 tables[caption] = [head, *rows]
     else:
         level = evaluation.settings["confidence"]
-        interval = f"[{level:.0%} confidence interval: bootstrap over volumes]"
+        interval = f"[{100 * level:g}% confidence interval: bootstrap over volumes]"
         tables[f"Mean over volumes {interval}"] = summary_cells(evaluation.summaries)
         if any(evaluation.differences.values()):
             caption = f"Paired differences: method - {evaluation.methods[0]} {interval}"

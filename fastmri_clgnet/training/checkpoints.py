@@ -19,7 +19,7 @@ from fastmri_clgnet.pl_modules.registry import name_of
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 
 _VOLUMES_KEY = "fastmri_clgnet_volumes"
-_REQUEUED = "hpc_ckpt_*.ckpt"  # what Lightning writes before SLURM puts a job back into the queue
+_REQUEUED = "hpc_ckpt_"  # as Lightning names what it saves when SLURM's signal comes
 _EXPECTED = "a checkpoint that train_clgnet wrote"
 
 
@@ -75,17 +75,44 @@ class CheckpointFiles(TorchCheckpointIO):
     Lightning's own way writes to the folder of temporary files and moves the file from there. Where
     that folder is on another disk (/tmp often is), moving is copying, and an interruption or a full
     disk leaves half a checkpoint in the place of a good one.
+
+    What Lightning saves at SLURM's signal is not written: the signal may come amid a step or in a
+    validation, and Lightning would read the file in every validation and test. The requeue that
+    follows ends the job by SIGTERM, at which `SaveAndStop` saves a whole step.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
         """Write one checkpoint; raises an `InputError` if it cannot be written."""
-        save_tensors(Path(path), checkpoint)
+        if not Path(path).name.startswith(_REQUEUED):
+            save_tensors(Path(path), checkpoint)
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read one checkpoint, on the CPU; raises an `InputError` if it would run code."""
-        return load_tensors(Path(path), _EXPECTED)
+        """Read one checkpoint, on the CPU; raises an `InputError` if it would run code.
+
+        Where the run's folder was moved, best.ckpt is beside the file that is read: of another
+        folder than its own Lightning would forget how good it is, and replace it by a worse one.
+        """
+        checkpoint = load_tensors(Path(path), _EXPECTED)
+        folder = Path(path).resolve().parent
+        for state in (checkpoint.get("callbacks") or {}).values():
+            if isinstance(state, dict) and "best_model_path" in state and "dirpath" in state:
+                _move(state, folder)
+        return checkpoint
+
+
+def _move(state: dict[str, Any], folder: Path) -> None:
+    """Let the state of a `ModelCheckpoint` speak of a folder, if its best file is there."""
+
+    def moved(path: str) -> str:
+        return str(folder / Path(path).name) if path else path
+
+    if (folder / Path(state["best_model_path"]).name).is_file():
+        state["dirpath"] = str(folder)
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            state[name] = moved(state[name])
+        state["best_k_models"] = {moved(path): v for path, v in state["best_k_models"].items()}
 
 
 def last_checkpoint(given: Path | str | None, root: Path) -> Path | None:
@@ -99,8 +126,8 @@ def last_checkpoint(given: Path | str | None, root: Path) -> Path | None:
         return None
     if given is not None:
         return find_checkpoint(given, root)
-    paths = [*checkpoint_dir(root).glob(f"{LAST}.ckpt"), *root.glob(_REQUEUED)]
-    return max(paths, key=lambda path: path.stat().st_mtime, default=None)
+    path = checkpoint_dir(root) / f"{LAST}.ckpt"
+    return path if path.is_file() else None
 
 
 def find_checkpoint(given: Path | str, root: Path) -> Path:
@@ -124,12 +151,6 @@ def kept_checkpoint(root: Path, validated: bool = True) -> Path | None:
     names = (BEST, LAST) if validated else (LAST,)
     paths = (checkpoint_dir(root) / f"{name}.ckpt" for name in names)
     return next((path for path in paths if path.is_file()), None)
-
-
-def forget_requeued(root: Path) -> None:
-    """Remove what Lightning saved for a requeued SLURM job, which it would load by itself."""
-    for path in root.glob(_REQUEUED):
-        path.unlink(missing_ok=True)
 
 
 def checked(path: Path, module: pl.LightningModule) -> dict[str, Any]:

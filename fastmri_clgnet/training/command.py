@@ -28,7 +28,7 @@ OWN = {"module", "data", "trainer", "callbacks", "keep_best", "flags", "objectiv
 _OWN_TRAINER = {
     "logger", "callbacks", "plugins", "default_root_dir", "use_distributed_sampler", "barebones",
     "model_registry", "enable_checkpointing", "reload_dataloaders_every_n_epochs",
-    "limit_predict_batches",
+    "limit_predict_batches", "limit_test_batches",
 }  # fmt: skip
 # what one word says of those that take objects, too
 _TRAINER_TYPES = {"devices": int | str, "profiler": Literal["simple", "advanced"] | None}
@@ -88,8 +88,12 @@ def groups_of(model: str) -> dict[str, Flags]:
 def trainer_flags() -> dict[str, Flag]:
     """The flags of Lightning's trainer."""
     flags = flags_of(pl.Trainer, _OWN_TRAINER)
-    text = f"Epochs; {MAX_EPOCHS} if neither epochs, steps nor time are given; -1 is no limit."
-    flags["max_epochs"] = flags["max_epochs"]._replace(text=text)
+    texts = {
+        "max_epochs": f"Epochs; {MAX_EPOCHS} if neither epochs, steps nor time are given; -1 is no "
+        "limit.",
+        "max_steps": "Training steps, of all epochs together; -1 is no limit.",
+    }
+    flags |= {name: flags[name]._replace(text=text) for name, text in texts.items()}
     return flags | {name: flags[name]._replace(hint=each) for name, each in _TRAINER_TYPES.items()}
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from fastmri.pl_modules import MriModule
 from filelock import FileLock, Timeout
 
 from fastmri_clgnet.data.dataset import Data
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import make_folder
+from fastmri_clgnet.files import atomic_path, make_folder
 from fastmri_clgnet.losses import CLGNetLoss
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of
 
@@ -53,6 +54,13 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
         yield
 
 
+def write_config(root: Path, config: Mapping[str, Any]) -> None:
+    """Write every setting of a run, but not where it went on, to its config.yaml, for --config."""
+    settings = {name: value for name, value in config.items() if name != "ckpt_path"}
+    with atomic_path(root / "config.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
 def config_of(
     module: MriModule, data: Data, root: Path, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -63,12 +71,13 @@ def config_of(
     if data.val_mask is not None:
         values |= {f"val_{key}": value for key, value in vars(data.val_mask).items()}
     fixed = {} if model is None else MODELS[model].fixed
-    values |= {key: value for key, value in module.hparams.items() if key not in fixed}
+    own = {key: value for key, value in module.hparams.items() if key not in fixed}
     if isinstance(getattr(module, "loss", None), CLGNetLoss):
         values |= _objective(module.loss)
-    values |= {**settings, "default_root_dir": root}
-    plain = {key: _plain(value) for key, value in values.items()}
-    return {key: value for key, value in plain.items() if value is not None}
+    own |= {**settings, "default_root_dir": root}
+    plain = {key: _plain(value) for key, value in {**values, **own}.items()}
+    null = {key for key, value in own.items() if value is None}  # may be other than the default
+    return {key: value for key, value in plain.items() if value is not None or key in null}
 
 
 def _objective(loss: CLGNetLoss) -> dict[str, Any]:

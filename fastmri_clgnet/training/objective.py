@@ -29,8 +29,9 @@ def paper_objective(
         vgg_weights: Weights of VGG19: 'imagenet' (torchvision's, downloaded on first use) or a file
             of torchvision's vgg19 or of its features.
         vgg_layers: Convolutions of VGG19, counted from 1, whose activations are compared.
-        negatives: What these images are. batch: others of the batch, as in the paper. same_slice:
-            the same slice under other masks, drawn for it. both: num_negatives of each.
+        negatives: What these images are. batch: drawn from the batch, the slice's own among them,
+            as in the paper. same_slice: the same slice under other masks, drawn for it. both:
+            num_negatives of each.
 
     Returns:
         The loss.
@@ -81,7 +82,7 @@ def objective_for(
             raise
         say(
             "Loss: L1 only, since VGG19's weights could not be downloaded; for the whole "
-            "objective give --vgg_weights FILE (torchvision's vgg19, see the README)"
+            "objective give --vgg_weights FILE (torchvision's vgg19-dcbb9e9d.pth)"
         )
         return paper_objective(alpha=0)
     text = "L1 only (alpha 0)"

@@ -14,22 +14,20 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import yaml
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fastmri_clgnet.data.seeds import derive_seed
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import (
     checked,
     expect_same_volumes,
-    forget_requeued,
     last_checkpoint,
 )
 from fastmri_clgnet.training.distributed import say
+from fastmri_clgnet.training.folder import write_config
 from fastmri_clgnet.training.recipe import expect_same_recipe
 
 
@@ -157,10 +155,7 @@ def fit(
             expect_same_volumes(checkpoint, contents, used)
         done = contents["global_step"]
     if trainer.is_global_zero:
-        if str(ckpt_path) == "none":
-            forget_requeued(root)
-        with atomic_path(root / "config.yaml") as temporary:
-            temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False))
+        write_config(root, config)
     if checkpoint is not None:
         say(f"Continuing from {checkpoint} (--ckpt_path none starts over)")
     stopped = False
@@ -169,6 +164,10 @@ def fit(
             trainer.fit(module, samples, ckpt_path=checkpoint)
     except (Stopped, SIGTERMException):
         stopped = True
+    except ValueError as error:
+        if "val_check_interval" not in str(error):  # more batches than an epoch has
+            raise
+        raise InputError(str(error)) from error
     except Exception as error:
         several = trainer.world_size > 1 and not isinstance(error, InputError)
         if several and saver.path.is_file():
@@ -183,7 +182,4 @@ def fit(
         return 143 if trainer.received_sigterm else 130
     if trainer.global_step == done:
         say("Nothing was left to train; a higher max_epochs or max_steps goes on.")
-    if trainer.is_global_zero:
-        forget_requeued(root)
-    trainer.strategy.barrier()
     return 0

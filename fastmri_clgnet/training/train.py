@@ -26,7 +26,7 @@ from fastmri_clgnet.training.checkpoints import (
     last_checkpoint,
 )
 from fastmri_clgnet.training.distributed import say
-from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
+from fastmri_clgnet.training.folder import config_of, default_folder, sole_run, write_config
 from fastmri_clgnet.training.lines import Lines
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.recipe import Schedule, recipe_callbacks
@@ -166,6 +166,11 @@ def train(
         raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
     recipe = recipe_callbacks(schedule, ema, settings)
     root = Path(default_root_dir or default_folder(module, data))
+    if settings.get("fast_dev_run") and (root / "config.yaml").is_file():
+        raise InputError(
+            f"{root}: holds a run, whose results those of fast_dev_run would replace; give another "
+            "default_root_dir"
+        )
     with quiet():
         set_seed(seed)
         evaluator = make_trainer(root, settings)
@@ -179,6 +184,12 @@ def train(
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
             validated = True
+            given = {
+                **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,
+                "ema": ema, "compile": compile, "on_nan": on_nan,
+                "checkpoint_minutes": checkpoint_minutes, "logger": logger,
+            }  # fmt: skip
+            config = config_of(module, data, root, given) if flags is None else flags
             if _is_trained(module):
                 new = last_checkpoint(ckpt_path, root) is None
                 saver = SaveAndStop(root, seed, checkpoint_minutes)
@@ -186,16 +197,12 @@ def train(
                 named = NameModel(files.trained_on, files.volumes)
                 used = [*callbacks, *recipe, *keepers, OnNan(on_nan), saver, Lines()]
                 fitter = make_trainer(root, settings, [*used, named], logger)
-                given = {
-                    **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,
-                    "ema": ema, "compile": compile, "on_nan": on_nan,
-                    "checkpoint_minutes": checkpoint_minutes, "logger": logger,
-                }  # fmt: skip
-                config = config_of(module, data, root, given) if flags is None else flags
                 status = fit(fitter, saver, module, samples, config, ckpt_path)
                 if status or not keep_best:
                     return Run(root, status=status)
                 validated = not new or bool(keepers[0].best_model_path)
+            elif evaluator.is_global_zero:
+                write_config(root, config)
             best = kept_checkpoint(root, validated)
             methods = beside_zero_filling(module, samples, data, seed, evaluator)
             metrics = compare(evaluator, methods, module, best)
@@ -210,7 +217,7 @@ def train(
         "checkpoint": best or "(none)",
         "reconstructions": root / data.submission_folder if files.has_test else "(no test split)",
         "picture": root / "comparison.png",
-        "TensorBoard logs": root / TENSORBOARD if logger else "(off)",
+        "TensorBoard logs": root / TENSORBOARD if logger and _is_trained(module) else "(off)",
         "configuration": root / "config.yaml",
     }
     return Run(root, best, metrics, summary=summarise(metrics, mask, places))

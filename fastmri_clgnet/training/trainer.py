@@ -27,9 +27,13 @@ _NO_LIMIT: dict[str, list[Any]] = {
     "fast_dev_run": [None, False],
 }
 _OWN = {
-    "callbacks", "default_root_dir", "enable_checkpointing", "logger", "plugins",
-    "use_distributed_sampler",
+    "callbacks", "default_root_dir", "enable_checkpointing", "limit_test_batches", "logger",
+    "plugins", "use_distributed_sampler",
 }  # fmt: skip
+_POSITIVE = (
+    "accumulate_grad_batches", "check_val_every_n_epoch", "limit_train_batches",
+    "val_check_interval",
+)  # fmt: skip
 _STOPPED = (
     "\nStopped outside of the training. The same command does this again (with --ckpt_path none it "
     "would start over)."
@@ -71,6 +75,9 @@ def make_trainer(
             f"precision {settings['precision']}: MR images of 1e-5 and Fourier transforms need "
             "float32; use 16-mixed or bf16-mixed"
         )
+    for name in _POSITIVE:
+        if isinstance(settings.get(name), int | float) and settings[name] <= 0:
+            raise InputError(f"{name} {settings[name]}: expected more than 0")
     chosen = dict(settings)
     if all(settings.get(name) in values for name, values in _NO_LIMIT.items()):
         chosen["max_epochs"] = MAX_EPOCHS
@@ -88,7 +95,7 @@ def make_trainer(
             plugins=[CheckpointFiles()],
             **chosen,
         )
-    except (ValueError, TypeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
         raise InputError(f"{error} Omit or change this argument of the trainer") from error
 
 

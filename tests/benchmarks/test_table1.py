@@ -11,6 +11,7 @@ from fastmri_clgnet.benchmark import main
 from fastmri_clgnet.benchmarks import training
 from fastmri_clgnet.benchmarks.training import budget_flags
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.pl_modules import ComparisonModule
 from fastmri_clgnet.run_folder import checkpoint_dir
 from tests.helpers import QUIET
 
@@ -91,6 +92,15 @@ def test_a_budget_of_minutes(
     assert 0.03 < rows["clgnet"]["minutes"] < 1
     assert rows["clgnet"]["lr"] == 1e-4
     assert "after 0.05 minutes" in capsys.readouterr().out
+
+
+def test_the_rate_of_a_model_that_has_its_own(small_dataset: Path, tmp_path: Path) -> None:
+    command = _command(small_dataset, tmp_path / "out", "--steps", "2", "--schedule", "onecycle")
+    command[command.index("--methods") + 1 : command.index("--batch_size")] = ["dccnn"]
+    command.remove("2")  # one acceleration
+    assert main(command) == 0
+    rows = json.loads((tmp_path / "out" / "table1.json").read_text())["4x"]["rows"]
+    assert rows["dccnn"]["lr"] == ComparisonModule("dccnn").lr
 
 
 def test_several_seeds_give_means_and_a_range(small_dataset: Path, tmp_path: Path) -> None:

@@ -136,6 +136,43 @@ def test_in_the_middle_of_accumulated_gradients(
     assert_same_state(tmp_path / "run", tmp_path / "whole", logged=False)
 
 
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of SLURM, which ends by SIGTERM when it is put back into the queue."""
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text("#!/bin/sh\nkill -TERM $PPID\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(scontrol.parent), prepend=os.pathsep)
+    for name in ("JOB_ID", "NTASKS", "NTASKS_PER_NODE"):
+        monkeypatch.setenv(f"SLURM_{name}", "1")
+    for name in ("PROCID", "LOCALID", "NODEID"):
+        monkeypatch.setenv(f"SLURM_{name}", "0")
+    monkeypatch.setenv("SLURM_JOB_NAME", "train")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "localhost")
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.filterwarnings("ignore:The `srun` command is available")
+def test_a_job_that_slurm_requeues_ends_as_a_whole_run(
+    command: list[str], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its signal comes in a step, in an epoch's validation, and in the one after the training."""
+    root = tmp_path / "run"
+    run = [*command, str(root)]
+    for where, number, steps in ((STEP, 1, 1), (STEP, 1, 2), (VALIDATION, 2, 2)):
+        stopped_at(run, where, number, signal.SIGUSR1, capsys)
+        assert checkpoint(root)["global_step"] == steps
+    with pytest.raises(SystemExit) as stopped:
+        stopped_at(run, VALIDATION, 11, signal.SIGUSR1, capsys)
+    assert stopped.value.code == 143
+    assert checkpoint(root)["global_step"] == 9 and not (root / "metrics.json").exists()
+    assert main(run) == 0
+    assert "Nothing was left to train" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("hpc_ckpt_*"))
+    assert_same_state(root, whole)
+
+
 def test_sigterm_in_a_test_is_not_a_success(
     command: list[str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 
 from fastmri_clgnet.run_folder import checkpoint_dir
 from fastmri_clgnet.train_clgnet import main
-from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
+from fastmri_clgnet.training.checkpoints import CheckpointFiles, checkpoint_callbacks
 from tests.helpers import QUIET, SMALL
 
 
@@ -24,24 +24,40 @@ class GettingWorse(BoringModel):
         self.log("validation_loss", torch.tensor(float(self.current_epoch)))
 
 
-def test_last_is_the_last_and_best_the_best_where_validation_gets_worse(tmp_path: Path) -> None:
+def fit(root: Path, epochs: int, from_: Path | None = None) -> dict[str, int]:
+    """Train for epochs of two steps; return the steps of the checkpoints in the folder."""
     trainer = pl.Trainer(
-        default_root_dir=tmp_path,
-        callbacks=list(checkpoint_callbacks(tmp_path)),
+        default_root_dir=root,
+        callbacks=list(checkpoint_callbacks(root)),
+        plugins=[CheckpointFiles()],
         accelerator="cpu",
-        max_epochs=3,
+        max_epochs=epochs,
         limit_train_batches=2,
         limit_val_batches=1,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(GettingWorse())
-    steps = {
+    trainer.fit(GettingWorse(), ckpt_path=from_)
+    return {
         path.name: torch.load(path, weights_only=True)["global_step"]
-        for path in checkpoint_dir(tmp_path).iterdir()
+        for path in checkpoint_dir(root).iterdir()
     }
-    assert steps == {"best.ckpt": 2, "last.ckpt": 6}
+
+
+def test_last_is_the_last_and_best_the_best_where_validation_gets_worse(tmp_path: Path) -> None:
+    assert fit(tmp_path, 3) == {"best.ckpt": 2, "last.ckpt": 6}
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+def test_the_best_stays_where_the_folder_of_the_run_was_moved(tmp_path: Path) -> None:
+    fit(tmp_path / "first", 1)
+    shutil.move(tmp_path / "first", tmp_path / "moved")
+    last = checkpoint_dir(tmp_path / "moved") / "last.ckpt"
+    assert fit(tmp_path / "moved", 3, last) == {"best.ckpt": 2, "last.ckpt": 6}
+    # another run that begins with the file of this one has a best of its own
+    assert fit(tmp_path / "another", 5, last) == {"best.ckpt": 8, "last.ckpt": 10}
 
 
 def test_a_run_goes_on_with_its_own_volumes_only_unless_that_is_said(

@@ -109,7 +109,7 @@ def test_every_model_trains_by_them(model: str, small_dataset: Path, tmp_path: P
     flags = ["--model", model, *NETWORKS[model], *QUIET, "--data_path", str(small_dataset)]
     flags += ["--default_root_dir", str(tmp_path), "--batch_size", "2", "--max_steps", "2"]
     flags += ["--schedule", "onecycle", "--ema", "0.9", "--logger", "false"]
-    flags += ["--limit_val_batches", "1", "--limit_test_batches", "1"]
+    flags += ["--limit_val_batches", "1"]
     flags += ["--num_sanity_val_steps", "0"]
     assert main(flags) == 0
     state = checkpoint(tmp_path)
