@@ -20,8 +20,9 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for chans, next_chans in ((in_chans, in_chans), (in_chans, out_chans)):
+            groups = range(max(chans // _CHANS_PER_GROUP, 1), 0, -1)
             layers += [
-                nn.GroupNorm(max(chans // _CHANS_PER_GROUP, 1), chans),
+                nn.GroupNorm(next(n for n in groups if chans % n == 0), chans),
                 nn.ReLU(),
                 nn.Conv2d(chans, next_chans, _KERNEL, padding=_KERNEL // 2, bias=False),
             ]

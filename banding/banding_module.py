@@ -237,9 +237,8 @@ class BandingModule(Lightning2Mixin, MriModule):
         loss = F.binary_cross_entropy_with_logits(logits, truth)
         accuracy = ((logits > 0) == (truth > 0.5)).float().mean()
         self.log("train_loss/adversary", loss.detach())
-        self.log(
-            "adversary_accuracy", accuracy, on_step=False, on_epoch=True, batch_size=len(images)
-        )
+        settings = {"on_step": False, "on_epoch": True, "sync_dist": True}
+        self.log("adversary_accuracy", accuracy, batch_size=len(images), **settings)
         return loss + weight * penalty, images
 
     def _guess(self, images: torch.Tensor) -> torch.Tensor:
@@ -276,25 +275,30 @@ class BandingModule(Lightning2Mixin, MriModule):
     def on_validation_epoch_start(self) -> None:
         """Start collecting energies by volume."""
         super().on_validation_epoch_start()
-        self._energies: dict[str, torch.Tensor] = {}
+        # by slice: several processes may be given one twice
+        self._energies: dict[str, dict[int, torch.Tensor]] = {}
 
     def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Run the reconstruction module's step, and measure its bands where the target is low."""
         result: dict[str, Any] = self.reconstructor.validation_step(batch, batch_idx)
-        for name, output, target in zip(
-            result["fname"], result["output"], result["target"], strict=True
+        numbers = result["slice_num"].tolist()
+        for name, number, output, target in zip(
+            result["fname"], numbers, result["output"], result["target"], strict=True
         ):
             both = banding_energies(output, target), banding_energies(target, target)
             energies = torch.stack([each for pair in both for each in pair]).cpu()
-            self._energies[name] = self._energies.get(name, 0) + energies
+            self._energies.setdefault(name, {})[number] = energies
         return result
 
     def on_validation_epoch_end(self) -> None:
         """Log the banding score and energy with the host's metrics."""
         super().on_validation_epoch_end()
+        volumes = {
+            name: torch.stack([*slices.values()]).sum(0) for name, slices in self._energies.items()
+        }
         measured = {
             name: (score_of_energies(*e[:2]), float(e[:2].sum() / e[2:].sum()))
-            for name, e in self._energies.items()
+            for name, e in volumes.items()
             if e[:2].sum() > 0 and e[2:].sum() > 0
         }
         self.unmeasured = sorted(gather([*self._energies.keys() - measured.keys()]))

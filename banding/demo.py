@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 
 from banding import train_banding
 from banding.blur import blur
@@ -37,9 +36,10 @@ from fastmri_clgnet.data.ssdu import Partition
 from fastmri_clgnet.flags import call
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.pl_modules import load_module
-from fastmri_clgnet.run_folder import LAST, PLAIN, checkpoint_dir
+from fastmri_clgnet.run_folder import LAST, METRICS, PLAIN, checkpoint_dir
 from fastmri_clgnet.training import command
 from fastmri_clgnet.training.train import train
+from fastmri_clgnet.training.trainer import set_seed
 
 AMPLITUDE = 0.03  # of the bands, as a fraction of the slice's 99th percentile
 PERIOD = 4  # columns
@@ -88,7 +88,7 @@ class BandedData(Data):
 def pretrain(root: Path, epochs: int, seed: int, flags: list[str]) -> Path:
     """Train the U-Net that leaves bands, in one orientation; return its last checkpoint."""
     settings = command.parse_arguments([*NETWORK, *flags, "--max_epochs", str(epochs)])
-    pl.seed_everything(seed, workers=True)
+    set_seed(seed)
     run = train(
         command.make_module(settings),
         call(BandedData, settings),
@@ -155,7 +155,7 @@ def demo(
         status = train_banding.main([*flags, *each])
         if status:
             return status
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         rows["before"], rows[name] = metrics["before"], metrics["after"]
         checkpoints[name] = checkpoint_dir(folder) / f"{PLAIN}.ckpt"
     picture = root / "bands.png"

@@ -29,7 +29,7 @@ from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.losses import ReconstructionLoss
-from fastmri_clgnet.run_folder import PLAIN, checkpoint_dir
+from fastmri_clgnet.run_folder import CONFIG, METRICS, PLAIN, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
@@ -40,6 +40,7 @@ from fastmri_clgnet.training.stopping import SaveAndStop, fit
 from fastmri_clgnet.training.train import Run
 from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
+MAX_EPOCHS = 10  # where nothing is said
 RUNS = "banding_runs"  # the folder of runs; "banding" is the package in a checkout
 
 
@@ -114,7 +115,7 @@ def fine_tune(
     Raises:
         InputError: If an input cannot be used, or no validation is good enough to keep.
     """
-    settings = {"max_epochs": 10, **(trainer or {})}
+    settings = {"max_epochs": MAX_EPOCHS, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: validation is needed to find the best epoch")
     max_epochs, warmup_epochs = settings["max_epochs"], module.hparams["warmup_epochs"]
@@ -187,13 +188,13 @@ def fine_tune(
     if not evaluator.is_global_zero:
         return Run(root, written, metrics, status=int(unchanged))
     print_row(f"kept: epoch {keeper.epoch}", after)
-    write_json(root / "metrics.json", metrics)
+    write_json(root / METRICS, metrics)
     modules = {"before": original.reconstructor, "after": module.reconstructor}
     save_bands(root / "bands.png", modules, samples)
     summary = (
         f"\nfine-tuned model:  {written}  (reconstruct --checkpoint reads it)\n"
         f"picture:           {root / 'bands.png'}, after each epoch {root / 'bands'}\n"
-        f"configuration:     {root / 'config.yaml'}"
+        f"configuration:     {root / CONFIG}"
     )
     if abs(after["banding_score"]) >= abs(before["banding_score"]):
         summary += "\nThe banding score is no nearer to 0 than before."

@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-
 from banding.banding_module import BandingModule
-from banding.fine_tuning import RUNS, fine_tune
+from banding.fine_tuning import MAX_EPOCHS, RUNS, fine_tune
 from banding.recipes import RECIPES, WARNING, Recipe
 from fastmri_clgnet import cli
 from fastmri_clgnet.data.dataset import Data
@@ -24,7 +22,9 @@ from fastmri_clgnet.training.command import OWN, parse, trainer_flags, trainer_o
 from fastmri_clgnet.training.distributed import say
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import train
+from fastmri_clgnet.training.trainer import set_seed
 
+_EPOCHS = "Epochs, including the warm-up; -1 is no limit."
 _NOT_HERE = {"init_weights", "schedule", "ema", "compile"}  # of `train`'s arguments
 # A small adversary that learns in a minute on the demo data; flags override these
 DEMO: dict[str, Any] = {
@@ -61,7 +61,7 @@ def run(values: Mapping[str, Any], checkpoint: Path, recipe: Recipe = "ours") ->
     Returns:
         The exit status.
     """
-    pl.seed_everything(values["seed"], workers=True)
+    set_seed(values["seed"])
     if recipe != "ours":
         say(WARNING)
     reconstructor = load_module(checkpoint).train()
@@ -95,7 +95,8 @@ def run(values: Mapping[str, Any], checkpoint: Path, recipe: Recipe = "ours") ->
 
 def groups(recipe: str = "ours") -> dict[str, Flags]:
     """Return the flags, by title, with the defaults of a recipe."""
-    own = flags_of(fine_tune)
+    own, trainer = flags_of(fine_tune), trainer_flags()
+    trainer["max_epochs"] = trainer["max_epochs"]._replace(default=MAX_EPOCHS, text=_EPOCHS)
     flags = {
         "": flags_of(run, {"values"})
         | flags_of(train, {*OWN, *_NOT_HERE})
@@ -104,7 +105,7 @@ def groups(recipe: str = "ours") -> dict[str, Flags]:
         | {name: own[name] for name in ("keep", "keep_readout")},
         "data": with_defaults(flags_of(Data), {"batch_size": 1}),
         "own": OBJECTIVE,
-        "trainer": with_defaults(trainer_flags(), {"max_epochs": 10}),
+        "trainer": trainer,
     }
     preset = RECIPES.get(recipe, {})
     return {title: with_defaults(each, preset) for title, each in flags.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 BEST, LAST = "best", "last"  # names of the checkpoints, without .ckpt
 PLAIN = "plain"  # the result of a fine-tuning, without the adversary, which last.ckpt holds
-CONFIG = "config.yaml"
+CONFIG, METRICS = "config.yaml", "metrics.json"
 TENSORBOARD = "tensorboard"  # folder of the logs
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
+from fastmri_clgnet.losses.contrastive import NUM_NEGATIVES
 from fastmri_clgnet.models.comparison import KspaceNetwork
 from fastmri_clgnet.models.least_size import expect_size
 from fastmri_clgnet.precision import Precision, autocast
@@ -105,7 +106,7 @@ def _contrastive_loss(batch: int) -> CLGNetLoss:
         torch.save(vgg19(weights=None).features.state_dict(), path)
         features = VGG19Features(weights=path)
     weights = list(LAYER_WEIGHTS.values())
-    return CLGNetLoss(contrastive=ContrastiveLoss(features, weights, min(6, batch)))
+    return CLGNetLoss(contrastive=ContrastiveLoss(features, weights, min(NUM_NEGATIVES, batch)))
 
 
 def _synchronise(device: torch.device) -> None:

@@ -17,7 +17,7 @@ from fastmri_clgnet.flags import call
 from fastmri_clgnet.formats.safe_loading import load_tensors
 from fastmri_clgnet.pl_modules import ZeroFilledModule, load_module
 from fastmri_clgnet.pl_modules.registry import takes_kspace
-from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
+from fastmri_clgnet.run_folder import BEST, LAST, METRICS, checkpoint_dir
 from fastmri_clgnet.spelling import flag_name
 from fastmri_clgnet.tables import LABELS, UNTRAINED, ZERO_FILLED, Row, Value, quality
 from fastmri_clgnet.training.command import groups_of, make_module, parse_arguments
@@ -83,7 +83,7 @@ def train_all(
         for seed, root in folders.items():
             own = flags if seed is None else [*flags, "--seed", str(seed)]
             if _train(name, own, root):
-                metrics = json.loads((root / "metrics.json").read_text(encoding="utf-8"))
+                metrics = json.loads((root / METRICS).read_text(encoding="utf-8"))
                 rows = {ZERO_FILLED: quality(metrics.pop(LABELS[ZERO_FILLED])), **rows}
                 [values] = metrics.values()
                 trained.append({**quality(values), **_course(root)})
@@ -94,7 +94,7 @@ def train_all(
 
 def _train(name: str, flags: list[str], root: Path) -> bool:
     """Train, continue or skip one run; return whether there are results."""
-    results, record = root / "metrics.json", root / "flags.json"
+    results, record = root / METRICS, root / "flags.json"
     recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else flags
     if recorded != flags:
         raise InputError(

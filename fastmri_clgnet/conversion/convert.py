@@ -17,7 +17,7 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
-from fastmri_clgnet.formats.preparation import Preparation
+from fastmri_clgnet.formats.preparation import Preparation, default_method
 from fastmri_clgnet.formats.scan import Reader
 from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
@@ -161,6 +161,8 @@ def convert(
     for each in (mask, reader):
         if dataclasses.is_dataclass(each) and not isinstance(each, type):
             settings |= dataclasses.asdict(each)
+    if preparation.to is not None and preparation.coil_combination is None:  # what is installed
+        preparation = dataclasses.replace(preparation, coil_combination=default_method())
     steps = dataclasses.asdict(preparation)  # records of earlier versions know of none
     settings |= {name: value for name, value in steps.items() if value not in (None, False)}
     sizes = {f"{one.split}/{one.name}": sum(map(_size, one.files or [one.path])) for one in found}

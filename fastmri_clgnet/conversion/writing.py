@@ -131,6 +131,6 @@ def _test_mask(
     mask, _ = job.mask.draw(name, columns)
     mask_func = job.mask.make()
     mask_func.rng.seed(mask_seed(name))
-    _, acceleration = mask_func.choose_acceleration()  # the mask's first draw, once more
+    _, acceleration = mask_func.choose_acceleration()  # as the mask did
     mask[: acquired[0]] = mask[acquired[1] :] = False
     return mask, int(acceleration)

@@ -45,9 +45,10 @@ class CheckedDataModule(FastMriDataModule):
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.seed = seed
-        if self.test_split == "challenge":  # for which the host's loader has no filter of slices
+        if self.test_split != "test":  # the host then leaves out test_path, filter and sample rates
+            folder = self.data_path / f"{self.challenge}_{self.test_split}"
+            self.test_path: Path = self.test_path or folder
             self.test_split: str = "test"
-            self.test_path: Path = self.test_path or self.data_path / f"{self.challenge}_challenge"
         for name in ("train_filter", "val_filter", "test_filter"):
             if getattr(self, name) is None:
                 setattr(self, name, bool)  # all; the host's own cannot be pickled

@@ -97,8 +97,11 @@ class Data:
             )
         if self.augment not in (False, True, "strong"):
             raise InputError(f"augment {self.augment!r}: expected false, true or strong")
-        if self.train_size is not None and self.train_size < MIN_TRAIN_SIZE:
-            raise InputError(f"train_size {self.train_size}: expected {MIN_TRAIN_SIZE} or more")
+        size = self.train_size  # an odd one would move the centre of even k-space
+        if size is not None and (size < MIN_TRAIN_SIZE or size % 2 == 1):
+            raise InputError(
+                f"train_size {size}: expected an even number, {MIN_TRAIN_SIZE} or more"
+            )
 
     @property
     def is_demo(self) -> bool:

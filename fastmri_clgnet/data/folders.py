@@ -68,7 +68,7 @@ def _elsewhere(folder: Path) -> str:
 
 def inspect_folder(
     folder: Path,
-    challenge: Challenge | None = None,
+    challenge: Challenge,
     *,
     masked: bool,
     references: bool = True,
@@ -80,7 +80,7 @@ def inspect_folder(
 
     Args:
         folder: The folder of a split.
-        challenge: Expected kind of data. None is what the first file holds.
+        challenge: Expected kind of data.
         masked: Whether its volumes are to be undersampled, and to say so by a mask.
         references: Whether to train, validate or test on them: fully sampled volumes then need
             their reference, and values are checked. False: they are only reconstructed.
@@ -93,14 +93,13 @@ def inspect_folder(
         InputError: At the first file that cannot be used; it also names what crashes or hangs the
             HDF5 library, which reads in another process.
     """
-    kind = challenge or challenge_of(folder)
     paths = list_files(folder)
     whole = sum(path.stat().st_size for path in paths if path.is_file()) <= READ_WHOLE_BYTES
 
     def inspect(file: h5py.File, path: Path) -> VolumeInfo:
-        volume = inspect_volume(file, path, kind, masked, references)
+        volume = inspect_volume(file, path, challenge, masked, references)
         seen = False  # a slice with a signal
-        for i, kspace, target in read_slices(file, kind):
+        for i, kspace, target in read_slices(file, challenge):
             if references and refuse_nan:
                 check_finite(kspace, f"{path}, slice {i}")
                 if target is not None:

@@ -64,6 +64,7 @@ class Mask:
         for name, values in (("accelerations", accelerations), ("center_fractions", fractions)):
             if not isinstance(values, list | tuple) or not all(isinstance(n, Real) for n in values):
                 raise InputError(f"{name} {values!r}: expected several numbers, such as (4,)")
+            object.__setattr__(self, name, tuple(values))  # also of a list: masks are compared
         if len(fractions) != len(accelerations) or not fractions:
             raise InputError(
                 f"accelerations {words(accelerations)} has {len(accelerations)} values, "

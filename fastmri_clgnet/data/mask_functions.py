@@ -72,6 +72,14 @@ class AnyMaskFunc(MaskFunc):
         self, shape: Sequence[int], offset: int | None
     ) -> tuple[torch.Tensor, torch.Tensor, int]:
         """Give the columns of the centre, those around it, and how many are in the centre."""
-        kind = self.kinds[self.rng.randint(len(self.kinds))]
-        made: tuple[torch.Tensor, torch.Tensor, int] = kind.sample_mask(shape, offset)
+        made: tuple[torch.Tensor, torch.Tensor, int] = self._draw_kind().sample_mask(shape, offset)
         return made
+
+    def choose_acceleration(self) -> tuple[float, int]:
+        """Draw centre fraction and acceleration as a mask does: after its kind."""
+        drawn: tuple[float, int] = self._draw_kind().choose_acceleration()
+        return drawn
+
+    def _draw_kind(self) -> MaskFunc:
+        """Draw the kind of a mask, which comes first."""
+        return self.kinds[self.rng.randint(len(self.kinds))]

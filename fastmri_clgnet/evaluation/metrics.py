@@ -15,7 +15,6 @@ from fastmri_clgnet.evaluation.measures import MEASURES
 from fastmri_clgnet.evaluation.residual import relative_residuals
 from fastmri_clgnet.evaluation.results import (
     COLUMNS,
-    DEFAULT_METRICS,
     OF_SLICES,
     Convention,
     Metric,
@@ -158,8 +157,8 @@ def evaluate_folders(
     predictions: Mapping[str, Path],
     challenge: str,
     num_processes: int,
-    metrics: Sequence[Metric] = DEFAULT_METRICS,
-    convention: Convention = "fastmri",
+    metrics: Sequence[Metric],
+    convention: Convention,
 ) -> tuple[list[VolumeMetrics], list[str]]:
     """Compute the metrics of every reference for every method, in several processes.
 

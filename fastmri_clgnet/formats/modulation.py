@@ -21,15 +21,6 @@ class Modulation(NamedTuple):
     q_y: npt.NDArray[np.float64]
     q_x: npt.NDArray[np.float64]
 
-    def __call__(
-        self, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.complex128]:
-        """Evaluate at `y` and `x` (any one shape) in fields of view: (n_coils, *shape)."""
-        waves = np.exp(
-            2j * np.pi * (np.multiply.outer(self.q_y, y) + np.multiply.outer(self.q_x, x))
-        )
-        return np.einsum("cm,m...->c...", self.weights, waves)
-
     def on_grid(self, height: int, width: int) -> npt.NDArray[np.complex128]:
         """Evaluate at the pixels of an image of the field of view: (n_coils, height, width)."""
         waves_y, waves_x = (

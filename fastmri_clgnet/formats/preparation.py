@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.coil_compression import compress_coils
 from fastmri_clgnet.formats.noise import prewhiten
 from fastmri_clgnet.formats.scan import Scan
+
+SingleCoilMethod = Literal["espirit", "adaptive", "emulated"]
+
+
+def default_method() -> SingleCoilMethod:
+    """How one coil is made of several where nothing is said."""
+    return "adaptive" if find_spec("sigpy") is None else "espirit"
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Preparation:
             readouts. k-space is then in units of the noise's standard deviation.
         compress_coils: Number of virtual coils to keep, those of the most energy.
         to: singlecoil makes one coil of several, of a fully sampled scan.
-        coil_combination: How --to singlecoil does that: espirit (needs SigPy, extra: mri),
+        coil_combination: How to singlecoil does that: espirit (needs SigPy, extra: mri),
             adaptive, or emulated (the single coil of fastMRI's knee data). Default: espirit, or
             adaptive where SigPy is not installed; the attribute single_coil says which.
 
@@ -34,7 +42,7 @@ class Preparation:
     prewhiten: bool = False
     compress_coils: int | None = None
     to: Literal["singlecoil"] | None = None
-    coil_combination: Literal["espirit", "adaptive", "emulated"] | None = None
+    coil_combination: SingleCoilMethod | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would have no effect."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,10 @@ from scipy.ndimage import uniform_filter
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.fourier import coil_images, kspace_of
+from fastmri_clgnet.formats.preparation import SingleCoilMethod, default_method
 from fastmri_clgnet.formats.scan import Scan, expect_scan
 from fastmri_clgnet.formats.sigpy_loading import load_sigpy_methods
 
-SingleCoilMethod = Literal["espirit", "adaptive", "emulated"]
 _NEIGHBOURHOOD = 5  # pixels along each axis, of the adaptive combination
 _ITERATIONS, _TOLERANCE = 500, 1e-9  # of the emulated coil's fit
 _SAID = {
@@ -57,7 +56,7 @@ def to_single_coil(scan: Scan, method: SingleCoilMethod | None = None) -> Scan:
     """
     expect_scan(scan)
     if method is None:
-        method = "espirit" if find_spec("sigpy") is not None else "adaptive"
+        method = default_method()
     if method not in get_args(SingleCoilMethod):
         raise InputError(f"{method}: expected one of {words(get_args(SingleCoilMethod))}")
     if scan.kspace.ndim != 4:

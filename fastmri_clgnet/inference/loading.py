@@ -34,8 +34,7 @@ MODEL_KEY = "fastmri_clgnet_model"  # under which a checkpoint says which --mode
 TRAINED_ON_KEY = "fastmri_clgnet_trained_on"
 # constructor arguments that change what a network does with the same weights
 _WITHOUT_PARAMETERS = {
-    "wavelet", "hard_dc", "num_cascades", "mask_center", "spectrum", "sens_residual",
-    "residual",
+    "wavelet", "hard_dc", "num_cascades", "spectrum", "sens_residual", "residual",
 }  # fmt: skip
 # and those that change neither
 _OF_THE_TRAINING = {

@@ -67,7 +67,6 @@ def undersample(scan: Scan, mask: Mask) -> Scan:
     return scan._replace(
         kspace=scan.kspace * kept,
         mask=kept,
-        acquired=scan.acquired,
         reference=scan.images(),
         num_low_frequencies=num_low_frequencies,
         notes=(*scan.notes, f"undersampled retrospectively ({mask})"),

@@ -11,6 +11,7 @@ from torch import nn
 
 FeatureExtractor = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 Negatives = Literal["batch", "same_slice", "both"]
+NUM_NEGATIVES = 6  # as in the paper
 
 
 class _MeanAbsoluteDifferences(torch.autograd.Function):
@@ -97,7 +98,7 @@ class ContrastiveLoss(nn.Module):
         self,
         feature_extractor: FeatureExtractor,
         layer_weights: Sequence[float],
-        num_negatives: int = 6,
+        num_negatives: int = NUM_NEGATIVES,
         eps: float = 1e-7,
         negatives: Negatives = "batch",
     ) -> None:
@@ -112,6 +113,7 @@ class ContrastiveLoss(nn.Module):
         self._extractor = (feature_extractor,)
         self.layer_weights = tuple(layer_weights)
         self.num_negatives = num_negatives
+        self.negatives = negatives
         self.from_batch = 0 if negatives == "same_slice" else num_negatives
         self.other_masks = 0 if negatives == "batch" else num_negatives
         self.eps = eps

@@ -10,6 +10,8 @@ from torch import nn
 
 from fastmri_clgnet.losses.contrastive import ContrastiveLoss
 
+ALPHA = 0.05  # weight of the contrastive loss, as in the paper
+
 
 class ReconstructionLoss(Protocol):
     """The signature of a training loss.
@@ -61,7 +63,7 @@ class CLGNetLoss(nn.Module):
         arXiv:2111.15200, eq. 10, alpha = 0.05.
     """
 
-    def __init__(self, alpha: float = 0.05, contrastive: ContrastiveLoss | None = None) -> None:
+    def __init__(self, alpha: float = ALPHA, contrastive: ContrastiveLoss | None = None) -> None:
         super().__init__()
         if alpha < 0:
             raise ValueError(f"alpha={alpha}: expected a weight of 0 or more")

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from fastmri_clgnet.formats.fastmri import n_central_columns
+from fastmri_clgnet.formats.fastmri import central_columns
 from fastmri_clgnet.formats.sigpy_loading import load_sigpy_methods
 from fastmri_clgnet.models.reconstructor import KspaceReconstructor, zero_filled_scale
 from fastmri_clgnet.tables import CS_TV, CS_WAVELET
@@ -95,7 +96,16 @@ class ClassicalReconstructor(KspaceReconstructor):
                 continue
             maps = np.ones_like(one)
             if len(one) > 1:
-                maps = methods.espirit_maps(one, n_central_columns(columns), _CROP)
+                maps = methods.espirit_maps(one, calibration_width(columns), _CROP)
             grid = np.broadcast_to(columns.astype(np.float32), image.shape)
             image[:] = solve(one, maps, grid, self.lamda, self.iterations)
         return torch.from_numpy(np.abs(images)).to(scale) * scale
+
+
+def calibration_width(sampled: npt.NDArray[np.bool_]) -> int:
+    """How many columns around the centre are sampled, (columns,) bool, as SigPy takes them.
+
+    Of an even number there is one more before the centre than behind it.
+    """
+    center, central = len(sampled) // 2, central_columns(sampled)
+    return min(2 * (center - central.start) + 1, 2 * (central.stop - center))

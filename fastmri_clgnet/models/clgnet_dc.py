@@ -17,7 +17,7 @@ class CLGNetDC(nn.Module):
     """CLGNet on the magnitude image, followed by putting the measured samples back into k-space.
 
         m      = root sum of squares of the zero-filled coil images c_i
-        m'     = CLGNet(m), m normalised per slice as fastMRI's `UnetDataTransform` does
+        m'     = CLGNet(m), m normalised per slice as by fastMRI's `UnetDataTransform`, not clamped
         output = root sum of squares of F^-1 [M y_i + (1 - M) F (m' c_i / m)]
 
     Each coil image keeps its zero-filled phase and share of the magnitude, which CLGNet does not

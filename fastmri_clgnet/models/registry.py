@@ -249,7 +249,8 @@ class ComparisonReconstructor(KspaceReconstructor):
         """
         output, scale = self.apply_network(masked_kspace, mask)
         # its gradient at 0 is 0, where that of the host's complex_abs is NaN
-        return torch.view_as_complex(output.image.contiguous()).abs() * scale
+        image = output.image.to(scale.dtype)  # under autocast bfloat16, which no complex type has
+        return torch.view_as_complex(image.contiguous()).abs() * scale
 
 
 def expect_positive(arguments: Mapping[str, Any], *names: str) -> None:

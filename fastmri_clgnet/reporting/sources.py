@@ -20,7 +20,7 @@ from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.inference.folder import reconstruct
 from fastmri_clgnet.inference.regularisation import Regularisation
 from fastmri_clgnet.inference.submission import read_settings
-from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, PLAIN, checkpoint_dir
+from fastmri_clgnet.run_folder import BEST, CONFIG, LAST, METRICS, PLAIN, checkpoint_dir
 from fastmri_clgnet.tables import LABELS, UNTRAINED, ZERO_FILLED
 
 MADE = "validation_reconstructions"  # folder in a run's folder for the report's reconstructions
@@ -60,7 +60,7 @@ class Source(NamedTuple):
 
     def logged(self) -> dict[str, dict[str, float]]:
         """Return the metrics of the validation volumes by method, if the training wrote them."""
-        path = self.path / "metrics.json"
+        path = self.path / METRICS
         if not self.is_run or not path.is_file():
             return {}
         try:

@@ -22,13 +22,12 @@ from fastmri_clgnet.training import defaults
 from fastmri_clgnet.training.objective import objective_for, paper_objective
 from fastmri_clgnet.training.train import test, train
 from fastmri_clgnet.training.trainer import MAX_EPOCHS, set_seed
+from fastmri_clgnet.training.trainer import OWN as OF_THE_TRAINER
 
 # arguments of `train`, and of Lightning's trainer, that the command sets itself
 OWN = {"module", "data", "trainer", "callbacks", "keep_best", "flags", "objective"}
-_OWN_TRAINER = {
-    "logger", "callbacks", "plugins", "default_root_dir", "use_distributed_sampler", "barebones",
-    "model_registry", "enable_checkpointing", "reload_dataloaders_every_n_epochs",
-    "limit_predict_batches", "limit_test_batches",
+_NO_FLAGS = {
+    "barebones", "limit_predict_batches", "model_registry", "reload_dataloaders_every_n_epochs",
 }  # fmt: skip
 # what one word says of those that take objects, too
 _TRAINER_TYPES = {"devices": int | str, "profiler": Literal["simple", "advanced"] | None}
@@ -87,7 +86,7 @@ def groups_of(model: str) -> dict[str, Flags]:
 
 def trainer_flags() -> dict[str, Flag]:
     """The flags of Lightning's trainer."""
-    flags = flags_of(pl.Trainer, _OWN_TRAINER)
+    flags = flags_of(pl.Trainer, OF_THE_TRAINER | _NO_FLAGS)
     texts = {
         "max_epochs": f"Epochs; {MAX_EPOCHS} if neither epochs, steps nor time are given; -1 is no "
         "limit.",

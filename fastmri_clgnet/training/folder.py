@@ -16,6 +16,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, make_folder
 from fastmri_clgnet.losses import CLGNetLoss
 from fastmri_clgnet.pl_modules.registry import MODELS, name_of
+from fastmri_clgnet.run_folder import CONFIG
 
 # loader processes of a run that was killed hold its lock until they notice, some seconds later
 PATIENCE = 10.0
@@ -57,7 +58,7 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
 def write_config(root: Path, config: Mapping[str, Any]) -> None:
     """Write every setting of a run, but not where it went on, to its config.yaml, for --config."""
     settings = {name: value for name, value in config.items() if name != "ckpt_path"}
-    with atomic_path(root / "config.yaml") as temporary:
+    with atomic_path(root / CONFIG) as temporary:
         temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
 
 
@@ -85,9 +86,7 @@ def _objective(loss: CLGNetLoss) -> dict[str, Any]:
     values: dict[str, Any] = {"alpha": loss.alpha}
     if (part := loss.contrastive) is None:
         return values
-    kind = "same_slice" if part.from_batch == 0 else "both"
-    values["negatives"] = kind if part.other_masks else "batch"
-    values["num_negatives"] = part.num_negatives
+    values |= {"negatives": part.negatives, "num_negatives": part.num_negatives}
     return {**values, "vgg_layers": getattr(part.feature_extractor, "layers", None)}
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.losses import LAYER_WEIGHTS, CLGNetLoss, ContrastiveLoss, VGG19Features
-from fastmri_clgnet.losses.contrastive import Negatives
+from fastmri_clgnet.losses.contrastive import NUM_NEGATIVES, Negatives
+from fastmri_clgnet.losses.reconstruction import ALPHA
 from fastmri_clgnet.losses.vgg19_features import IMAGENET
 from fastmri_clgnet.models.variants import Variant
 from fastmri_clgnet.training.distributed import say
 
 
 def paper_objective(
-    alpha: float = 0.05,
-    num_negatives: int = 6,
-    vgg_weights: str = "imagenet",
-    vgg_layers: tuple[int, ...] = (1, 3, 5, 9, 13),
+    alpha: float = ALPHA,
+    num_negatives: int = NUM_NEGATIVES,
+    vgg_weights: str = IMAGENET,
+    vgg_layers: tuple[int, ...] = tuple(LAYER_WEIGHTS),
     negatives: Negatives = "batch",
 ) -> CLGNetLoss:
     """Make the objective of eq. 9 and 10 of the paper: L1 + alpha x contrastive loss.

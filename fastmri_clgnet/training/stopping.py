@@ -157,7 +157,7 @@ def fit(
     if trainer.is_global_zero:
         write_config(root, config)
     if checkpoint is not None:
-        say(f"Continuing from {checkpoint} (--ckpt_path none starts over)")
+        say(f"Continuing from {checkpoint} (ckpt_path none starts over)")
     stopped = False
     try:
         with saver.listening():
@@ -175,7 +175,7 @@ def fit(
         raise
     if stopped or saver.asked_to_stop:
         if saver.path.is_file():
-            hint = "" if ckpt_path is None else ", without --ckpt_path,"
+            hint = "" if ckpt_path is None else ", without ckpt_path,"
             say(f"\nStopped. The same command{hint} continues from {saver.path}")
         else:
             say("\nStopped before the first checkpoint. The same command starts again.")

@@ -16,7 +16,7 @@ from fastmri_clgnet.files import write_json
 from fastmri_clgnet.inference import loading
 from fastmri_clgnet.losses import ReconstructionLoss
 from fastmri_clgnet.models.compiled import compile_network
-from fastmri_clgnet.run_folder import BEST, TENSORBOARD
+from fastmri_clgnet.run_folder import BEST, CONFIG, METRICS, TENSORBOARD
 from fastmri_clgnet.training.checkpoints import (
     NameModel,
     checked,
@@ -166,7 +166,7 @@ def train(
         raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
     recipe = recipe_callbacks(schedule, ema, settings)
     root = Path(default_root_dir or default_folder(module, data))
-    if settings.get("fast_dev_run") and (root / "config.yaml").is_file():
+    if settings.get("fast_dev_run") and (root / CONFIG).is_file():
         raise InputError(
             f"{root}: holds a run, whose results those of fast_dev_run would replace; give another "
             "default_root_dir"
@@ -210,7 +210,7 @@ def train(
                 write_submissions(evaluator, module, samples, data, best, verbose=False)
             if not evaluator.is_global_zero:
                 return Run(root, best, metrics)
-            write_json(root / "metrics.json", metrics)
+            write_json(root / METRICS, metrics)
             save_validation_picture(root / "comparison.png", methods)
     mask = data.split_mask("val", partition_of(module) is not None)
     places = {
@@ -218,7 +218,7 @@ def train(
         "reconstructions": root / data.submission_folder if files.has_test else "(no test split)",
         "picture": root / "comparison.png",
         "TensorBoard logs": root / TENSORBOARD if logger and _is_trained(module) else "(off)",
-        "configuration": root / "config.yaml",
+        "configuration": root / CONFIG,
     }
     return Run(root, best, metrics, summary=summarise(metrics, mask, places))
 

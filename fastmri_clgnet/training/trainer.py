@@ -26,7 +26,8 @@ _NO_LIMIT: dict[str, list[Any]] = {
     "max_time": [None],
     "fast_dev_run": [None, False],
 }
-_OWN = {
+# arguments of Lightning's trainer that are settled here
+OWN = {
     "callbacks", "default_root_dir", "enable_checkpointing", "limit_test_batches", "logger",
     "plugins", "use_distributed_sampler",
 }  # fmt: skip
@@ -35,7 +36,7 @@ _POSITIVE = (
     "val_check_interval",
 )  # fmt: skip
 _STOPPED = (
-    "\nStopped outside of the training. The same command does this again (with --ckpt_path none it "
+    "\nStopped outside of the training. The same command does this again (with ckpt_path none it "
     "would start over)."
 )
 # Lightning's remarks that would mislead
@@ -67,7 +68,7 @@ def make_trainer(
 
     Raises an `InputError` if a setting, an argument of Lightning's Trainer, cannot be used.
     """
-    own = _OWN & settings.keys()
+    own = OWN & settings.keys()
     if own:
         raise InputError(f"trainer: {', '.join(sorted(own))} cannot be set here")
     if str(settings.get("precision")) in ("16-true", "bf16-true"):

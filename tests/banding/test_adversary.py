@@ -27,6 +27,12 @@ def test_parameters_of_the_papers_discriminator() -> None:
     assert sum(parameter.numel() for parameter in parameters) == expected
 
 
+def test_any_width_is_normalised_in_groups_that_divide_it() -> None:
+    for chans in (50, 100):
+        images = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+        assert OrientationDiscriminator(chans)(images).isfinite().all()
+
+
 def test_ensemble_gives_one_logit_each_in_any_units(generator: torch.Generator) -> None:
     adversary = OrientationAdversary(num_adversaries=3, chans=4)
     image = torch.rand(2, 32, 35, generator=generator)

@@ -186,6 +186,31 @@ def test_a_zero_score_with_energy_means_bands(small_dataset: Path, tmp_path: Pat
     assert both == pytest.approx(2 * one, rel=0.3) and one > 5
 
 
+def test_a_slice_that_is_measured_twice_counts_once(small_dataset: Path, tmp_path: Path) -> None:
+    """As where several processes share batches that they cannot divide."""
+
+    class Dark(UnetModule):
+        """Noise of each slice's own, beside a bright square."""
+
+        def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+            result: dict[str, Any] = super().validation_step(batch, batch_idx)
+            for i, number in enumerate(result["slice_num"].tolist()):
+                target = torch.rand(32, 32, generator=torch.Generator().manual_seed(number))
+                target[:16, :16] += 100
+                result["target"][i], result["output"][i] = target, (2 + number) * target
+            return result
+
+    batches = list(make_data(small_dataset).val_dataloader())
+    logged = []
+    for given in (batches, [*batches, batches[0]]):
+        unet = Dark(chans=4, num_pool_layers=2, num_log_images=0)
+        module = BandingModule(unet, adversary_chans=4, num_log_images=0)
+        loader = DataLoader(given, batch_size=None)  # type: ignore[arg-type]
+        (measured,) = make_trainer(tmp_path).validate(module, loader, verbose=False)
+        logged.append([measured["banding_score"], measured["banding_energy"]])
+    assert logged[0] == logged[1]
+
+
 def test_volumes_without_low_signal_are_left_out_and_named(
     small_dataset: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from fastmri_clgnet.convert import main
 from fastmri_clgnet.data import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats import NumPy, Scan
-from tests.conversion.host import assert_good, blobs
+from tests.conversion.host import assert_good, blobs, fft2c
 
 FLAGS = ["--from", "numpy", "--axes", "slice", "row", "column", "--kind", "image"]
 
@@ -248,6 +248,24 @@ def test_another_source_with_the_same_names_is_refused(
     assert "another conversion, with files of other sizes, such as" in error
     assert "p0_v0;" in error
     assert _contents(tmp_path / "out") == before
+
+
+def test_of_masks_of_all_kinds_the_acceleration_is_that_of_the_mask(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).random((1, 16, 240))
+    for i in range(12):
+        tmp_path.joinpath("source").mkdir(exist_ok=True)
+        np.save(tmp_path / "source" / f"{i}.npy", fft2c(image))
+    flags = ["--from", "numpy", "--axes", "slice", "row", "column", "--num_workers", "1", "--split"]
+    flags += [*"001", "--mask_type", "all", "--accelerations", "3", "8"]
+    flags += ["--center_fractions", "0.08", "0.04"]
+    assert main([str(tmp_path / "source"), str(tmp_path / "out"), *flags]) == 0
+    found = set()
+    for path in (tmp_path / "out" / "singlecoil_test").iterdir():
+        with h5py.File(path) as file:
+            nominal, measured = file.attrs["acceleration"], 240 / file["mask"][()].sum()
+        assert abs(measured - nominal) < 2
+        found.add(nominal)
+    assert found == {3, 8}
 
 
 def test_the_acceleration_of_a_test_volume_is_the_one_asked_for(

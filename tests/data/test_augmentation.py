@@ -311,7 +311,8 @@ def test_training_alone_is_changed_anew_in_each_epoch(
 
 
 def test_sizes_that_no_network_takes_are_refused() -> None:
-    with pytest.raises(InputError, match="train_size 8: expected 16 or more"):
-        Data(train_size=8)
+    for size in (8, 129):
+        with pytest.raises(InputError, match=f"train_size {size}: expected an even number, 16 or"):
+            Data(train_size=size)
     with pytest.raises(InputError, match="augment 'weak': expected false, true or strong"):
         Data(augment="weak")  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ def test_makes_checked_deterministic_data(challenge: Challenge, tmp_path: Path) 
     first = make_demo_dataset(challenge, tmp_path / "a")
     second = make_demo_dataset(challenge, tmp_path / "b")
     for split in TINY:
-        volumes = inspect_folder(first / f"{challenge}_{split}", masked=split == "test")
+        volumes = inspect_folder(first / f"{challenge}_{split}", challenge, masked=split == "test")
         assert len(volumes) == 1
         other = second / f"{challenge}_{split}" / volumes[0].path.name
         with h5py.File(volumes[0].path) as a, h5py.File(other) as b:

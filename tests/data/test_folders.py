@@ -81,6 +81,19 @@ def test_each_tested_split_has_a_folder_of_submissions() -> None:
     assert elsewhere.submission_folder == "reconstructions"
 
 
+def test_a_test_folder_of_ones_own_is_read_in_place_of_any_split(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(small_dataset / "singlecoil_val", tmp_path / "own"))
+    (own / "c.h5").rename(own / "mine.h5")
+    for path, names in ((own, ["d.h5", "mine.h5"]), (None, ["c.h5", "d.h5"])):
+        data = Data(small_dataset, test_split="val", test_path=path, num_workers=0, batch_size=1)
+        batches = data.module(False, 0).test_dataloader()
+        assert sorted({name for batch in batches for name in batch.fname}) == names
+    data = Data(small_dataset, test_split="val", test_volume_sample_rate=0.5, num_workers=0)
+    assert len({batch.fname[0] for batch in data.module(False, 0).test_dataloader()}) == 1
+
+
 def test_good_data_passes(small_dataset: Path) -> None:
     for challenge in ("singlecoil", "multicoil"):
         found = inspect_folder(small_dataset / f"{challenge}_val", challenge, masked=False)

@@ -43,6 +43,11 @@ def test_masks_that_cannot_be_made_are_refused(arguments: tuple[Any, ...], messa
         Mask(*arguments)
 
 
+def test_lists_are_as_good_as_tuples() -> None:
+    assert Mask("random", [4], [0.08]) == Mask()  # type: ignore[arg-type]
+    assert hash(Mask("random", [4], [0.08])) == hash(Mask())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("mask_type", ["mixed", "all"])
 def test_each_kind_that_may_be_drawn_is_checked(mask_type: Any) -> None:
     """A centre of as many columns as are sampled leaves equispaced masks none."""

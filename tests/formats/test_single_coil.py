@@ -14,12 +14,9 @@ from fastmri_clgnet import example_slice, formats
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Preparation, Scan, single_coil
-from fastmri_clgnet.formats.single_coil import (
-    SingleCoilMethod,
-    emulated_weights,
-    to_single_coil,
-)
+from fastmri_clgnet.formats import Preparation, Scan, preparation
+from fastmri_clgnet.formats.preparation import SingleCoilMethod
+from fastmri_clgnet.formats.single_coil import emulated_weights, to_single_coil
 from fastmri_clgnet.inference import undersample
 from tests.conversion.host import assert_good, blobs, fft2c, ifft2c
 
@@ -132,8 +129,25 @@ def test_without_sigpy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "sigpy.mri.app", None)
     with pytest.raises(InputError, match=r"pip install 'fastmri_clgnet\[mri\]'"):
         to_single_coil(example_slice(), "espirit")
-    monkeypatch.setattr(single_coil, "find_spec", lambda name: None)
+    monkeypatch.setattr(preparation, "find_spec", lambda name: None)
     assert to_single_coil(example_slice()).attributes["single_coil_method"] == "adaptive"
+
+
+def test_a_conversion_does_not_go_on_by_another_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SigPy may be installed in between."""
+    np.save(tmp_path / "a.npy", example_slice().kspace)
+    flags = ["--from", "numpy", "--axes", "slice", "coil", "row", "column", "--split", *"010"]
+    flags += ["--num_workers", "1", "--to", "singlecoil"]
+    command = [str(tmp_path / "a.npy"), str(tmp_path / "out"), *flags]
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "find_spec", lambda name: None)
+        assert main(command) == 0
+    assert main([*command, "--coil_combination", "adaptive"]) == 0
+    monkeypatch.setattr(preparation, "find_spec", lambda name: name)
+    assert main(command) == 1
+    assert "coil_combination" in capsys.readouterr().err
 
 
 def test_convert_to_singlecoil_trains_the_singlecoil_challenge(tmp_path: Path) -> None:

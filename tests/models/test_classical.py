@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import fastmri
 import numpy as np
 import pytest
 import pywt
+import sigpy
 import torch
 from fastmri.data.transforms import to_tensor
 
 from fastmri_clgnet import Mask, example_slice, undersample
 from fastmri_clgnet.formats.sigpy_methods import espirit_maps
-from fastmri_clgnet.models.classical import CLASSICAL, ClassicalReconstructor
+from fastmri_clgnet.models.classical import CLASSICAL, ClassicalReconstructor, calibration_width
 from tests.conversion.host import blobs, fft2c, ifft2c
 
 
@@ -81,6 +84,16 @@ def test_espirit_maps_reproduce_coils() -> None:
     np.testing.assert_allclose(maps * combined, coils, atol=0.02 * np.abs(coils).max())
     for narrow in (2, 3, 5):  # as at 8x of 64 columns
         assert np.isfinite(espirit_maps(fft2c(coils).astype(np.complex64), narrow, crop=0)).all()
+
+
+@pytest.mark.parametrize("columns", [31, 32])
+def test_sensitivities_are_of_measured_columns_only(columns: int) -> None:
+    """The widest block that SigPy cuts out of the centre without a column that is missing."""
+    for bits in itertools.product([False, True], repeat=7):
+        sampled = np.zeros(columns, bool)
+        sampled[columns // 2 - 3 : columns // 2 + 4] = bits
+        complete = [width for width in range(1, 9) if sigpy.resize(sampled, [width]).all()]
+        assert calibration_width(sampled) == max(complete, default=0)
 
 
 @pytest.mark.parametrize("method", CLASSICAL)

@@ -32,6 +32,7 @@ from fastmri_clgnet.models.fourier import (
     to_image,
     to_kspace,
 )
+from fastmri_clgnet.models.registry import ComparisonReconstructor
 from fastmri_clgnet.pl_modules import ComparisonModule
 from tests.helpers import assert_gradients_reach_all
 
@@ -271,3 +272,18 @@ def test_gradients_reach_the_first_block_of_pd() -> None:
     ]
     assert len(gradients) == 10
     assert min(gradients) > 1e-10 * max(gradients)
+
+
+@pytest.mark.parametrize("name", COMPARISON_METHODS)
+def test_images_in_low_precision(name: str, generator: torch.Generator) -> None:
+    """Their magnitude is of float32, also where the last operation is a convolution."""
+    reconstructor = ComparisonReconstructor()
+    reconstructor.network = small_network(name)
+    kspace = torch.randn(1, 32, 32, 2, generator=generator)
+    mask = (torch.arange(32) % 2 == 0)[None, None, :, None]
+    with torch.no_grad():
+        full = reconstructor(kspace * mask, mask)
+        with torch.autocast("cpu", torch.bfloat16):
+            low = reconstructor(kspace * mask, mask)
+    assert low.dtype == torch.float32
+    assert (low - full).norm() < 0.1 * full.norm()
