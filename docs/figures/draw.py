@@ -215,6 +215,7 @@ FIGURES = {
     "networks": Drawing("recipe", networks),
     "sizes": Drawing("sizes", sizes),
     "parts": Drawing("parts", by_row),
+    "contrastive": Drawing("contrastive", by_row),
     "coils": Drawing("coils", by_row),
     "budget": Drawing("budget", by_row),
     "weights": Drawing("weights_one_coil", by_case),

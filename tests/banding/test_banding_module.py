@@ -205,7 +205,7 @@ def test_a_slice_that_is_measured_twice_counts_once(small_dataset: Path, tmp_pat
     for given in (batches, [*batches, batches[0]]):
         unet = Dark(chans=4, num_pool_layers=2, num_log_images=0)
         module = BandingModule(unet, adversary_chans=4, num_log_images=0)
-        loader = DataLoader(given, batch_size=None)  # type: ignore[arg-type]
+        loader: DataLoader = DataLoader(given, batch_size=None)  # type: ignore[arg-type]
         (measured,) = make_trainer(tmp_path).validate(module, loader, verbose=False)
         logged.append([measured["banding_score"], measured["banding_energy"]])
     assert logged[0] == logged[1]

@@ -128,7 +128,7 @@ def test_what_the_host_cannot_crop_is_refused_everywhere(tmp_path: Path) -> None
             SliceDataset(path.parent, "singlecoil", UnetDataTransform("singlecoil"))[0]
         assert message in str(check(tmp_path, num_workers=1))
         with pytest.raises(InputError, match=message):
-            inspect_folder(path.parent, masked=False)
+            inspect_folder(path.parent, "singlecoil", masked=False)
     with h5py.File(path, "r+") as file:
         del file["reconstruction_esc"]
     assert read_scan(path).recon_size == (40, 40)  # without a target the host can
