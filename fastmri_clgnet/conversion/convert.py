@@ -17,8 +17,9 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.files import write_json
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
-from fastmri_clgnet.formats.preparation import Preparation, default_method
+from fastmri_clgnet.formats.preparation import Preparation
 from fastmri_clgnet.formats.scan import Reader
+from fastmri_clgnet.formats.single_coil_method import default_method
 from fastmri_clgnet.parallel import DEFAULT_WORKERS, map_files
 from fastmri_clgnet.tables import format_table
 

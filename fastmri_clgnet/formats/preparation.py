@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Literal
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.coil_compression import compress_coils
 from fastmri_clgnet.formats.noise import prewhiten
 from fastmri_clgnet.formats.scan import Scan
-
-SingleCoilMethod = Literal["espirit", "adaptive", "emulated"]
-
-
-def default_method() -> SingleCoilMethod:
-    """How one coil is made of several where nothing is said."""
-    return "adaptive" if find_spec("sigpy") is None else "espirit"
+from fastmri_clgnet.formats.single_coil_method import SingleCoilMethod
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from scipy.ndimage import uniform_filter
 
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.fourier import coil_images, kspace_of
-from fastmri_clgnet.formats.preparation import SingleCoilMethod, default_method
 from fastmri_clgnet.formats.scan import Scan, expect_scan
 from fastmri_clgnet.formats.sigpy_loading import load_sigpy_methods
+from fastmri_clgnet.formats.single_coil_method import SingleCoilMethod, default_method
 
 _NEIGHBOURHOOD = 5  # pixels along each axis, of the adaptive combination
 _ITERATIONS, _TOLERANCE = 500, 1e-9  # of the emulated coil's fit

@@ -14,9 +14,9 @@ from fastmri_clgnet import example_slice, formats
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Preparation, Scan, preparation
-from fastmri_clgnet.formats.preparation import SingleCoilMethod
+from fastmri_clgnet.formats import Preparation, Scan, single_coil_method
 from fastmri_clgnet.formats.single_coil import emulated_weights, to_single_coil
+from fastmri_clgnet.formats.single_coil_method import SingleCoilMethod
 from fastmri_clgnet.inference import undersample
 from tests.conversion.host import assert_good, blobs, fft2c, ifft2c
 
@@ -129,7 +129,7 @@ def test_without_sigpy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "sigpy.mri.app", None)
     with pytest.raises(InputError, match=r"pip install 'fastmri_clgnet\[mri\]'"):
         to_single_coil(example_slice(), "espirit")
-    monkeypatch.setattr(preparation, "find_spec", lambda name: None)
+    monkeypatch.setattr(single_coil_method, "find_spec", lambda name: None)
     assert to_single_coil(example_slice()).attributes["single_coil_method"] == "adaptive"
 
 
@@ -142,10 +142,10 @@ def test_a_conversion_does_not_go_on_by_another_default(
     flags += ["--num_workers", "1", "--to", "singlecoil"]
     command = [str(tmp_path / "a.npy"), str(tmp_path / "out"), *flags]
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "find_spec", lambda name: None)
+        patch.setattr(single_coil_method, "find_spec", lambda name: None)
         assert main(command) == 0
     assert main([*command, "--coil_combination", "adaptive"]) == 0
-    monkeypatch.setattr(preparation, "find_spec", lambda name: name)
+    monkeypatch.setattr(single_coil_method, "find_spec", lambda name: name)
     assert main(command) == 1
     assert "coil_combination" in capsys.readouterr().err
 
