@@ -156,8 +156,8 @@ class OneCoil(nn.Module):
         """
         if masked_kspace.ndim != 5 or masked_kspace.shape[1] != 1:
             raise InputError(
-                "a network without sensitivity estimation (challenge singlecoil) takes k-space of "
-                f"one coil, (batch, 1, height, width, 2), got {tuple(masked_kspace.shape)}; for "
+                "a network without sensitivity estimation (challenge singlecoil) takes one coil, "
+                f"k-space (batch, 1, height, width, 2), got {tuple(masked_kspace.shape)}; for "
                 "several coils it has to be made and trained with challenge multicoil "
                 "(estimate_sensitivities=True)"
             )
