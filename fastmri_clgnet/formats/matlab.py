@@ -22,7 +22,7 @@ import numpy.typing as npt
 from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.hdf5 import get_dataset, open_hdf5, plain
 from fastmri_clgnet.formats.number_types import as_complex64, is_complex, is_real
-from fastmri_clgnet.formats.numpy_arrays import Arrays, Axis
+from fastmri_clgnet.formats.numpy_arrays import Arrays, Axis, has_frames
 from fastmri_clgnet.formats.scan import Scan
 
 _NUMBERS = (
@@ -105,8 +105,8 @@ def load_matlab(path: Path, key: str | None = None) -> tuple[str, npt.NDArray]:
 
 
 def refuse_frames(path: Path, name: str, array: npt.NDArray) -> None:
-    """Raise where an array has more axes than a volume, such as the frames of a film."""
-    if array.ndim > (4 if np.iscomplexobj(array) else 5):  # of real and imaginary part
+    """Raise where an array has more axes than a volume."""
+    if has_frames(array):
         raise InputError(
             f"{path}: {name} {_size(array)} has {array.ndim} axes; expected at most row column "
             "coil slice: save one frame, such as x(:,:,:,:,1), as an array of its own"

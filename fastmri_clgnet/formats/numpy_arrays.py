@@ -122,6 +122,11 @@ def _in_order(path: Path, array: npt.NDArray, names: Sequence[Axis]) -> npt.NDAr
     return array if "slice" in axes else array[None]
 
 
+def has_frames(array: npt.NDArray) -> bool:
+    """Whether an array has more axes than a volume, such as the frames of a film."""
+    return array.ndim > (4 if np.iscomplexobj(array) else 5)  # one of real and imaginary part
+
+
 def load_array(path: Path, key: str | None = None) -> npt.NDArray:
     """Read an array of numbers that is not empty, never a pickle; `key` as in `NumPy`."""
     try:

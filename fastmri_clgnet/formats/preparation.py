@@ -21,7 +21,7 @@ class Preparation:
             readouts. k-space is then in units of the noise's standard deviation.
         compress_coils: Number of virtual coils to keep, those of the most energy.
         to: singlecoil makes one coil of several, of a fully sampled scan.
-        coil_combination: How to singlecoil does that: espirit (needs SigPy, extra: mri),
+        coil_combination: How that one coil is made: espirit (needs SigPy, extra: mri),
             adaptive, or emulated (the single coil of fastMRI's knee data). Default: espirit, or
             adaptive where SigPy is not installed; the attribute single_coil says which.
 

@@ -23,7 +23,7 @@ from fastmri_clgnet.formats.ismrmrd_raw import IsmrmrdRaw
 from fastmri_clgnet.formats.isolate import expect_readable
 from fastmri_clgnet.formats.lines import GRIDDING
 from fastmri_clgnet.formats.matlab import load_matlab, refuse_frames
-from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, load_array
+from fastmri_clgnet.formats.numpy_arrays import Axis, NumPy, has_frames, load_array
 from fastmri_clgnet.formats.orientation import refuse_coils_last, refuse_wrong_axes
 from fastmri_clgnet.formats.scan import (
     Reader,
@@ -251,7 +251,7 @@ def _numpy_reader(path: Path, reading: Reading) -> tuple[Path, Reader, str]:
         return path, CC359(), "Calgary-Campinas"
     if reading.axes is not None:
         return _numpy(path, array, reading.axes)
-    if array.ndim > (4 if np.iscomplexobj(array) else 5):  # of real and imaginary part
+    if has_frames(array):
         raise InputError(
             f"{path}: an array {shape} of {array.ndim} axes; expected at most slice coil row "
             "column: save one frame, such as x[0], as an array of its own"
