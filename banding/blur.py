@@ -19,7 +19,7 @@ from banding.metrics import WINDOW, banding_energies
 from banding.score import images_of
 from fastmri_clgnet import cli
 from fastmri_clgnet.errors import InputError, failure
-from fastmri_clgnet.inference.submission import save_reconstruction
+from fastmri_clgnet.inference.submission import read_settings, save_reconstruction
 
 Images = npt.NDArray[np.float32]
 _NARROWEST = 1e-3  # pixels: changes nothing
@@ -108,7 +108,8 @@ def blur(
         The width of each volume's Gaussian, and what is wrong with the other files.
 
     Raises:
-        InputError: If there are no files, or output is one of the other folders.
+        InputError: If there are no files, or output is one of the other folders, or holds
+            reconstructions that were made otherwise.
     """
     before, after, output = Path(before), Path(after), Path(output)
     reference = before if target_path is None else Path(target_path)
@@ -117,6 +118,9 @@ def blur(
         raise InputError(f"{before}: no *.h5 files; expected a folder of reconstructions")
     if output.resolve() in (before.resolve(), after.resolve(), reference.resolve()):
         raise InputError(f"{output}: would be overwritten; give another folder")
+    for path in (output / name for name in names):
+        if path.exists() and "blurred" not in (read_settings(path) or {}):
+            raise InputError(f"{path}: was not written by this command; give another output")
     found, failures = {}, []
     for name in tqdm(names, "Blurring", unit="volume", delay=2, leave=False):
         try:

@@ -32,7 +32,12 @@ from fastmri_clgnet.losses import ReconstructionLoss
 from fastmri_clgnet.run_folder import CONFIG, METRICS, PLAIN, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import checkpoint_callbacks
 from fastmri_clgnet.training.distributed import say
-from fastmri_clgnet.training.folder import config_of, default_folder, sole_run
+from fastmri_clgnet.training.folder import (
+    config_of,
+    default_folder,
+    refuse_to_replace,
+    sole_run,
+)
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.results import validate
 from fastmri_clgnet.training.samples import check_files, make_samples
@@ -118,15 +123,10 @@ def fine_tune(
     settings = {"max_epochs": MAX_EPOCHS, **(trainer or {})}
     if settings.get("limit_val_batches") == 0:
         raise InputError("limit_val_batches 0: validation is needed to find the best epoch")
-    max_epochs, warmup_epochs = settings["max_epochs"], module.hparams["warmup_epochs"]
-    if max_epochs is not None and 0 <= max_epochs <= warmup_epochs:
-        raise InputError(
-            f"max_epochs {max_epochs} with warmup_epochs {warmup_epochs}: nothing would be "
-            "fine-tuned, since only the adversary learns in the warm-up; give more epochs or a "
-            "shorter warm-up"
-        )
+    _expect_epochs(settings, module.hparams["warmup_epochs"])
     n_batches = settings.pop("max_steps", None) or -1
     root = Path(default_root_dir or Path(RUNS, default_folder(module.reconstructor, data)))
+    refuse_to_replace(root, settings)
     written = checkpoint_dir(root) / f"{PLAIN}.ckpt"
     module.train()
     with quiet():
@@ -204,6 +204,26 @@ def fine_tune(
             "max_epochs and max_steps"
         )
     return Run(root, written, metrics, status=int(unchanged), summary=summary)
+
+
+def _expect_epochs(settings: Mapping[str, Any], warmup_epochs: int) -> None:
+    """Refuse settings by which no model is fine-tuned, or none is validated after the warm-up."""
+    max_epochs, every = settings["max_epochs"], settings.get("check_val_every_n_epoch") or 1
+    name = f"max_epochs {max_epochs}"
+    if settings.get("fast_dev_run"):  # Lightning then takes one epoch, and validates it
+        max_epochs, every, name = 1, 1, "fast_dev_run"
+    if max_epochs is None or max_epochs < 0:
+        return
+    if max_epochs <= warmup_epochs:
+        raise InputError(
+            f"{name} with warmup_epochs {warmup_epochs}: nothing would be fine-tuned, since only "
+            "the adversary learns in the warm-up; give more epochs or a shorter warm-up"
+        )
+    if max_epochs // every * every <= warmup_epochs:
+        raise InputError(
+            f"{name} with check_val_every_n_epoch {every} and warmup_epochs {warmup_epochs}: no "
+            "validation after the warm-up would choose the model; validate more often"
+        )
 
 
 def _say_unmeasured(module: BandingModule, metrics: Mapping[str, float]) -> None:

@@ -18,7 +18,7 @@ from banding.metrics import banding_energies, score_of_energies
 from fastmri_clgnet import cli
 from fastmri_clgnet.errors import InputError, failure, words
 from fastmri_clgnet.evaluate import print_and_save
-from fastmri_clgnet.evaluation.evaluate import Evaluation, folder_labels
+from fastmri_clgnet.evaluation.evaluate import Evaluation, check_bootstrap, folder_labels
 from fastmri_clgnet.evaluation.metrics import read_images, ssim_of_slices
 from fastmri_clgnet.evaluation.results import VolumeMetrics
 from fastmri_clgnet.evaluation.statistics import summarise_methods
@@ -158,10 +158,9 @@ def scores(
         InputError: If there are no files, or the labels do not fit.
     """
     settings = dict(locals())
+    check_bootstrap(confidence, resamples, seed, num_processes)
     paths = [Path(folder) for folder in folders]
-    names = folder_labels(paths) if labels is None else labels
-    if len(names) != len(paths) or len(set(names)) < len(names):
-        raise InputError("labels: expected a different name for each folder")
+    names = folder_labels(paths, labels)
     files = sorted(path.name for path in paths[0].glob("*.h5"))
     if not files:
         raise InputError(f"{paths[0]}: no *.h5 files; expected a folder of reconstructions")

@@ -7,12 +7,14 @@ import keyword
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, make_dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 import yaml
 
 from fastmri_clgnet.errors import exit_status
+from fastmri_clgnet.files import expect_writable
 from fastmri_clgnet.flags import REQUIRED, Flag, Flags, call, flags_of, summary, takes
 from fastmri_clgnet.spelling import COMMON, as_config, chosen, flag_name, spelled, with_config
 
@@ -35,7 +37,8 @@ def run(
     def command() -> int:
         line = given if rest else with_config(given)
         result = next(iter(inspect.signature(finish).parameters))
-        own = flags_of(function, {parameter, rest}) | flags_of(finish, {result})
+        after = flags_of(finish, {result})
+        own = flags_of(function, {parameter, rest}) | after
         others = {name: flags_of(each) for name, each in classes.items()}
         groups = {"": own}
         if picker:
@@ -47,6 +50,8 @@ def run(
         values, unknown = parse(
             line, title, summary(function), groups, positional, (picker, others), bool(rest)
         )
+        for path in (values[name] for name in after if isinstance(values[name], Path)):
+            expect_writable(path)
         made: dict[str, Any] = {rest: unknown} if rest else {}
         if picker:
             made[parameter] = call(classes[values[picker]], values)
@@ -97,7 +102,8 @@ def parse(
     if empty := [n for n in known if known[n].default is REQUIRED and values[n] in ([], ())]:
         _refuse(f"missing {', '.join(empty)}")
     if values.get("print_config"):
-        print(yaml.safe_dump(as_config(values), sort_keys=False), end="")
+        flags_only = {name: value for name, value in values.items() if name not in positional}
+        print(yaml.safe_dump(as_config(flags_only), sort_keys=False), end="")
         raise SystemExit(0)
     return values, unknown
 

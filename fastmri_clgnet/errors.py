@@ -25,6 +25,10 @@ class InputError(ValueError):
     """
 
 
+class NotWritten(InputError):
+    """A file that cannot be written, such as on a full disk."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Name the file or folder in errors of writing, such as on a full disk."""
@@ -32,7 +36,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:  # h5py and torch also raise RuntimeError
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise InputError(
+        raise NotWritten(
             f"{path}: cannot be written ({reason}); an existing file is unchanged. Free space on "
             "that disk, or choose another folder, and repeat the command"
         ) from error

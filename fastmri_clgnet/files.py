@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # of a name that is too long
             temporary.unlink(missing_ok=True)
+
+
+def expect_writable(path: Path) -> None:
+    """Raise an `InputError` now, and not after hours of work, if a file cannot be written there."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a file")
+    folder = next(each for each in path.parents if each.exists())
+    if not folder.is_dir():
+        make_folder(path.parent)  # which says what is in the way
+    with writing(path), tempfile.NamedTemporaryFile(prefix=".fastmri_clgnet.", dir=folder):
+        pass
 
 
 def make_folder(path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import expect_writable
 from fastmri_clgnet.tables import Table, write_tables
 
 NAMES: dict[str, str] = {
@@ -61,6 +62,7 @@ def ablation(
     unknown = set(variants) - set(NAMES)
     if unknown:
         raise InputError(f"variants {words(unknown)}: expected some of {words(NAMES)}")
+    expect_writable(output_path / "ablation.json")
     from fastmri_clgnet.benchmarks import costs, training
 
     rows = costs.ablation_rows(size, device, rounds)

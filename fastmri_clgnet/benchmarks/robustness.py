@@ -8,6 +8,7 @@ from pathlib import Path
 from fastmri_clgnet.benchmarks.weights import files_of
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import expect_writable
 from fastmri_clgnet.tables import Table, write_tables
 
 
@@ -46,8 +47,10 @@ def robustness(
     files = files_of(weights)
     from fastmri_clgnet.benchmarks.robustness_rows import robustness_rows
 
-    rows = robustness_rows(data_path, files, every, mask, device)
+    expect_writable(output_path / "robustness.json")
+    rows, left_out = robustness_rows(data_path, files, every, mask, device)
     title = f"{mask}, simulated k-space: mean over volumes of {data_path}"
+    title = "; left out: ".join([title, *left_out[:1]])
     tables = {"robustness": Table(title, rows, {})}
     settings = {"data_path": data_path, "every": every, "mask": str(mask), "device": device}
     settings |= {f"weights {name}": file for name, file in files.items()}

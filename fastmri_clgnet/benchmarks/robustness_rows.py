@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,10 @@ from tqdm import tqdm
 from fastmri_clgnet.benchmarks.weights_pictures import ready_networks
 from fastmri_clgnet.data.folders import challenge_of, list_files
 from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import read_images, volume_metrics
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
+from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.formats.simulate import Simulation
 from fastmri_clgnet.inference.applying import reconstruct_slices
 from fastmri_clgnet.inference.scan import undersample
@@ -83,26 +86,43 @@ DIFFERENCES = {
 
 def robustness_rows(
     data_path: Path, files: Mapping[str, Path], every: int, mask: Mask, device: str
-) -> dict[str, Row]:
-    """Return a row for each of `DIFFERENCES` and each of the weights; see `robustness`."""
+) -> tuple[dict[str, Row], list[str]]:
+    """Return a row for each of `DIFFERENCES` and each of the weights, and what cannot be used."""
     key = TARGET_KEYS[challenge_of(data_path)]
     paths = list_files(data_path)
     networks = ready_networks(files)
     found = defaultdict[str, list[dict[str, float]]](list)
+    left_out: list[str] = []
     with tqdm(total=len(DIFFERENCES) * len(paths), desc="Robustness", unit="volume") as progress:
-        for path in paths:
-            images = read_images(path, key)[::every]
-            for name, (change, simulation) in DIFFERENCES.items():
-                changed = images if change is None else change(images)
-                scan = simulation.simulated(path, changed, [0])._replace(name=path.name)
-                sampled = undersample(scan, mask)
-                assert sampled.reference is not None
-                for label, network in networks.items():
-                    image = reconstruct_slices(network, sampled, device, 1, "32-true")
-                    values = volume_metrics(sampled.reference, image)[0]
-                    found[f"{name}, {label}"].append(quality(values))
+        for path, (name, difference) in product(paths, DIFFERENCES.items()):
+            try:
+                sampled = _changed(path, key, every, difference, mask)
+            except InputError as error:
+                left_out.append(f"{path.name}, {name} ({error})")
                 progress.update()
-    return {
+                continue
+            assert sampled.reference is not None
+            for label, network in networks.items():
+                try:
+                    image = reconstruct_slices(network, sampled, device, 1, "32-true")
+                except InputError as error:  # such as of a network of one coil
+                    left_out.append(f"{label}, {name} ({error})")
+                    continue
+                values = volume_metrics(sampled.reference, image)[0]
+                found[f"{name}, {label}"].append(quality(values))
+            progress.update()
+    rows: dict[str, Row] = {
         name: {column: float(np.mean([one[column] for one in values])) for column in values[0]}
         for name, values in found.items()
     }
+    if not rows:
+        raise InputError(left_out[0])
+    return rows, left_out
+
+
+def _changed(path: Path, key: str, every: int, difference: Difference, mask: Mask) -> Scan:
+    """Read a volume's references, change them, and undersample their simulated k-space."""
+    change, simulation = difference
+    images = read_images(path, key)[::every]
+    changed = images if change is None else change(images)
+    return undersample(simulation.simulated(path, changed, [0])._replace(name=path.name), mask)

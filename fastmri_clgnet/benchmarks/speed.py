@@ -7,6 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Literal, get_args
 
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import expect_writable
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.precision import Precision
 from fastmri_clgnet.tables import Table, write_tables
@@ -58,13 +60,18 @@ def speed(
     settings = dict(locals())
     from fastmri_clgnet.benchmarks.speed_rows import network_tables, pipeline_table
 
+    if min(workers, default=0) < 0:
+        raise InputError(f"workers {words(workers)}: expected 0 or more")
+    expect_writable(output_path / "speed.json")
+    # first, since files may be unusable
+    data = pipeline_table(data_path, challenge, workers, rounds) if "data" in parts else None
     tables: dict[str, Table] = {}
     settings_of_networks = list(product(size, batch, precision))
     for each in settings_of_networks:
         name = "" if len(settings_of_networks) == 1 else "_".join(["", *map(str, each)])
         made = network_tables(parts, *each, device=device, compile=compile, rounds=rounds)
         tables |= {f"{part}{name}": table for part, table in made.items()}
-    if "data" in parts:
-        tables["data"] = pipeline_table(data_path, challenge, workers, rounds)
+    if data is not None:
+        tables["data"] = data
     write_tables(output_path / "speed", tables, settings)
     return tables

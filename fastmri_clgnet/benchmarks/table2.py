@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fastmri_clgnet.files import expect_writable
 from fastmri_clgnet.tables import LABELS, Table, write_tables
 
 NOTE = (
@@ -34,6 +35,7 @@ def table2(
         The table, as "table2".
     """
     settings = dict(locals())
+    expect_writable(output_path / "table2.json")
     from fastmri_clgnet.benchmarks.costs import describe_measurement, table2_rows
 
     rows = table2_rows(size, device, rounds)

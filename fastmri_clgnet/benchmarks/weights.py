@@ -74,6 +74,10 @@ def weights(
     from fastmri_clgnet.benchmarks.weights_pictures import raw_scan, save_slices
 
     challenge = challenge_of(data_path)
+    # first, since they are soon measured and may not be usable
+    of_raw = {
+        name: raw_scan(name, scan, files, CASES, output_path, device) for name, scan in raw.items()
+    }
     tables: dict[str, Table] = {}
     for case, mask in CASES.items():
         folders = {label: output_path / case / label for label in (BASELINE, *files)}
@@ -102,8 +106,7 @@ def weights(
         }
         tables[case] = Table(f"{mask}: mean over volumes of {data_path}{left_out}", rows, {})
         save_slices(output_path / case, data_path, folders, challenge, result.volumes)
-    for name, scan in raw.items():
-        tables[name] = raw_scan(name, scan, files, CASES, output_path, device)
+    tables |= of_raw
     settings = {"data_path": data_path, **{f"weights {name}": file for name, file in files.items()}}
     write_tables(output_path / "weights", tables, settings)
     return tables

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import VolumeMetrics, volume_metrics
 from fastmri_clgnet.figures import save_comparison
 from fastmri_clgnet.formats.scan import Scan
@@ -33,17 +34,22 @@ def raw_scan(
     output_path: Path,
     device: str,
 ) -> Table:
-    """Evaluate a fully sampled scan, undersampled by each kind of mask; show its middle slice."""
+    """Evaluate a fully sampled scan, undersampled by each kind of mask; show its middle slice.
+
+    Weights that cannot take it, such as those of one coil, are left out; the title says so.
+    """
     middle = len(scan.kspace) // 2
     rows: dict[str, Row] = {}
-    networks = ready_networks(files)
+    networks, left_out = ready_networks(files), dict[str, str]()
     for case, mask in masks.items():
         sampled = undersample(scan, mask)
         assert sampled.reference is not None
-        images = {
-            label: reconstruct_slices(network, sampled, device, 1, "32-true")
-            for label, network in networks.items()
-        }
+        images = {}
+        for label, network in networks.items():
+            try:
+                images[label] = reconstruct_slices(network, sampled, device, 1, "32-true")
+            except InputError as error:
+                left_out[label] = f"{label} ({error})"
         for label, image in images.items():
             rows[f"{case}, {label}"] = quality(volume_metrics(sampled.reference, image)[0])
         save_comparison(
@@ -55,7 +61,8 @@ def raw_scan(
         )
     what = f"{len(scan.kspace)} slices" if len(scan.kspace) > 1 else "one slice"
     coils = f"{scan.n_coils} coils" if scan.n_coils > 1 else "1 coil"
-    return Table(f"real raw k-space, {what} ({scan.name}, {coils})", rows, {})
+    title = f"real raw k-space, {what} ({scan.name}, {coils})"
+    return Table("; left out: ".join([title, *left_out.values()]), rows, {})
 
 
 def save_slices(

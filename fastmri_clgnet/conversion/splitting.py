@@ -121,7 +121,13 @@ def _files(source: Path, base: Path, suffixes: tuple[str, ...]) -> list[Path]:
 def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Files in a folder and below, through links, too; a link that leads nowhere is a file."""
     above = (*above, folder.resolve())
-    for path in folder.iterdir():
+    try:
+        paths = [*folder.iterdir()]
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be read ({error.strerror}); convert the folders beside it one by one"
+        ) from error
+    for path in paths:
         if not path.is_dir():
             if path.is_file() or path.is_symlink():
                 yield path

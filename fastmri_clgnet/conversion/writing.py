@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastmri_clgnet.conversion.splitting import Found
 from fastmri_clgnet.data.mask import Mask, mask_seed
-from fastmri_clgnet.errors import InputError, failure
+from fastmri_clgnet.errors import InputError, NotWritten, failure
 from fastmri_clgnet.files import make_folder
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS, write_fastmri_file
 from fastmri_clgnet.formats.hdf5 import open_hdf5
@@ -70,6 +70,8 @@ def _convert(job: Job) -> Done:
     partial = job.out / PARTIAL / split / path.name
     try:
         _write(partial, scan, job)
+    except NotWritten as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{partial}: ')}") from error
     except InputError as error:
         raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
     make_folder(path.parent)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from fastmri.data import VolumeSampler
 from fastmri.pl_modules import FastMriDataModule
 from torch.utils.data import DataLoader, DistributedSampler
@@ -20,6 +21,7 @@ from fastmri_clgnet.data.samplers import (
     progress,
 )
 from fastmri_clgnet.data.seeds import derive_seed
+from fastmri_clgnet.data.transfer import to_device
 from fastmri_clgnet.data.transforms import collate_one_size
 from fastmri_clgnet.errors import InputError
 
@@ -47,12 +49,30 @@ class CheckedDataModule(FastMriDataModule):
         self.seed = seed
         if self.test_split != "test":  # the host then leaves out test_path, filter and sample rates
             folder = self.data_path / f"{self.challenge}_{self.test_split}"
-            self.test_path: Path = self.test_path or folder
+            self.test_path: Path | None = self.test_path or folder
             self.test_split: str = "test"
         for name in ("train_filter", "val_filter", "test_filter"):
             if getattr(self, name) is None:
                 setattr(self, name, bool)  # all; the host's own cannot be pickled
         self._validation: DataLoader | None = None
+
+    def prepare_data(self) -> None:
+        """Let the host fill its cache (`use_dataset_cache_file`), also where no test split is."""
+        given, folder = self.test_path, self.data_path / f"{self.challenge}_test"
+        if given is None and not folder.is_dir():
+            self.test_path = self.data_path / f"{self.challenge}_val"
+        try:
+            super().prepare_data()
+        finally:
+            self.test_path = given
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Let Lightning move it, but for MPS, which has no float64; see `to_device`."""
+        if device.type == "mps":
+            return to_device(batch, device)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def val_dataloader(self) -> DataLoader:
         """The host's, made once: each making opens all files."""

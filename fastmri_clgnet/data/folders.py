@@ -83,8 +83,8 @@ def inspect_folder(
         challenge: Expected kind of data.
         masked: Whether its volumes are to be undersampled, and to say so by a mask.
         references: Whether to train, validate or test on them: fully sampled volumes then need
-            their reference, and values are checked. False: they are only reconstructed.
-        refuse_nan: Whether NaN and Inf are refused where values are checked.
+            their reference, which is checked, too. False: they are only reconstructed.
+        refuse_nan: Whether NaN and Inf are refused.
 
     Returns:
         What each file holds, by name.
@@ -100,9 +100,9 @@ def inspect_folder(
         volume = inspect_volume(file, path, challenge, masked, references)
         seen = False  # a slice with a signal
         for i, kspace, target in read_slices(file, challenge):
-            if references and refuse_nan:
+            if refuse_nan:
                 check_finite(kspace, f"{path}, slice {i}")
-                if target is not None:
+                if references and target is not None:
                     check_finite(target, f"{path}, slice {i}", "reference")
             if volume.mask is not None and kspace[..., ~volume.mask].any():
                 raise InputError(

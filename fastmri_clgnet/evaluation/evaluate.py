@@ -146,21 +146,15 @@ def evaluate(
     for name, given, kind in (
         ("metrics", metrics, Metric),
         ("convention", [convention], Convention),
+        ("challenge", [challenge], Challenge),
     ):
         if not given or not {*given} <= {*get_args(kind)}:
             raise InputError(f"{name} {words(given)}: expected {', '.join(get_args(kind))}")
     if {"haarpsi", "gmsd"} & {*metrics}:
         need_package("piq", "metrics", "haarpsi and gmsd need")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence {confidence}: expected a level such as 0.95")
-    if resamples < 1 or num_processes < 1:
-        raise InputError(
-            f"resamples {resamples}, num_processes {num_processes}: expected 1 or more"
-        )
+    check_bootstrap(confidence, resamples, seed, num_processes)
     folders = [Path(folder) for folder in predictions_path]
-    names = folder_labels(folders) if labels is None else labels
-    if len(names) != len(folders) or len(set(names)) < len(names):
-        raise InputError("labels: expected a different name for each folder of predictions")
+    names = folder_labels(folders, labels)
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected submission files")
@@ -205,8 +199,24 @@ def _choose_targets(
     return targets, failures
 
 
-def folder_labels(folders: Sequence[Path]) -> list[str]:
-    """Return short names for folders: the parts of their paths that differ."""
+def check_bootstrap(confidence: float, resamples: int, seed: int, num_processes: int) -> None:
+    """Raise an `InputError` if these arguments of `evaluate` do not fit."""
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: expected a level such as 0.95")
+    if resamples < 1 or num_processes < 1:
+        raise InputError(
+            f"resamples {resamples}, num_processes {num_processes}: expected 1 or more"
+        )
+    if seed < 0:
+        raise InputError(f"seed {seed}: expected 0 or more")
+
+
+def folder_labels(folders: Sequence[Path], labels: Sequence[str] | None = None) -> list[str]:
+    """Return a name for each folder: the given one, or the part of its path that differs."""
+    if labels is not None:
+        if len(labels) != len(folders) or len(set(labels)) < len(labels):
+            raise InputError("labels: expected a different name for each run or folder")
+        return [*labels]
     parts = [folder.resolve().parts for folder in folders]
     if len(set(parts)) < len(parts):
         raise InputError("a folder of predictions is given twice")

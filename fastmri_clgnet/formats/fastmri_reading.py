@@ -99,7 +99,7 @@ def inspect_volume(
             f"{path}: header: acquired columns {header.acquired[0]} to {header.acquired[1]} of "
             f"{columns} (padding of masks)"
         )
-    mask = _checked_mask(file, path, columns, masked, references)
+    mask = _checked_mask(file, path, columns, challenge, masked, references)
     key, target = TARGET_KEYS[challenge], None
     if get_dataset(file, key, path) is not None or (references and not masked):
         target = _target_size(file, key, path, len(kspace), challenge)
@@ -125,13 +125,21 @@ def inspect_volume(
 
 
 def _refuse_averages(file: h5py.File, path: Path) -> None:
-    """Raise where k-space has a further axis in front, as of fastMRI's prostate data."""
+    """Raise where k-space has a further axis, such as the averages of fastMRI's prostate data."""
     is_here = isinstance(file.get("kspace", getlink=True), h5py.HardLink)  # else it is refused
-    if is_here and getattr(file["kspace"], "ndim", 0) > 4:
-        raise InputError(
-            f"{path}: k-space of shape {file['kspace'].shape}; expected (slices, [coils,] rows, "
-            "columns): choose or average the first axis"
-        )
+    if not is_here or getattr(file["kspace"], "ndim", 0) <= 4:
+        return
+    kspace = file["kspace"]
+    remedy = (
+        "take one entry of the other axes, such as one echo; averages that measured different "
+        "columns are combined by k.sum(0) / np.maximum((k != 0).sum(0), 1), not by their mean"
+    )
+    if kspace.shape[-1] == 2 and not is_complex(kspace.dtype):
+        remedy = "store real and imaginary part, the last axis, as complex numbers"
+    raise InputError(
+        f"{path}: k-space of shape {kspace.shape}; expected (slices, [coils,] rows, columns): "
+        f"{remedy}"
+    )
 
 
 def is_undersampled(file: h5py.File, path: Path, challenge: str) -> bool:
@@ -153,7 +161,7 @@ def is_undersampled(file: h5py.File, path: Path, challenge: str) -> bool:
 
 
 def _checked_mask(
-    file: h5py.File, path: Path, columns: int, masked: bool, references: bool
+    file: h5py.File, path: Path, columns: int, challenge: str, masked: bool, references: bool
 ) -> npt.NDArray[np.bool_] | None:
     """The mask that a volume is to be undersampled by, if it is."""
     if masked:
@@ -162,7 +170,7 @@ def _checked_mask(
             "ones, give mask_type and accelerations (in training: test_split val)", at_once=True,
         )  # fmt: skip
         return checked_mask(path, np.squeeze(mask[()]), columns)
-    if get_dataset(file, "mask", path, at_once=True) is not None and not references:
+    if not references and is_undersampled(file, path, challenge):
         raise InputError(
             f"{path}: is undersampled already (it holds a 'mask'); omit the mask, or give fully "
             "sampled volumes"
@@ -264,7 +272,8 @@ class Fastmri:
         refuse_wrong_axes(path, kspace, header)
         if header is None:
             refuse_coils_last(path, kspace.shape, "transpose the k-space, or add ismrmrd_header")
-            notes.append("no ismrmrd_header: the image is as large as the k-space")
+            several = ", its first axis slices of one coil" if kspace.ndim == 3 else ""
+            notes.append(f"no ismrmrd_header: the image is as large as the k-space{several}")
         else:
             if header.encoded != (rows, columns):
                 notes.append(

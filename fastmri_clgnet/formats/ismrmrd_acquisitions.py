@@ -14,6 +14,7 @@ from fastmri_clgnet.formats.hdf5 import get_dataset, measurement_groups
 from fastmri_clgnet.formats.header import Header
 from fastmri_clgnet.formats.lines import (
     GRIDDING,
+    SIMULTANEOUS_SLICES,
     THREE_DIMENSIONAL,
     choose,
     make_scan,
@@ -39,11 +40,12 @@ _OF_IMAGES = {"TE": ("TE",), "TI": ("TI",), "TR": ("TR",), "flip angle": ("flipA
               "b-value": ("diffusion", "bvalue")}  # fmt: skip
 
 
-def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | None]) -> Scan:
-    """Read the volume of a group, every readout to its slice and column, averaged."""
+def read_acquisitions(path: Path, dataset: str | None, counters: Mapping[str, int | None]) -> Scan:
+    """Read the volume of a group (None: the last), every readout to its place, averaged."""
     try:
         with h5py.File(path, "r") as file:
             groups = measurement_groups(file)
+            dataset = dataset or (groups[-1] if groups else "dataset")
             xml, data = (get_dataset(file, f"{dataset}/{key}", path) for key in ("xml", "data"))
             if xml is None or data is None:
                 raise LookupError("it has no 'xml' or no 'data' there")
@@ -52,9 +54,12 @@ def read_acquisitions(path: Path, dataset: str, counters: Mapping[str, int | Non
         raise
     except (OSError, LookupError, ValueError, TypeError) as error:
         raise InputError(
-            f"{path}: not an ISMRMRD raw file with acquisitions in '{dataset}' ({error})"
+            f"{path}: not an ISMRMRD raw file with acquisitions in '{dataset}' ({error}); those "
+            f"that it has: {words(groups) or 'none'}"
         ) from error
     header = Header(text if isinstance(text, bytes) else str(text).encode(), path)
+    if (header.count("parallelImaging", "multiband", "multiband_factor") or 1) > 1:
+        raise InputError(f"{path}: {SIMULTANEOUS_SLICES}")
     trajectory = header.text("trajectory")
     if not trajectory:
         header.notes.append("the header does not say the trajectory: taken for Cartesian")

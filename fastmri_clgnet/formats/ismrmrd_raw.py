@@ -16,7 +16,7 @@ class IsmrmrdRaw:
     """ISMRMRD raw files, two-dimensional Cartesian.
 
     Args:
-        dataset: Group of the HDF5 file.
+        dataset: Group of the HDF5 file; by default that of the last measurement.
         contrast: Which contrast to take, where there are several.
         phase: Which phase to take, where there are several.
         repetition: Which repetition to take, where there are several.
@@ -36,7 +36,7 @@ class IsmrmrdRaw:
         (1, 4, 64, 48)
     """
 
-    dataset: str = "dataset"
+    dataset: str | None = None
     contrast: int | None = None
     phase: int | None = None
     repetition: int | None = None

@@ -21,6 +21,7 @@ from fastmri_clgnet.formats.placement import Placement, image_affine, slice_orde
 from fastmri_clgnet.formats.scan import Scan, regular_step
 
 GRIDDING = "grid and reconstruct it elsewhere (mrpro, sigpy, torchkbnufft)"
+SIMULTANEOUS_SLICES = "several slices measured at once (multiband), which are not separated here"
 THREE_DIMENSIONAL = "three-dimensional; expected slices with one phase-encoding direction"
 OVERSHOOT = 8  # a line may lie this fraction, 1 / 8, of the matrix beyond its edge
 

@@ -14,11 +14,16 @@ from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.conventions import Convention, PlainKspace, to_fastmri
 from fastmri_clgnet.formats.fastmri import image_size
 from fastmri_clgnet.formats.number_types import as_complex64, is_complex
-from fastmri_clgnet.formats.orientation import refuse_wrong_axes
+from fastmri_clgnet.formats.orientation import refuse_wrong_axes, rolled_by_half
 from fastmri_clgnet.formats.scan import Scan, sampled_columns
 from fastmri_clgnet.formats.simulate import Simulation, transformed
 
 Axis = Literal["slice", "coil", "row", "column", "complex"]  # in fastMRI's order
+_MAGIC = (b"\x93NUMPY", b"PK")  # of .npy, and of archives such as .npz
+_ROLLED = (
+    "the image lies at the edges of the field of view, rolled by half: if it was made by "
+    "fftshift(fft2(image)), give convention shifted"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +58,8 @@ class Arrays(PlainKspace, Simulation):
             self._refuse(path, "k-space, to which nothing is simulated", "noise", "coils")
             kspace = to_fastmri(array, self.convention or "centred", self.norm)
             refuse_wrong_axes(path, kspace)
-            return Scan(kspace, size, sampled_columns(path, kspace))
+            notes = (_ROLLED,) if rolled_by_half(kspace[len(kspace) // 2]) else ()
+            return Scan(kspace, size, sampled_columns(path, kspace), notes=notes)
         self._refuse(path, "images, not k-space", "convention", "norm")
         if np.iscomplexobj(array):
             self._refuse(path, "complex images, transformed as they are", "noise", "coils")
@@ -131,6 +137,9 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
     """Read an array of numbers that is not empty, never a pickle; `key` as in `NumPy`."""
     try:
         with path.open("rb") as file:  # which numpy leaves open where an archive is damaged
+            if not file.read(6).startswith(_MAGIC):
+                raise InputError(f"{path}: not a NumPy array that can be read: no .npy or .npz")
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             if key is not None and isinstance(loaded, np.ndarray):
                 raise InputError(f"{path}: one array, which has no name; omit key")
@@ -138,6 +147,11 @@ def load_array(path: Path, key: str | None = None) -> npt.NDArray:
     except InputError:
         raise
     except Exception as error:  # damaged files make numpy raise errors of many kinds
+        if "Object arrays" in str(error):
+            raise InputError(
+                f"{path}: not a NumPy array that can be read: it holds Python objects; expected "
+                "numbers: save the array alone"
+            ) from error
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
     if 0 in array.shape:
         raise InputError(f"{path}: an empty array, of shape {array.shape}")

@@ -16,6 +16,7 @@ FILLED = 0.6  # of rows and columns with samples; elliptical sampling fills four
 WINDOW = 16  # energy is compared within an axis / WINDOW to both sides
 CONCENTRATED = 0.6  # of the energy is within the window around the centre of k-space, if known
 SMALLEST = 16  # rows and columns of a matrix, where no header says them
+ROLLED = 0.2  # this part of the energy correlates negatively where an image is rolled by half
 STRONGER = 10  # times more energy than in the middle, where the centre is elsewhere
 
 
@@ -92,6 +93,21 @@ def inspect_axes(kspace: npt.NDArray, header: HeaderInfo | None = None) -> str |
     )
 
 
+def rolled_by_half(kspace: npt.NDArray) -> bool:
+    """Whether the image of (..., rows, columns) is rolled by half its size, in both directions.
+
+    Neighbouring samples of k-space then have opposite signs in the mean, since their correlation is
+    the image's energy, seen as a density, by its first harmonic.
+    """
+    found = []
+    for axis in (-2, -1):
+        rest, size = np.moveaxis(kspace, axis, -1), kspace.shape[axis]
+        correlation = (rest[..., 1:] * rest[..., :-1].conj()).sum(dtype=np.complex128)
+        energy = (np.abs(rest) ** 2).sum(dtype=np.float64) * (size - 1) / size
+        found.append(correlation.real / energy if energy > 0 else 0.0)
+    return max(found) < -ROLLED
+
+
 def _swapped(filled: npt.NDArray[np.bool_], header: HeaderInfo) -> str | None:
     """Rows in the place of columns, by the header."""
     rows, columns = filled.shape
@@ -163,7 +179,7 @@ def _off_centre(energy: npt.NDArray[np.float64]) -> str | None:
         f"the centre of k-space is in row {found[0]} and column {found[1]} of {rows} x {columns}, "
         f"by its energy; expected row {rows // 2} and column {columns // 2}, as "
         "np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image))) has it: shift it, and fill what "
-        "was not measured with zeros"
+        "was not measured with zeros (of arrays: give convention plain, for np.fft.fft2(image))"
     )
 
 

@@ -114,15 +114,17 @@ def read_scan(
             of which none was chosen.
     """
     path = Path(path)
-    expect_readable(path)
-    if reader is None:
-        path, reader, kind = choose_reader(path, reading)
-        _refuse_unused(path, reading, reader)
-    else:
-        kind = getattr(reader, "name", type(reader).__name__)
-        if given := [name for name in _CHOICES if getattr(reading, name) is not None]:
-            raise InputError(f"{path}: give {words(given)} to the reader, {type(reader).__name__}")
     try:
+        expect_readable(path)
+        if reader is None:
+            path, reader, kind = choose_reader(path, reading)
+            _refuse_unused(path, reading, reader)
+        else:
+            kind = getattr(reader, "name", type(reader).__name__)
+            if given := [name for name in _CHOICES if getattr(reading, name) is not None]:
+                raise InputError(
+                    f"{path}: give {words(given)} to the reader, {type(reader).__name__}"
+                )
         with np.errstate(invalid="ignore"):  # Inf, which is refused below
             scan = reader.read(path, [0])
     except OSError as error:
@@ -216,7 +218,10 @@ def _refuse_kspace_of_matlab(path: Path) -> None:
     try:
         name, array = load_matlab(path)
     except InputError as error:  # damaged; several arrays, or none
-        raise InputError(f"{error} ({convert_command(path, 'matlab')})") from error
+        raise InputError(
+            f"{error} (read_scan(path, reader=Matlab(axes, kind='kspace', key=NAME)) in Python, or "
+            "python -m fastmri_clgnet.convert FILE OUT --from matlab --key NAME)"
+        ) from error
     refuse_frames(path, name, array)
     if np.iscomplexobj(array):
         axes = ("row", "column", "coil", "slice")[: array.ndim]

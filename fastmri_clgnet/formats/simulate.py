@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.errors import InputError, words
 from fastmri_clgnet.formats.modulation import coil_sensitivities, smooth_phase
 from fastmri_clgnet.formats.scan import Scan
 
 PERCENTILE = 99  # of the volume, which the noise is relative to
 NOISE, COILS = 0.01, 1  # by default
 MIN_SIZE = 16  # of images: what the networks here take
+MOST_LABELS = 16  # whole numbers: no more are taken for labels, not for an image
 EIGHT_BITS = "8-bit images: at most 256 grey values, which may have been windowed for display"
 
 
@@ -45,6 +46,7 @@ class Simulation:
         """The scan of magnitude images (slices, height, width), whose attributes say so."""
         if magnitude.dtype.itemsize == 1:
             notes = (*notes, EIGHT_BITS)
+        _refuse_labels(path, magnitude)
         magnitude = _not_negative(path, magnitude)
         noise = NOISE if self.noise is None else self.noise
         coils = COILS if self.coils is None else self.coils
@@ -101,6 +103,18 @@ def transformed(
     for i, image in enumerate(images):
         kspace[i] = kspace_of(image)
     return kspace
+
+
+def _refuse_labels(path: Path, magnitude: npt.NDArray) -> None:
+    """Raise for a few whole numbers, as segmentations and masks hold."""
+    values = np.unique(magnitude[len(magnitude) // 2])  # soon tells most images
+    if len(values) <= MOST_LABELS:
+        values = np.unique(magnitude)
+    if 1 < len(values) <= MOST_LABELS and np.array_equal(values, np.rint(values)):
+        raise InputError(
+            f"{path}: holds only the values {words(f'{value:g}' for value in values)}, as a "
+            "segmentation or a mask does; expected magnitude images: move it elsewhere"
+        )
 
 
 def _not_negative(path: Path, magnitude: npt.NDArray) -> npt.NDArray[np.float64]:

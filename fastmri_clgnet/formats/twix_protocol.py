@@ -14,7 +14,7 @@ from typing import Any
 
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.header import Fields, Sizes
-from fastmri_clgnet.formats.lines import GRIDDING, OVERSHOOT
+from fastmri_clgnet.formats.lines import GRIDDING, OVERSHOOT, SIMULTANEOUS_SLICES
 from fastmri_clgnet.formats.matrix import Line, Said
 
 _TRAJECTORIES = {2: "radial", 4: "spiral", 8: "BLADE"}  # 1 is Cartesian
@@ -57,7 +57,9 @@ class Protocol(Fields):
         return self.usable("alDwellTime", first) or 0.0
 
     def refuse_other_trajectories(self) -> None:
-        """Raise an error for what is not on a Cartesian grid."""
+        """Raise an error for what is not on a Cartesian grid, or of several slices at once."""
+        if (self.number(self._group("sSliceAcceleration"), "lMultiBandFactor") or 1) > 1:
+            raise InputError(f"{self.path}: {SIMULTANEOUS_SLICES}")
         trajectory = round(self.number(self._group("sKSpace"), "ucTrajectory") or 1)
         if trajectory != 1:
             name = _TRAJECTORIES.get(trajectory, f"unknown ({trajectory})")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from fastmri_clgnet.data.folders import check_header_sizes, sample_size
 from fastmri_clgnet.data.mask import Mask
+from fastmri_clgnet.data.transfer import to_device
 from fastmri_clgnet.data.transforms import collate_one_size, make_transform
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import plain_name
@@ -47,6 +48,8 @@ Progress = Callable[[int], object]  # is told how many slices are done since the
 
 def choose_device(name: str, precision: Precision) -> torch.device:
     """The device of a name, which computes in that precision; auto is a GPU where there is one."""
+    if precision not in get_args(Precision):
+        raise InputError(f"precision {precision}: expected {', '.join(get_args(Precision))}")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -135,7 +138,7 @@ def reconstruct_samples(
     applied: Any = network.to(device)
     images: list[npt.NDArray] = []
     for batch in batches:
-        sample = _moved(batch, device)
+        sample = to_device(batch, device)
         with torch.inference_mode(), autocast(device, precision):
             if hasattr(applied, "test_step"):
                 made = applied.test_step(sample, 0)["output"]
@@ -145,16 +148,6 @@ def reconstruct_samples(
         if progress is not None:
             progress(len(made))
     return np.stack(images).astype(np.float32, copy=False)
-
-
-def _moved(values: Any, device: torch.device) -> Any:
-    """Tensors in (named) tuples and lists on a device; anything else as it is."""
-    if isinstance(values, torch.Tensor):
-        return values.to(device, non_blocking=True)
-    if isinstance(values, list | tuple):
-        moved = [_moved(value, device) for value in values]
-        return type(values)._make(moved) if hasattr(values, "_make") else type(values)(moved)
-    return values
 
 
 def reconstruct_slices(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tqdm import tqdm
 
@@ -108,9 +108,15 @@ def reconstruct(
         InputError: If something cannot be used; every volume that is there then is complete.
     """
     data_path, output_path = Path(data_path), Path(output_path)
-    for name, value in (("batch_size", batch_size), ("num_processes", num_processes)):
-        if value < 1:
-            raise InputError(f"{name} {value}: expected 1 or more")
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("num_processes", num_processes, 1),
+        ("num_workers", num_workers, 0),
+    ):
+        if value < least:
+            raise InputError(f"{name} {value}: expected {least} or more")
+    if challenge not in (None, *get_args(Challenge)):
+        raise InputError(f"challenge {challenge}: expected {' or '.join(get_args(Challenge))}")
     path = Path(checkpoint) if isinstance(checkpoint, Path | str) else None
     # what is missing is said before torch is imported, which takes seconds
     if path is not None:

@@ -17,6 +17,7 @@ from fastmri_clgnet.errors import InputError, need_package
 from fastmri_clgnet.files import atomic_path
 from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.inference.submission import save_reconstruction
+from fastmri_clgnet.tables import UNTRAINED
 
 SUFFIXES = (".h5", ".nii.gz", ".nii", ".png", ".dcm")
 _NEEDS = {
@@ -73,7 +74,8 @@ def write_images(
     elif suffix == ".h5":
         save_reconstruction(path, images, settings)
     elif suffix == ".dcm":
-        return _write_dicom(path, images, scan, label)
+        network = "" if settings.get("model") in UNTRAINED else ", a neural network"
+        return _write_dicom(path, images, scan, label, f"{label}{network}")
     else:
         _write_nifti(path, suffix, images, scan, label)
     return [path]
@@ -101,7 +103,9 @@ def _write_nifti(
         temporary.write_bytes(data)
 
 
-def _write_dicom(path: Path, images: npt.NDArray[np.float32], scan: Scan, label: str) -> list[Path]:
+def _write_dicom(
+    path: Path, images: npt.NDArray[np.float32], scan: Scan, label: str, method: str
+) -> list[Path]:
     """A series of derived magnitude images, without anything that names a patient."""
     from pydicom import Dataset, dcmwrite, uid
 
@@ -118,7 +122,7 @@ def _write_dicom(path: Path, images: npt.NDArray[np.float32], scan: Scan, label:
         data.Modality = "MR"
         data.ImageType = ["DERIVED", "SECONDARY", "M"]
         data.SeriesDescription = f"{label} reconstruction"[:64]
-        data.DerivationDescription = f"Reconstructed from raw data by {label}, a neural network"
+        data.DerivationDescription = f"Reconstructed from raw data by {method}"
         data.ProtocolName = re.sub(r"[\\\x00-\x1f]", " ", scan.acquisition)[:64]
         data.Manufacturer, data.ManufacturerModelName = "", ""
         data.SoftwareVersions = f"fastmri_clgnet {__version__}"[:64]

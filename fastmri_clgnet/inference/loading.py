@@ -252,21 +252,40 @@ def check_fit(
     names = signature(type(module)).parameters
     theirs = completed(arguments, names)
     compared = names.keys() - _OF_THE_TRAINING if unfit else _WITHOUT_PARAMETERS
-    differences = [
-        f"{name} {theirs[name]}"
-        for name, value in module.hparams.items()
-        if name in theirs and theirs[name] != value and name in compared
-    ]
-    if differences:
+    if differences := _different(theirs, module, compared):
         raise InputError(
             f"{path}: of another model or size{f' ({unfit})' if unfit else ''}, trained with "
-            f"{', '.join(differences)}. Give these, or {remedy}"
+            f"{differences}. Give these, or {remedy}"
         )
     if unfit:
         raise InputError(
             f"{path}: of another model, which does not fit {type(module).__name__} ({unfit}). Give "
             f"{remedy}"
         )
+
+
+def expect_same_arguments(arguments: Mapping[str, Any], module: Any) -> None:
+    """Raise an `InputError` if a Lightning module would use weights otherwise than they were made.
+
+    Args:
+        arguments: Of the module that the weights are of; {} where they are not known.
+        module: Which is to get the weights.
+    """
+    theirs = completed(arguments, signature(type(module)).parameters) if arguments else {}
+    if differences := _different(theirs, module, _WITHOUT_PARAMETERS):
+        raise InputError(
+            f"the checkpoint was trained with {differences}: give {type(module).__name__}, or its "
+            "load_from_checkpoint, these arguments"
+        )
+
+
+def _different(theirs: Mapping[str, Any], module: Any, compared: Collection[str]) -> str:
+    """Which of the compared arguments are not the module's, with their values; "" if none."""
+    return ", ".join(
+        f"{name} {theirs[name]}"
+        for name, value in module.hparams.items()
+        if name in theirs and theirs[name] != value and name in compared
+    )
 
 
 def _are_tensors(state: Any) -> bool:

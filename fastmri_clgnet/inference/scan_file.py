@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
+from fastmri_clgnet.files import expect_writable
 from fastmri_clgnet.formats.example import example_slice
 from fastmri_clgnet.formats.preparation import Preparation, prepare
 from fastmri_clgnet.formats.read_scan import Reading, read_scan
@@ -124,6 +125,7 @@ def reconstruct_file(
             raise InputError(f"{path}: is the scan itself; give another output")
         if path.exists() and not overwrite:
             raise InputError(f"{path}: exists; give another output, or overwrite true")
+    expect_writable(wanted[0])
     from fastmri_clgnet.inference.applying import (
         against_reference,
         ready_network,

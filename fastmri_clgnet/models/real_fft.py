@@ -31,7 +31,11 @@ def rfft2(features: torch.Tensor) -> torch.Tensor:
 
 
 def irfft2(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Inverse of `rfft2`; imaginary parts that no real image has are ignored, as in torch.
+    """Inverse of `rfft2`; imaginary parts that no real image has are ignored, on all devices.
+
+    torch's own does so on the CPU. On a GPU it is cuFFT's transform of two axes, which takes the
+    columns that are their own mirror images as Hermitian. What a network makes is not, and the
+    image would be another one.
 
     Args:
         half: (2 * chans, batch, height, width // 2 + 1), real parts of all channels first.
@@ -41,7 +45,29 @@ def irfft2(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         (chans, batch, height, width).
     """
     real, imaginary = half.chunk(2)
-    return torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
+    spectrum = torch.complex(real, imaginary)
+    if half.device.type == "cpu":
+        return torch.fft.irfft2(spectrum, s=size, norm="ortho")
+    return irfft2_by_axes(spectrum, size)
+
+
+def irfft2_by_axes(spectrum: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """What torch.fft.irfft2 computes on the CPU, one axis after the other.
+
+    Args:
+        spectrum: (..., height, width // 2 + 1), complex.
+        size: Height and width of the image.
+
+    Returns:
+        (..., height, width).
+    """
+    rows = torch.fft.ifft(spectrum, dim=-2, norm="ortho")
+    width = size[1]
+    is_own_mirror = torch.zeros(rows.shape[-1], dtype=torch.bool, device=rows.device)
+    is_own_mirror[0] = True
+    is_own_mirror[-1] |= width % 2 == 0
+    imaginary = rows.imag.masked_fill(is_own_mirror, 0)
+    return torch.fft.irfft(torch.complex(rows.real, imaginary), n=width, norm="ortho")
 
 
 def rfft2_transposed(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

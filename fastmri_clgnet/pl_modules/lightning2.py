@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from fastmri.pl_modules import MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.data import DistributedSampler
 from torchvision.utils import save_image
 
+from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.files import atomic_path, plain_name
+from fastmri_clgnet.inference.loading import expect_same_arguments
 from fastmri_clgnet.inference.submission import save_reconstruction
 
 if TYPE_CHECKING:  # the base class that the mixin needs
@@ -35,7 +38,7 @@ class Lightning2Mixin(_Host):
     Lightning, keeps what the steps return and calls the host's own methods at the end of the epoch.
     So fastMRI's functions compute the metrics and write the submission files. validation_loss is
     the mean over slices, each counted once, so it depends neither on batching nor on the number of
-    processes (see `fastmri_clgnet.data.VolumeBatches`).
+    processes (see `VolumeBatches`).
 
     Images of `num_log_images` evenly spread validation batches go to every TensorBoard logger, or,
     without one, to PNG files under `default_root_dir`/images. Reconstructions are written under a
@@ -72,9 +75,15 @@ class Lightning2Mixin(_Host):
                     f"{hook} in a class derived from it"
                 )
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that fit, but were made with arguments that give other images."""
+        super().on_load_checkpoint(checkpoint)
+        expect_same_arguments(checkpoint.get("hyper_parameters") or {}, self)
+
     def on_validation_epoch_start(self) -> None:
         """Start collecting; choose evenly spread batches whose images are logged."""
         super().on_validation_epoch_start()
+        self._expect_whole_volumes(self.trainer.val_dataloaders)
         self._validation_outputs: list[dict[str, Any]] = []
         self._validated: set[tuple[str, int]] = set()
         # the host would use trainer.val_dataloaders[0], which Lightning 2 does not have
@@ -128,6 +137,7 @@ class Lightning2Mixin(_Host):
     def on_test_epoch_start(self) -> None:
         """Start collecting."""
         super().on_test_epoch_start()
+        self._expect_whole_volumes(self.trainer.test_dataloaders)
         self._test_outputs: list[dict[str, Any]] = []
 
     def on_test_batch_end(
@@ -154,6 +164,17 @@ class Lightning2Mixin(_Host):
             settings = None if self.submission is None else self.submission(name)
             save_reconstruction(folder / name, stacked, settings)
         self.print(f"Saved reconstructions to {folder}")
+
+    def _expect_whole_volumes(self, loaders: Any) -> None:
+        """Raise an `InputError` if Lightning spreads a volume's slices over several processes."""
+        for loader in loaders if isinstance(loaders, list) else [loaders]:
+            sampler = getattr(loader, "sampler", None)
+            if self.trainer.world_size > 1 and isinstance(sampler, DistributedSampler):
+                raise InputError(
+                    "slices of one volume would go to several processes: metrics and submission "
+                    "files would be of parts of volumes. Give pl.Trainer use_distributed_sampler="
+                    "False, and fastMRI's data module distributed_sampler=True; or devices=1"
+                )
 
     def log_image(self, name: str, image: torch.Tensor) -> None:
         """Log one image, (1, height, width), from 0 to 1.

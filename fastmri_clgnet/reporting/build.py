@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 
-from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.files import atomic_path, write_json
+from fastmri_clgnet.errors import InputError, words
+from fastmri_clgnet.files import atomic_path, expect_writable, write_json
 from fastmri_clgnet.formats.fastmri import Challenge
 from fastmri_clgnet.reporting.sources import command_line, find_sources, find_target_path
 
@@ -121,8 +122,26 @@ def report(
         )
     if blind is not None and Path(blind).exists():
         raise InputError(f"{blind}: exists, and may be the key of an earlier page; give another")
+    if blind is not None and not 2 <= len(paths) <= len(ascii_uppercase):
+        raise InputError(
+            f"blind: needs several reconstructions, 2 to {len(ascii_uppercase)}; got {len(paths)}"
+        )
+    if num_processes < 1:
+        raise InputError(f"num_processes {num_processes}: expected 1 or more")
+    if zoom is not None and (min(zoom) < 0 or zoom[2] < 1):
+        raise InputError(f"zoom {words(zoom)}: expected row, column and size within the image")
+    for path in (output, figure, blind):
+        if path is not None:
+            expect_writable(Path(path))
     sources = find_sources([Path(path) for path in paths], labels)
     references = find_target_path(sources, None if target_path is None else Path(target_path))
+    for text in slices or []:
+        file, _, index = text.rpartition(":")
+        if references is not None and not ((references / file).is_file() and index.isdigit()):
+            raise InputError(
+                f"slices {text}: expected FILE:INDEX, a file of {references} and its slice "
+                "counted from 0"
+            )
     from fastmri_clgnet.reporting.blind import hide
     from fastmri_clgnet.reporting.page import render
     from fastmri_clgnet.reporting.shown import Shown, gather, save_figure

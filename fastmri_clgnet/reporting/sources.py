@@ -140,8 +140,7 @@ def find_sources(paths: Sequence[Path], names: Sequence[str] | None) -> list[Sou
             LABELS[model] if model in LABELS and models.count(model) == 1 else other
             for model, other in zip(models, distinct, strict=True)
         ]
-    if len(names) != len(paths) or len(set(names)) < len(names):
-        raise InputError("labels: expected a different name for each run or folder")
+    names = folder_labels(paths, names)
     return [Source(name, path, *one) for name, path, one in zip(names, paths, found, strict=True)]
 
 

@@ -19,6 +19,7 @@ from fastmri_clgnet.pl_modules.registry import name_of
 from fastmri_clgnet.run_folder import BEST, LAST, checkpoint_dir
 
 _VOLUMES_KEY = "fastmri_clgnet_volumes"
+_TASK_KEY = "fastmri_clgnet_task"
 _REQUEUED = "hpc_ckpt_"  # as Lightning names what it saves when SLURM's signal comes
 _EXPECTED = "a checkpoint that train_clgnet wrote"
 
@@ -41,10 +42,13 @@ def checkpoint_callbacks(root: Path, keep_best: bool = True) -> list[ModelCheckp
 class NameModel(Callback):
     """Writes into every checkpoint which --model it is of, and on which data it is trained."""
 
-    def __init__(self, trained_on: Mapping[str, Any], volumes: str) -> None:
-        """Take what is said of the data, and a hash of the volumes' names."""
+    def __init__(
+        self, trained_on: Mapping[str, Any], volumes: str, task: Mapping[str, Any]
+    ) -> None:
+        """Take what is said of the data, a hash of the volumes' names, and `task_of` the run."""
         self.trained_on = dict(trained_on)
         self.volumes = volumes
+        self.task = dict(task)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -53,7 +57,7 @@ class NameModel(Callback):
         model = name_of(pl_module)
         if model is not None:
             checkpoint |= {MODEL_KEY: model, TRAINED_ON_KEY: self.trained_on}
-        checkpoint[_VOLUMES_KEY] = self.volumes
+        checkpoint |= {_VOLUMES_KEY: self.volumes, _TASK_KEY: self.task}
 
 
 def expect_same_volumes(
@@ -66,6 +70,29 @@ def expect_same_volumes(
             f"{path}: trained and validated on other volumes than those that are given now; "
             "give another default_root_dir, or start over with ckpt_path none. To go on with "
             "these, say so by ckpt_path FILE, or begin a new training with init_weights FILE"
+        )
+
+
+def expect_same_task(
+    path: Path, checkpoint: Mapping[str, Any], callbacks: Iterable[Callback]
+) -> None:
+    """Raise an `InputError` if a checkpoint is of other masks, changes of slices, or objective.
+
+    Its best validation_loss would not mean the same, and best.ckpt could stay for ever.
+    """
+    theirs = checkpoint.get(_TASK_KEY)
+    for own in (each.task for each in callbacks if isinstance(each, NameModel)):
+        if theirs in (None, own):
+            continue
+        said = "; ".join(
+            f"{name} {'null' if value is None else value}"
+            for name, value in theirs.items()
+            if own.get(name) != value
+        )
+        raise InputError(
+            f"{path}: trained with {said or 'another objective'}. Give these, another "
+            "default_root_dir, or start over with ckpt_path none. To go on nevertheless, say so "
+            "by ckpt_path last; init_weights begins a new training with its weights"
         )
 
 
@@ -143,13 +170,15 @@ def find_checkpoint(given: Path | str, root: Path) -> Path:
     return path
 
 
-def kept_checkpoint(root: Path, validated: bool = True) -> Path | None:
+def kept_checkpoint(root: Path, best: str) -> Path | None:
     """What a training has kept: the best checkpoint, or else the last one, if any.
 
-    Of a training that was not validated, best.ckpt is of another one that was there before.
+    `best` is what Lightning's callback says. Of a training that was not validated it says nothing,
+    or the best checkpoint of the run that it began with, and best.ckpt is of a former run here.
     """
-    names = (BEST, LAST) if validated else (LAST,)
-    paths = (checkpoint_dir(root) / f"{name}.ckpt" for name in names)
+    folder = checkpoint_dir(root)
+    is_own = bool(best) and Path(best).resolve().parent == folder.resolve()
+    paths = (folder / f"{name}.ckpt" for name in ((BEST, LAST) if is_own else (LAST,)))
     return next((path for path in paths if path.is_file()), None)
 
 

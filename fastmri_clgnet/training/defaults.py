@@ -17,6 +17,7 @@ _TEMPLATE_DIRS = {Path("/path/to/knee"), Path("/path/to/brain")}
 # The demo trains a small network; a flag or --config still wins. It is a demo, not a benchmark.
 DEMO: dict[str, Any] = {
     "batch_size": 2,
+    "devices": 1,  # each process would need a validation volume
     "num_workers": 0,
     "max_epochs": 24,
     "num_log_images": 4,

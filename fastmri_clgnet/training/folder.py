@@ -55,6 +55,15 @@ def sole_run(root: Path, first: bool) -> Iterator[None]:
         yield
 
 
+def refuse_to_replace(root: Path, settings: Mapping[str, Any]) -> None:
+    """Raise an `InputError` where a trial by Lightning's fast_dev_run would write into a run."""
+    if settings.get("fast_dev_run") and (root / CONFIG).is_file():
+        raise InputError(
+            f"{root}: holds a run, whose results those of fast_dev_run would replace; give another "
+            "default_root_dir"
+        )
+
+
 def write_config(root: Path, config: Mapping[str, Any]) -> None:
     """Write every setting of a run, but not where it went on, to its config.yaml, for --config."""
     settings = {name: value for name, value in config.items() if name != "ckpt_path"}
@@ -79,6 +88,15 @@ def config_of(
     plain = {key: _plain(value) for key, value in {**values, **own}.items()}
     null = {key for key, value in own.items() if value is None}  # may be other than the default
     return {key: value for key, value in plain.items() if value is not None or key in null}
+
+
+def task_of(module: MriModule, data: Data) -> dict[str, Any]:
+    """What a module learns, and is chosen by: masks, changes of slices, objective; plain values."""
+    task = {**vars(data.mask), "augment": data.augment, "train_size": data.train_size}
+    task |= {f"val_{name}": value for name, value in vars(data.fixed_mask).items()}
+    if isinstance(getattr(module, "loss", None), CLGNetLoss):
+        task |= _objective(module.loss)
+    return {name: _plain(value) for name, value in task.items()}
 
 
 def _objective(loss: CLGNetLoss) -> dict[str, Any]:

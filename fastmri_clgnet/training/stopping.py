@@ -23,6 +23,7 @@ from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.run_folder import LAST, checkpoint_dir
 from fastmri_clgnet.training.checkpoints import (
     checked,
+    expect_same_task,
     expect_same_volumes,
     last_checkpoint,
 )
@@ -33,6 +34,19 @@ from fastmri_clgnet.training.recipe import expect_same_recipe
 
 class Stopped(BaseException):
     """Ctrl-C or SIGTERM ended the training."""
+
+
+class ValidateAtTheEnd(Callback):
+    """Validates after the last of max_steps, also amid an epoch, which Lightning leaves out.
+
+    Without, best.ckpt would be of the last whole epoch, and lack the end of the learning rate's
+    cycle. It has to stand in front of `SaveAndStop`.
+    """
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Say so once the last step is done."""
+        if trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True
 
 
 class SaveAndStop(Callback):
@@ -123,6 +137,8 @@ class SaveAndStop(Callback):
 
 def _batches_to_validation(trainer: pl.Trainer, done: int) -> float:
     """How many batches come before the next validation; infinity if this epoch has none."""
+    if trainer.should_stop:
+        return 0
     every, interval = trainer.check_val_every_n_epoch, trainer.val_check_batch
     left = float(trainer.num_training_batches - done)
     if every is None:  # the batches of all epochs are counted
@@ -153,6 +169,7 @@ def fit(
         expect_same_recipe(checkpoint, contents, used, module.hparams)
         if ckpt_path is None:
             expect_same_volumes(checkpoint, contents, used)
+            expect_same_task(checkpoint, contents, used)
         done = contents["global_step"]
     if trainer.is_global_zero:
         write_config(root, config)

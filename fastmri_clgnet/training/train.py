@@ -26,7 +26,14 @@ from fastmri_clgnet.training.checkpoints import (
     last_checkpoint,
 )
 from fastmri_clgnet.training.distributed import say
-from fastmri_clgnet.training.folder import config_of, default_folder, sole_run, write_config
+from fastmri_clgnet.training.folder import (
+    config_of,
+    default_folder,
+    refuse_to_replace,
+    sole_run,
+    task_of,
+    write_config,
+)
 from fastmri_clgnet.training.lines import Lines
 from fastmri_clgnet.training.on_nan import NanAction, OnNan
 from fastmri_clgnet.training.recipe import Schedule, recipe_callbacks
@@ -38,7 +45,7 @@ from fastmri_clgnet.training.results import (
     write_submissions,
 )
 from fastmri_clgnet.training.samples import check_files, make_samples, partition_of
-from fastmri_clgnet.training.stopping import SaveAndStop, fit
+from fastmri_clgnet.training.stopping import SaveAndStop, ValidateAtTheEnd, fit
 from fastmri_clgnet.training.trainer import make_trainer, quiet, set_seed
 
 
@@ -166,11 +173,7 @@ def train(
         raise InputError("limit_val_batches 0: the best checkpoint is chosen by the validation")
     recipe = recipe_callbacks(schedule, ema, settings)
     root = Path(default_root_dir or default_folder(module, data))
-    if settings.get("fast_dev_run") and (root / CONFIG).is_file():
-        raise InputError(
-            f"{root}: holds a run, whose results those of fast_dev_run would replace; give another "
-            "default_root_dir"
-        )
+    refuse_to_replace(root, settings)
     with quiet():
         set_seed(seed)
         evaluator = make_trainer(root, settings)
@@ -183,7 +186,7 @@ def train(
             compile_network(module, evaluator.strategy.root_device)
         samples = make_samples(module, data, seed, evaluator)
         with sole_run(root, evaluator.is_global_zero):
-            validated = True
+            best = None
             given = {
                 **settings, "seed": seed, "init_weights": init_weights, "schedule": schedule,
                 "ema": ema, "compile": compile, "on_nan": on_nan,
@@ -191,19 +194,18 @@ def train(
             }  # fmt: skip
             config = config_of(module, data, root, given) if flags is None else flags
             if _is_trained(module):
-                new = last_checkpoint(ckpt_path, root) is None
                 saver = SaveAndStop(root, seed, checkpoint_minutes)
                 keepers = checkpoint_callbacks(root, keep_best)
-                named = NameModel(files.trained_on, files.volumes)
-                used = [*callbacks, *recipe, *keepers, OnNan(on_nan), saver, Lines()]
+                named = NameModel(files.trained_on, files.volumes, task_of(module, data))
+                used = [*callbacks, *recipe, *keepers, OnNan(on_nan), ValidateAtTheEnd()]
+                used += [saver, Lines()]
                 fitter = make_trainer(root, settings, [*used, named], logger)
                 status = fit(fitter, saver, module, samples, config, ckpt_path)
                 if status or not keep_best:
                     return Run(root, status=status)
-                validated = not new or bool(keepers[0].best_model_path)
+                best = kept_checkpoint(root, keepers[0].best_model_path)
             elif evaluator.is_global_zero:
                 write_config(root, config)
-            best = kept_checkpoint(root, validated)
             methods = beside_zero_filling(module, samples, data, seed, evaluator)
             metrics = compare(evaluator, methods, module, best)
             if files.has_test:

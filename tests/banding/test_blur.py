@@ -77,5 +77,10 @@ def test_command(
     assert "b.h5: not an HDF5 file" in printed.err and printed.out.split()[-2] == "a.h5"
     assert blur.main(["before", "after", "before"]) == 1
     assert "before: would be overwritten" in capsys.readouterr().err
+    fastmri.save_reconstructions({"a.h5": target}, Path("others"))
+    assert blur.main(["before", "after", "others"]) == 1
+    assert "others/a.h5: was not written by this command" in capsys.readouterr().err
+    assert blur.main(["before", "after", "blurred"]) == 1  # again; b.h5 is still damaged
+    assert "b.h5: not an HDF5 file" in capsys.readouterr().err
     assert blur.main(["nothing", "after", "blurred"]) == 1
     assert "nothing: no *.h5 files" in capsys.readouterr().err

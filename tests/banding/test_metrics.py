@@ -149,6 +149,14 @@ def test_bad_files_of_scores_are_named(
     monkeypatch.chdir(folders)
     assert score.main(["."]) == 1
     assert "no *.h5 files" in capsys.readouterr().err
+    for words, message in (
+        (["--confidence", "95"], "confidence 95.0: expected a level such as 0.95"),
+        (["--resamples", "0"], "resamples 0, num_processes 1: expected 1 or more"),
+        (["--seed", "-1"], "seed -1: expected 0 or more"),
+        (["--json", "target"], "target: is a folder; expected the name of a file"),
+    ):
+        assert score.main(["banded", *words]) == 1
+        assert message in capsys.readouterr().err
     for folder in ("banded", "target"):
         Path(folder, "b.h5").write_bytes(b"noise")
     with h5py.File("banded/c.h5", "w") as file:

@@ -208,11 +208,21 @@ def test_bad_input_is_one_error(
             ["--max_epochs", "2", "--warmup_epochs", "2"],
             "max_epochs 2 with warmup_epochs 2",
         ),
+        (
+            source,
+            ["--max_epochs", "9", "--check_val_every_n_epoch", "5", "--warmup_epochs", "5"],
+            "max_epochs 9 with check_val_every_n_epoch 5 and warmup_epochs 5: no validation",
+        ),
+        (
+            source,
+            ["--fast_dev_run", "true", "--warmup_epochs", "1"],
+            "fast_dev_run with warmup_epochs 1: nothing would be fine-tuned",
+        ),
     ):
         assert train_banding.main(["--checkpoint", name, *FLAGS, *data, *more]) == 1
         assert f"error: {message}" in capsys.readouterr().err.replace(f"{source}: ", "")
     assert not Path("banding_runs").exists()
-    never = ["--check_val_every_n_epoch", "5", "--max_epochs", "1"]
+    never = ["--check_val_every_n_epoch", "5", "--max_epochs", "5", "--max_steps", "1"]
     assert train_banding.main(["--checkpoint", source, *FLAGS, *data, *never]) == 1
     assert "plain.ckpt: not written, since no validation" in capsys.readouterr().err
 

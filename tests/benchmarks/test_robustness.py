@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -77,6 +79,14 @@ def test_a_row_for_each_difference_and_weights(
     assert rows["noisy, zero-filled"]["PSNR (dB)"] < rows["as it is, zero-filled"]["PSNR (dB)"] - 3
     assert rows["as it is, Ours"] != rows["as it is, zero-filled"]
     capsys.readouterr()
+    # images that cannot be used are left out, and named
+    data = tmp_path / "data"
+    shutil.copytree(small_dataset / "singlecoil_val", data)
+    with h5py.File(data / "d.h5", "r+") as file:
+        file["reconstruction_esc"][...] = 0
+    command[2] = str(data)
+    assert main([*command, "--weights", "Ours", best, "--every", "2"]) == 0
+    assert "left out: d.h5, as it is (" in capsys.readouterr().out
     for words, message in (
         (["--weights", "Ours", "nowhere.ckpt"], "nowhere.ckpt: no such weights"),
         (["--weights", "zero-filled", best], "none of them labelled zero-filled"),

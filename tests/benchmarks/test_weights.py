@@ -10,8 +10,9 @@ import pytest
 
 from fastmri_clgnet import example_slice
 from fastmri_clgnet.benchmark import main
-from fastmri_clgnet.benchmarks.weights import BASELINE, CASES
-from tests.helpers import host_evaluates
+from fastmri_clgnet.benchmarks.weights import BASELINE, CASES, weights
+from fastmri_clgnet.train_clgnet import main as train
+from tests.helpers import QUIET, host_evaluates
 
 
 def test_reconstructs_evaluates_and_pictures_every_case(
@@ -53,6 +54,25 @@ def test_reconstructs_evaluates_and_pictures_every_case(
     # nothing is reconstructed twice
     assert main([*command, "--weights", "Ours", best]) == 0
     assert "Reconstructing" not in capsys.readouterr().err
+
+
+def test_weights_of_one_coil_have_tables_without_the_raw_slice(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for case in [*CASES][1:]:
+        monkeypatch.delitem(CASES, case)
+    data, root = ["--data_path", str(small_dataset)], tmp_path / "run"
+    flags = ["--model", "dccnn", *data, *QUIET, "--default_root_dir", str(root)]
+    assert train([*flags, "--max_steps", "1", "--limit_val_batches", "1"]) == 0
+    val, out = small_dataset / "singlecoil_val", tmp_path / "out"
+    tables = weights(
+        val, weights={"DCCNN": str(root / "checkpoints" / "best.ckpt")}, output_path=out,
+        device="cpu",
+    )  # fmt: skip
+    assert list(tables) == ["4x_random", "raw_slice"]
+    assert list(tables["4x_random"].rows) == ["all, zero-filled", "all, DCCNN"]
+    assert list(tables["raw_slice"].rows) == ["4x_random, zero-filled"]
+    assert "left out: DCCNN (" in str(tables["raw_slice"])
 
 
 def test_bad_weights_are_refused(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,6 +175,41 @@ def test_a_bad_volume_is_named_and_the_others_are_converted(
     assert main(command) == 0
     assert len(list((tmp_path / "out").glob("*/*.h5"))) == 10
     assert not (tmp_path / "out" / PARTIAL).exists()
+
+
+def test_a_full_disk_is_said_of_the_output(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(file: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert main([str(source), str(tmp_path / "out"), *FLAGS, "--num_workers", "1"]) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert said
+    for line in said:
+        assert re.match(rf"error: {tmp_path}/out/\w+/\w+.h5: cannot be written \(No space", line)
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listed = Path.iterdir
+
+    def iterdir(self: Path) -> Iterator[Path]:
+        if self == source / "p2":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert main([str(source), str(tmp_path / "out"), *FLAGS]) == 1
+    assert f"{source / 'p2'}: cannot be read (Permission denied)" in capsys.readouterr().err
 
 
 def test_a_link_that_leads_nowhere_fails_alone_until_it_leads_somewhere(tmp_path: Path) -> None:

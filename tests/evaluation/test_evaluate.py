@@ -233,7 +233,8 @@ def test_the_wrong_challenge_gives_no_empty_table() -> None:
         (["--labels", "a", "b"], "labels: expected a different name"),
         (["--resamples", "0"], "resamples 0"),
         (["--confidence", "95"], "a level such as 0.95"),
-        (["--json", "."], ".: expected the name of a file"),
+        (["--seed", "-1"], "seed -1: expected 0 or more"),
+        (["--json", "."], ".: is a folder; expected the name of a file"),
     ],
 )
 @pytest.mark.usefixtures("folders")

@@ -12,6 +12,7 @@ from fastmri.data import SliceDataset
 from fastmri_clgnet.data import write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.formats.fastmri_reading import inspect_volume
+from fastmri_clgnet.formats.read_scan import read_scan
 from tests.helpers import COLUMNS, ROWS, SIZE, small_volume
 
 
@@ -94,8 +95,20 @@ def test_averages_in_front_are_named(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file["kspace"]
         file.create_dataset("kspace", (3, 31, 20, 640, 451), "c8")
-        with pytest.raises(InputError, match=r"a\.h5: .* choose or average the first axis"):
+        with pytest.raises(InputError, match=r"a\.h5: .* averages that measured different"):
             inspect_volume(file, path, "multicoil", masked=False, references=False)
+
+
+def test_real_and_imaginary_part_as_an_axis_are_named(tmp_path: Path) -> None:
+    """As fastMRI's own `to_tensor` makes it."""
+    path = tmp_path / "a.h5"
+    kspace = small_volume("multicoil", 0)[0]
+    write_fastmri_file(path, kspace)
+    with h5py.File(path, "r+") as file:
+        del file["kspace"]
+        file["kspace"] = np.stack([kspace.real, kspace.imag], -1)
+    with pytest.raises(InputError, match=r"a\.h5: .* the last axis, as complex numbers"):
+        read_scan(path)
 
 
 def test_refusals_leave_nothing_and_keep_the_previous_file(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 from fastmri_clgnet import read_scan
 from fastmri_clgnet.convert import main
 from fastmri_clgnet.errors import InputError
-from fastmri_clgnet.formats import Scan
+from fastmri_clgnet.formats import IsmrmrdRaw, Scan
 from fastmri_clgnet.formats.fastmri import n_central_columns
 from fastmri_clgnet.formats.header import ismrmrd_header
 from fastmri_clgnet.formats.read_scan import Reading
@@ -437,3 +437,27 @@ def test_the_librarys_import_leaves_warnings_as_they_are(
     write(path, kspace, range(COLUMNS))
     words = [action] if action == "write" else [str(path)]
     subprocess.run([sys.executable, "-c", FILTERS, *words], check=True)
+
+
+def test_a_conversion_takes_the_last_measurement_as_reading_does(
+    path: Path, kspace: np.ndarray, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        write(path, number * kspace, range(COLUMNS), group=f"dataset_{number}")
+    second = IsmrmrdRaw().read(path, (0,))
+    np.testing.assert_array_equal(second.kspace, read_scan(path).kspace)
+    first = IsmrmrdRaw("dataset_1").read(path, (0,))
+    np.testing.assert_allclose(second.kspace, 2 * first.kspace, rtol=1e-6)
+    with pytest.raises(InputError, match="those that it has: dataset_1 dataset_2"):
+        IsmrmrdRaw("dataset").read(path, (0,))
+
+
+def test_simultaneous_slices_are_refused(path: Path, kspace: np.ndarray) -> None:
+    write(path, kspace, range(COLUMNS), calibration="embedded")
+    with h5py.File(path, "r+") as file:
+        text = file["dataset/xml"][0]
+        many = b"<multiband><multiband_factor>2</multiband_factor></multiband></parallelImaging>"
+        assert b"</parallelImaging>" in text
+        file["dataset/xml"][0] = text.replace(b"</parallelImaging>", many)
+    with pytest.raises(InputError, match=r"several slices measured at once \(multiband\)"):
+        read_scan(path)

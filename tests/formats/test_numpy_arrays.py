@@ -134,3 +134,40 @@ def test_damaged_and_empty_archives(tmp_path: Path) -> None:
         for read in (read_scan, lambda path: NumPy(PLANES).read(path, (0,))):
             with pytest.raises(InputError, match=rf"{name}\.npz: {message}"):
                 read(tmp_path / f"{name}.npz")
+
+
+@pytest.mark.parametrize("n_coils", [None, 3])
+def test_an_image_rolled_by_half_is_noticed(n_coils: int | None, tmp_path: Path) -> None:
+    """As fftshift(fft2(image)) makes it, the centre of whose k-space is in the middle."""
+    image = np.zeros((2, 64, 48), complex)
+    image[:, 16:48, 12:36] = np.random.default_rng(0).random((2, 32, 24))
+    coils = image if n_coils is None else np.stack([image * 1j**coil for coil in range(n_coils)], 1)
+    axes: tuple[Axis, ...] = PLANES if n_coils is None else ("slice", "coil", "row", "column")
+    shifted = np.fft.fftshift(np.fft.fft2(coils), axes=(-2, -1))
+    np.save(tmp_path / "shifted.npy", shifted)
+    np.save(tmp_path / "centred.npy", fft2c(coils))
+    scan = read_scan(tmp_path / "shifted.npy", reader=NumPy(axes))
+    assert any("give convention shifted" in note for note in scan.notes)
+    for name, reader in (
+        ("shifted.npy", NumPy(axes, convention="shifted")),
+        ("centred.npy", NumPy(axes)),
+    ):
+        assert not read_scan(tmp_path / name, reader=reader).notes[1:]
+
+
+def test_python_objects_are_not_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(InputError, match="holds Python objects; expected numbers"):
+        read_scan(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_segmentations_are_no_images(dtype: type, folder: Path, tmp_path: Path) -> None:
+    labels = np.zeros((3, 32, 24), dtype)
+    labels[:, 8:20, 8:20] = 1
+    np.save(folder / "a_seg.npy", labels)
+    reader = NumPy(PLANES, kind="image")
+    with pytest.raises(InputError, match="holds only the values 0 1, as a segmentation"):
+        reader.read(folder / "a_seg.npy", (0,))
+    np.save(folder / "a.npy", labels * 0.5)  # a phantom
+    reader.read(folder / "a.npy", (0,))

@@ -216,6 +216,12 @@ def test_other_trajectories_are_refused(
         read_scan(path)
 
 
+def test_simultaneous_slices_are_refused(path: Path, kspace: np.ndarray) -> None:
+    write(path, lines(kspace), sSliceAcceleration__lMultiBandFactor=2)
+    with pytest.raises(InputError, match=r"several slices measured at once \(multiband\)"):
+        read_scan(path)
+
+
 @pytest.mark.parametrize(
     ("readout", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 from pathlib import Path
+from typing import Any
 
 import fastmri
 import h5py
@@ -15,7 +16,7 @@ from fastmri.data import SliceDataset
 from fastmri.data.transforms import UnetDataTransform, to_tensor
 from torch.utils.data import DataLoader
 
-from fastmri_clgnet.data import Mask, write_fastmri_file
+from fastmri_clgnet.data import Mask, folders, write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.inference import loading
 from fastmri_clgnet.inference.folder import reconstruct
@@ -215,15 +216,54 @@ def test_loader_processes_may_be_spawned(
 
 
 def test_what_is_complete_is_written_before_an_error(
-    small_run: Path, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_run: Path,
+    small_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     shutil.copytree(small_dataset / "singlecoil_val", data)
     with h5py.File(data / "d.h5", "r+") as file:
         file["kspace"][2, 0, 0] = np.nan
+    said = f"error: {data / 'd.h5'}, slice 2: the k-space holds NaN"
     assert main([*flags(small_run, data, out), *MASK]) == 1
-    assert f"error: {data / 'd.h5'}, slice 2: the k-space holds NaN" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+    assert not out.exists()  # few files are read whole before
+    monkeypatch.setattr(folders, "READ_WHOLE_BYTES", 0)
+    assert main([*flags(small_run, data, out), *MASK]) == 1
+    assert said in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["c.h5"]
+
+
+def test_a_mask_for_others_to_apply_is_not_in_the_way(small_dataset: Path, tmp_path: Path) -> None:
+    """A fully sampled volume that holds one is undersampled by the mask that is given."""
+    data = tmp_path / "data"
+    shutil.copytree(small_dataset / "singlecoil_val", data)
+    for out in (tmp_path / "a", tmp_path / "b"):
+        reconstruct(data, out, model="zero_filled", mask=Mask(), device="cpu")
+        with h5py.File(data / "c.h5", "a") as file:
+            file.require_dataset("mask", file["kspace"].shape[-1:], bool)[::3] = True
+    for name in ("c.h5", "d.h5"):
+        np.testing.assert_array_equal(images(tmp_path / "a" / name), images(tmp_path / "b" / name))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_workers": -1}, "num_workers -1: expected 0 or more"),
+        ({"precision": "fp16"}, "precision fp16: expected 32-true, bf16-mixed, 16-mixed"),
+        ({"challenge": "multi"}, "challenge multi: expected singlecoil or multicoil"),
+    ],
+)
+def test_other_values_are_one_error(
+    arguments: dict[str, Any], message: str, small_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        reconstruct(
+            small_dataset / "singlecoil_test", tmp_path / "a", model="zero_filled", **arguments
+        )
+    assert not (tmp_path / "a").exists()
 
 
 def test_bfloat16_is_close(small_run: Path, small_dataset: Path, tmp_path: Path) -> None:

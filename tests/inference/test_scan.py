@@ -277,12 +277,13 @@ def test_dicom_series(tmp_path: Path) -> None:
     images = np.random.default_rng(0).random((2, 16, 20), np.float32)
     protocol = "Kopf \N{LATIN SMALL LETTER U WITH DIAERESIS}\\T2"
     scan = volume(affine=AXIAL, pixel_mm=(3.0, 2.0), acquisition=protocol)
-    paths = write_images(tmp_path / "out.dcm", images, scan, "CLGNet", {})
+    paths = write_images(tmp_path / "out.dcm", images, scan, "CLGNet", {"model": "clgnet"})
     assert [path.name for path in paths] == ["out_001.dcm", "out_002.dcm"]
     files = [pydicom.dcmread(path) for path in paths]
     for i, file in enumerate(files):
         assert file.SOPClassUID.name == "MR Image Storage"
         assert file.SeriesDescription == "CLGNet reconstruction"
+        assert file.DerivationDescription.endswith("by CLGNet, a neural network")
         assert file.ProtocolName == protocol.replace("\\", " ")  # which would divide two values
         assert list(file.ImageType)[:3] == ["DERIVED", "SECONDARY", "M"]
         assert file.PatientName == "" and file.InstanceNumber == i + 1
@@ -295,8 +296,10 @@ def test_dicom_series(tmp_path: Path) -> None:
         np.testing.assert_allclose(place * [-1, -1, 1], (AXIAL @ [5, 7, i, 1])[:3], atol=1e-6)
     assert len({file.SOPInstanceUID for file in files}) == 2
     assert files[0].SeriesInstanceUID == files[1].SeriesInstanceUID
-    (again,) = write_images(tmp_path / "one.dcm", images[:1], volume(), "CLGNet", {})
+    settings = {"model": "zero_filled"}
+    (again,) = write_images(tmp_path / "one.dcm", images[:1], volume(), "zero-filled", settings)
     other = pydicom.dcmread(again)
+    assert other.DerivationDescription == "Reconstructed from raw data by zero-filled"
     assert other.SOPClassUID.name == "Secondary Capture Image Storage"
     assert "PixelSpacing" not in other
     assert other.SeriesInstanceUID != files[0].SeriesInstanceUID
@@ -311,6 +314,10 @@ def test_the_output_is_checked_before_anything_is_read(
     assert main([*command, str(tmp_path / "a.png")]) == 1
     error = capsys.readouterr().err
     assert "missing.dat: no such file" in error and "or the word example" in error
+    (tmp_path / "b.h5").mkdir()
+    example = ["example", *command[1:], str(tmp_path / "b.h5"), "--overwrite"]
+    assert main(example) == 1
+    assert "b.h5: is a folder; expected the name of a file" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "pydicom", None)
     assert main([*command, str(tmp_path / "a.dcm")]) == 1
     assert "pip install 'fastmri_clgnet[dicom]'" in capsys.readouterr().err

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from fastmri_clgnet.models.real_fft import irfft2, irfft2_transposed, rfft2, rfft2_transposed
+from fastmri_clgnet.models.real_fft import (
+    irfft2,
+    irfft2_by_axes,
+    irfft2_transposed,
+    rfft2,
+    rfft2_transposed,
+)
 
 every_size = pytest.mark.parametrize("size", [(4, 4), (5, 6), (6, 5), (7, 9), (1, 2), (3, 1)])
 
@@ -43,3 +49,15 @@ def test_transposes(size: tuple[int, int]) -> None:
     torch.testing.assert_close(pulled, expected)
     (expected,) = torch.autograd.grad(irfft2(half, size), half, features.detach())
     torch.testing.assert_close(pushed, expected)
+
+
+@every_size
+def test_one_axis_after_the_other_is_the_same_function(size: tuple[int, int]) -> None:
+    """What a GPU computes in place of cuFFT's transform of two axes, of any spectrum."""
+    half = random(4, 2, size[0], size[1] // 2 + 1, seed=2).requires_grad_()
+    spectrum = torch.complex(*half.chunk(2))
+    by_axes = irfft2_by_axes(spectrum, size)
+    torch.testing.assert_close(by_axes, irfft2(half, size), rtol=0, atol=1e-12)
+    features = random(2, 2, *size, seed=3)
+    (gradient,) = torch.autograd.grad(by_axes, half, features)
+    torch.testing.assert_close(gradient, irfft2_transposed(features))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import fastmri.pl_modules
 import h5py
@@ -14,14 +15,16 @@ from fastmri import evaluate
 from fastmri.data.subsample import create_mask_for_mask_type
 from fastmri.data.transforms import (
     UnetDataTransform,
+    UnetSample,
     VarNetDataTransform,
     center_crop_to_smallest,
 )
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader, DistributedSampler
 
-from fastmri_clgnet.data import write_fastmri_file
+from fastmri_clgnet.data import Data, write_fastmri_file
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.pl_modules import CLGNetModule, Lightning2Mixin, ZeroFilledModule
 from tests.helpers import small_volume
@@ -178,3 +181,53 @@ def test_wrong_order_of_bases_is_refused() -> None:
         type("Wrong", (fastmri.pl_modules.UnetModule, Lightning2Mixin), {})
     with pytest.raises(TypeError, match="do not define test_epoch_end"):
         type("Wrong", (Lightning2Mixin, MriModule), {"test_epoch_end": lambda self, logs: None})
+
+
+def small_module(**arguments: object) -> CLGNetModule:
+    return CLGNetModule(chans=4, num_groups=1, num_blocks=1, **arguments)  # type: ignore[arg-type]
+
+
+def test_volumes_that_lightning_would_divide_are_refused() -> None:
+    """Its own samplers share out slices; fastMRI's keep volumes on one process."""
+    module = small_module()
+    module._trainer = SimpleNamespace(world_size=2)  # type: ignore[assignment]
+    slices = list(range(4))
+    divided = DataLoader(slices, sampler=DistributedSampler(slices, 2, 0))
+    for loaders in (divided, [divided]):
+        with pytest.raises(InputError, match="use_distributed_sampler=False"):
+            module._expect_whole_volumes(loaders)
+    module._expect_whole_volumes(DataLoader(slices))
+    module._trainer.world_size = 1
+    module._expect_whole_volumes(divided)
+
+
+def test_lightnings_own_loading_knows_files_of_earlier_versions(tmp_path: Path) -> None:
+    """Those leave out the spectrum, whose weights fit, and which was linear then."""
+    path = tmp_path / "a.ckpt"
+    module, made = small_module(spectrum="linear"), trainer(tmp_path)
+    made.strategy.connect(module)
+    made.save_checkpoint(path)
+    loaded = CLGNetModule.load_from_checkpoint(path)
+    assert loaded.hparams["spectrum"] == "linear"
+    contents = torch.load(path, weights_only=True)
+    del contents["hyper_parameters"]["spectrum"]
+    torch.save(contents, path)
+    with pytest.raises(InputError, match="trained with spectrum linear: give CLGNetModule"):
+        CLGNetModule.load_from_checkpoint(path)
+    old = CLGNetModule.load_from_checkpoint(path, spectrum="linear")
+    image = torch.randn(1, 32, 32)
+    torch.testing.assert_close(old(image), module(image))
+    with pytest.raises(InputError, match="trained with spectrum linear"):
+        trainer(tmp_path).validate(small_module(), [torch.zeros(1)], ckpt_path=path)
+
+
+def test_mps_gets_no_float64(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none here: tensors stay where they are."""
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
+    sample = UnetSample(torch.zeros(1, 8, 8), torch.zeros(1), torch.zeros(1), torch.ones(1), ["a"],
+                        torch.tensor([0]), torch.tensor([1.0], dtype=torch.float64))  # fmt: skip
+    samples = Data(small_dataset).module(on_kspace=False)
+    moved = samples.transfer_batch_to_device(sample, torch.device("mps"), 0)
+    assert moved.max_value.dtype == torch.float32
+    assert (moved.fname, moved.slice_num.dtype) == (["a"], torch.int64)
+    assert isinstance(moved, UnetSample)

@@ -241,6 +241,9 @@ ERRORS = {
     "no such target": (["FOLDER", "--target-path", "nowhere"], "nowhere: no such folder"),
     "slice": (["FOLDER", "TARGETS", "--slices", "plain.h5:8"], "slices plain.h5:8: expected"),
     "zoom": (["FOLDER", "TARGETS", "--figure", "f.png", "--zoom", "30", "0", "9"], "zoom 30 0 9"),
+    "blind": (["FOLDER", "TARGETS", "--blind", "key.json"], "blind: needs several reconstructions"),
+    "processes": (["FOLDER", "TARGETS", "--num-processes", "0"], "num_processes 0: expected 1"),
+    "output": (["FOLDER", "TARGETS", "--output", "."], "is a folder; expected the name of a file"),
     "figure": (["FOLDER", "TARGETS", "--figure", "f.gif"], "ending in .png or .pdf"),
     "other data": (["TARGETS_ALONE", "TARGETS"], "no volume could"),
 }

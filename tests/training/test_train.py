@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import threading
 import warnings
@@ -22,8 +23,11 @@ from fastmri_clgnet.inference.submission import read_settings
 from fastmri_clgnet.losses import CLGNetLoss, ContrastiveLoss
 from fastmri_clgnet.pl_modules import CLGNetModule, ZeroFilledModule
 from fastmri_clgnet.pl_modules.unet_module import UnetModule
+from fastmri_clgnet.run_folder import checkpoint_dir
 from fastmri_clgnet.train_clgnet import main
 from fastmri_clgnet.training import folder, train
+from fastmri_clgnet.training.checkpoints import kept_checkpoint
+from fastmri_clgnet.training.command import parse_arguments
 from fastmri_clgnet.training.folder import config_of, sole_run
 from fastmri_clgnet.training.train import test as run_test
 from fastmri_clgnet.training.trainer import make_trainer
@@ -155,6 +159,89 @@ def test_trains_from_python_and_the_command_reads_its_configuration(
         logger=False,
     )
     assert again.best == tmp_path / "checkpoints" / "last.ckpt"
+
+
+def test_the_end_of_max_steps_is_validated_amid_an_epoch(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    """Epochs have three batches here; a cycle of the learning rate ends where the steps do."""
+    module = CLGNetModule(chans=4, num_groups=1, num_blocks=1, lr=1e-3)
+    data = Data(small_dataset, batch_size=2, num_workers=0)
+    trainer = {"max_steps": 5, "accelerator": "cpu", "enable_progress_bar": False}
+    run = train(
+        module, data, trainer=trainer, default_root_dir=tmp_path, logger=False, schedule="onecycle"
+    )
+    assert run.best is not None
+    states = [
+        torch.load(path, weights_only=True) for path in (run.best, run.best.with_name("last.ckpt"))
+    ]
+    best = next(
+        state for state in states[1]["callbacks"].values() if state.get("monitor") is not None
+    )
+    assert len(best["best_k_models"]) == 1
+    assert states[1]["global_step"] == 5
+    assert states[0]["global_step"] in (3, 5)
+    assert best["current_score"] != best["best_model_score"] or states[0]["global_step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"mask": Mask(accelerations=(8,), center_fractions=(0.04,))}, r"accelerations \[4\]"),
+        ({"val_mask": Mask(accelerations=(2,))}, r"val_accelerations \[4\]"),
+        ({"augment": True}, "augment False"),
+        ({"loss": CLGNetLoss(0.5, ContrastiveLoss(lambda each: [each], (1.0,), 1))}, "alpha 0"),
+    ],
+)
+def test_a_run_goes_on_with_its_own_task_only_unless_that_is_said(
+    changed: dict[str, Any], said: str, small_dataset: Path, tmp_path: Path
+) -> None:
+    def run(epochs: int, ckpt_path: str | None = None, loss: Any = None, **changes: Any) -> int:
+        module = CLGNetModule(chans=4, num_groups=1, num_blocks=1, loss=loss)
+        data = Data(small_dataset, batch_size=2, num_workers=0, **changes)
+        trainer = {"max_epochs": epochs, "accelerator": "cpu", "enable_progress_bar": False}
+        trainer |= {"limit_train_batches": 1, "num_sanity_val_steps": 0}
+        return train(
+            module, data, trainer=trainer, default_root_dir=tmp_path, logger=False,
+            ckpt_path=ckpt_path,
+        ).status  # fmt: skip
+
+    assert run(1) == 0
+    with pytest.raises(InputError, match=f"last.ckpt: trained with {said}"):
+        run(2, **changed)
+    assert run(2, "last", **changed) == 0
+
+
+def test_of_a_former_run_the_best_checkpoint_is_not_tested(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    """A run that started over, and was stopped before its first validation, goes on."""
+    first, other = tmp_path / "run", tmp_path / "other"
+    best = {"": "last", str(checkpoint_dir(first) / "best.ckpt"): "best"}
+    best[str(checkpoint_dir(other) / "best.ckpt")] = "last"
+    checkpoint_dir(first).mkdir(parents=True)
+    for name in ("best", "last"):
+        (checkpoint_dir(first) / f"{name}.ckpt").touch()
+    for said, kept in best.items():
+        assert kept_checkpoint(first, said) == checkpoint_dir(first) / f"{kept}.ckpt"
+
+
+def test_the_demo_takes_one_device(tmp_path: Path) -> None:
+    """More processes would need more validation volumes than it has."""
+    assert parse_arguments(["--demo_dir", str(tmp_path)])["devices"] == 1
+
+
+def test_the_hosts_cache_needs_no_test_split(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "val"):
+        shutil.copytree(small_dataset / f"singlecoil_{split}", tmp_path / f"singlecoil_{split}")
+    data = Data(tmp_path, batch_size=2, num_workers=0, use_dataset_cache_file=True)
+    samples = data.module(on_kspace=False)
+    samples.prepare_data()
+    assert samples.test_path is None
+    assert len(samples.val_dataloader().dataset) == 6
 
 
 def test_the_configuration_names_the_objective(tmp_path: Path) -> None:
