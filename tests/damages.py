@@ -32,7 +32,7 @@ class Damage(NamedTuple):
         message: Part of the error that check reports.
         training: Part of the training command's error, if different.
         found_by: The commands that refuse the file: check reads all values, training looks for NaN,
-            and a reconstruction needs no reference and looks for NaN as it loads each slice.
+            and a reconstruction does so in k-space and needs no reference.
         place: Split and name of the file.
     """
 
@@ -164,10 +164,9 @@ def _wrong_by_accident() -> Iterator[tuple[str, Damage]]:
             _put(KSPACE, (2, 3, 4), np.nan),
             "k-space: NaN or Inf (slices 2)",
             "slice 2: the k-space holds NaN",
-            values,
         ),
         "inf": Damage(
-            _put(KSPACE, (0, 3, 4), np.inf), "k-space: NaN or Inf (slices 0)", "holds NaN", values
+            _put(KSPACE, (0, 3, 4), np.inf), "k-space: NaN or Inf (slices 0)", "holds NaN"
         ),
         "target nan": Damage(
             _put(TARGET, 0, np.nan), "target: NaN or Inf", "slice 0: the reference holds", values

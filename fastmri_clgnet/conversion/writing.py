@@ -71,7 +71,8 @@ def _convert(job: Job) -> Done:
     try:
         _write(partial, scan, job)
     except NotWritten as error:
-        raise InputError(f"{path}: {str(error).removeprefix(f'{partial}: ')}") from error
+        said = str(error).removeprefix(f"{partial}: ")
+        raise InputError(f"{source}: its {path}: {said}") from error
     except InputError as error:
         raise InputError(f"{source}: {str(error).removeprefix(f'{partial}: ')}") from error
     make_folder(path.parent)

@@ -43,6 +43,7 @@ _DIVIDING = (
     "ImageType", "EchoTime", "InversionTime", "FlipAngle", "DiffusionBValue",
     "TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber",
 )  # fmt: skip
+_SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "ImagePositionPatient", "Rows")
 _SAME_MM = 1e-3
 
 
@@ -72,12 +73,15 @@ class Dicom(Simulation):
         """The files of each volume, by its path; see `Reader`."""
         series: dict[tuple[Path, str], list[tuple[Path, Dataset]]] = defaultdict(list)
         found: dict[Path, tuple[Path, ...]] = {}
-        seen = set()
+        seen, empty = set(), list[Path]()
         for path in tqdm(paths, "Reading headers", unit="file", delay=2, leave=False):
-            if not is_dicom(path):
+            if path.is_file() and path.stat().st_size == 0:  # as of a copy that broke off
+                empty.append(path)
+                continue
+            if not is_dicom(path) and len(paths) > 1:
                 continue
             try:
-                header = header_of(path)
+                header = header_of(path, (*_SERIES, *_DIVIDING))
             except InputError:
                 found[path] = (path,)  # which says why when it is read
                 continue
@@ -87,6 +91,8 @@ class Dicom(Simulation):
             seen.add(description)
             if self.series is None or fnmatch.fnmatch(description, self.series):
                 series[path.parent, text_of(header, "SeriesInstanceUID")].append((path, header))
+        if seen or len(paths) == 1:
+            found |= {path: (path,) for path in empty}
         if self.series is not None and seen and not series:
             raise InputError(f"series {self.series}: fits none of {', '.join(sorted(seen))}")
         in_folder: dict[Path, list[tuple[str, tuple[Path, ...]]]] = defaultdict(list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,8 +88,8 @@ def _dataset(path: Path, **options: Any) -> Dataset:
     return data
 
 
-def header_of(path: Path) -> Dataset:
-    """All of a file but its pixels, decoded."""
+def header_of(path: Path, names: Iterable[str]) -> Dataset:
+    """Some fields of a file's header; all are decoded, so that damage is found, but not kept."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that nobody reads
         header = _dataset(path, stop_before_pixels=True)
@@ -100,7 +100,11 @@ def header_of(path: Path) -> Dataset:
             raise InputError(
                 f"{path}: not a DICOM file that can be read ({_reason(error)})"
             ) from error
-    return header
+    kept: Dataset = _pydicom().Dataset()
+    for name in names:
+        if name in header:
+            kept.add(header[name])
+    return kept
 
 
 def _reason(error: Exception) -> str:

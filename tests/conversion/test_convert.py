@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_of_the_output(
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert said
     for line in said:
-        assert re.match(rf"error: {tmp_path}/out/\w+/\w+.h5: cannot be written \(No space", line)
+        assert re.search(rf"npy: its {tmp_path}/out/\w+/\w+.h5: cannot be written \(No space", line)
 
 
 def test_a_folder_that_cannot_be_read_is_named(

@@ -362,3 +362,25 @@ def test_a_real_brain(test_data: Path, tmp_path: Path) -> None:
     write_series(tmp_path / "in", volume)
     found = references(converted(tmp_path / "in", tmp_path / "out"))
     np.testing.assert_allclose(found["in"], volume, atol=1e-2)
+
+
+def test_empty_files_among_others_are_named(tmp_path: Path) -> None:
+    """As a copy leaves that broke off: the series would be shorter without a word."""
+    for i in range(3):
+        write(tmp_path / "in" / f"IM{i}", image(VOLUME[i], i))
+    for name in ("IM3", "IM4"):
+        (tmp_path / "in" / name).touch()
+    converted = convert(tmp_path / "in", tmp_path / "out", Dicom(), split=(1, 0, 0), num_workers=1)
+    assert [one.n_slices for one in converted.done] == [3]
+    assert [failure.partition(": ")[2] for failure in converted.failures] == ["an empty file"] * 2
+
+
+def test_a_named_file_without_preamble_is_read(tmp_path: Path) -> None:
+    data = image(VOLUME[0])
+    path = tmp_path / "IM0001"
+    dcmwrite(path, data, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    content = path.read_bytes()
+    start = content.index(b"\x08\x00\x08\x00CS")  # ImageType, the first element of the header
+    path.write_bytes(content[start:])
+    converted = convert(path, tmp_path / "out", Dicom(), split=(1, 0, 0), num_workers=1)
+    assert [one.n_slices for one in converted.done] == [1], converted.failures

@@ -163,7 +163,7 @@ def test_python_objects_are_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_segmentations_are_no_images(dtype: type, folder: Path, tmp_path: Path) -> None:
-    labels = np.zeros((3, 32, 24), dtype)
+    labels: np.ndarray = np.zeros((3, 32, 24), dtype)
     labels[:, 8:20, 8:20] = 1
     np.save(folder / "a_seg.npy", labels)
     reader = NumPy(PLANES, kind="image")

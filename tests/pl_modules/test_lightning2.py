@@ -22,7 +22,7 @@ from fastmri.data.transforms import (
 from fastmri.pl_modules import FastMriDataModule, MriModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from fastmri_clgnet.data import Data, write_fastmri_file
 from fastmri_clgnet.errors import InputError
@@ -190,14 +190,15 @@ def small_module(**arguments: object) -> CLGNetModule:
 def test_volumes_that_lightning_would_divide_are_refused() -> None:
     """Its own samplers share out slices; fastMRI's keep volumes on one process."""
     module = small_module()
-    module._trainer = SimpleNamespace(world_size=2)  # type: ignore[assignment]
-    slices = list(range(4))
-    divided = DataLoader(slices, sampler=DistributedSampler(slices, 2, 0))
+    two, one = SimpleNamespace(world_size=2), SimpleNamespace(world_size=1)
+    module._trainer = two  # type: ignore[assignment]
+    slices = TensorDataset(torch.arange(4))
+    divided: DataLoader = DataLoader(slices, sampler=DistributedSampler(slices, 2, 0))
     for loaders in (divided, [divided]):
         with pytest.raises(InputError, match="use_distributed_sampler=False"):
             module._expect_whole_volumes(loaders)
     module._expect_whole_volumes(DataLoader(slices))
-    module._trainer.world_size = 1
+    module._trainer = one  # type: ignore[assignment]
     module._expect_whole_volumes(divided)
 
 
