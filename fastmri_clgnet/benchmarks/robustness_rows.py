@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ from fastmri_clgnet.data.mask import Mask
 from fastmri_clgnet.errors import InputError
 from fastmri_clgnet.evaluation.metrics import read_images, volume_metrics
 from fastmri_clgnet.formats.fastmri import TARGET_KEYS
-from fastmri_clgnet.formats.scan import Scan
 from fastmri_clgnet.formats.simulate import Simulation
 from fastmri_clgnet.inference.applying import reconstruct_slices
 from fastmri_clgnet.inference.scan import undersample
@@ -93,24 +92,30 @@ def robustness_rows(
     networks = ready_networks(files)
     found = defaultdict[str, list[dict[str, float]]](list)
     left_out: list[str] = []
+
+    @contextmanager
+    def attempt(what: str) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:  # an unusable volume, or weights of one coil
+            left_out.append(f"{what} ({error})")
+
     with tqdm(total=len(DIFFERENCES) * len(paths), desc="Robustness", unit="volume") as progress:
-        for path, (name, difference) in product(paths, DIFFERENCES.items()):
-            try:
-                sampled = _changed(path, key, every, difference, mask)
-            except InputError as error:
-                left_out.append(f"{path.name}, {name} ({error})")
-                progress.update()
-                continue
-            assert sampled.reference is not None
-            for label, network in networks.items():
-                try:
-                    image = reconstruct_slices(network, sampled, device, 1, "32-true")
-                except InputError as error:  # such as of a network of one coil
-                    left_out.append(f"{label}, {name} ({error})")
-                    continue
-                values = volume_metrics(sampled.reference, image)[0]
-                found[f"{name}, {label}"].append(quality(values))
-            progress.update()
+        for path in paths:
+            with attempt(path.name):
+                images = read_images(path, key)[::every]
+                for name, (change, simulation) in DIFFERENCES.items():
+                    with attempt(f"{path.name}, {name}"):
+                        changed = images if change is None else change(images)
+                        scan = simulation.simulated(path, changed, [0])._replace(name=path.name)
+                        sampled = undersample(scan, mask)
+                        assert sampled.reference is not None
+                        for label, network in networks.items():
+                            with attempt(f"{label}, {name}"):
+                                image = reconstruct_slices(network, sampled, device, 1, "32-true")
+                                values = volume_metrics(sampled.reference, image)[0]
+                                found[f"{name}, {label}"].append(quality(values))
+                    progress.update()
     rows: dict[str, Row] = {
         name: {column: float(np.mean([one[column] for one in values])) for column in values[0]}
         for name, values in found.items()
@@ -118,11 +123,3 @@ def robustness_rows(
     if not rows:
         raise InputError(left_out[0])
     return rows, left_out
-
-
-def _changed(path: Path, key: str, every: int, difference: Difference, mask: Mask) -> Scan:
-    """Read a volume's references, change them, and undersample their simulated k-space."""
-    change, simulation = difference
-    images = read_images(path, key)[::every]
-    changed = images if change is None else change(images)
-    return undersample(simulation.simulated(path, changed, [0])._replace(name=path.name), mask)

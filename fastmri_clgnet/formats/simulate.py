@@ -16,7 +16,7 @@ from fastmri_clgnet.formats.scan import Scan
 PERCENTILE = 99  # of the volume, which the noise is relative to
 NOISE, COILS = 0.01, 1  # by default
 MIN_SIZE = 16  # of images: what the networks here take
-MOST_LABELS = 16  # whole numbers: no more are taken for labels, not for an image
+MOST_LABELS = 16  # an image of no more different values, all whole numbers, is a segmentation
 EIGHT_BITS = "8-bit images: at most 256 grey values, which may have been windowed for display"
 
 

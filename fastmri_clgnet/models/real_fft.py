@@ -15,6 +15,7 @@ the transposed maps are
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 
 def rfft2(features: torch.Tensor) -> torch.Tensor:
@@ -62,12 +63,9 @@ def irfft2_by_axes(spectrum: torch.Tensor, size: tuple[int, int]) -> torch.Tenso
         (..., height, width).
     """
     rows = torch.fft.ifft(spectrum, dim=-2, norm="ortho")
-    width = size[1]
-    is_own_mirror = torch.zeros(rows.shape[-1], dtype=torch.bool, device=rows.device)
-    is_own_mirror[0] = True
-    is_own_mirror[-1] |= width % 2 == 0
-    imaginary = rows.imag.masked_fill(is_own_mirror, 0)
-    return torch.fft.irfft(torch.complex(rows.real, imaginary), n=width, norm="ortho")
+    inner = _inner_columns(rows.imag, size[1])  # of the others no real image has imaginary parts
+    imaginary = F.pad(inner, (1, rows.shape[-1] - inner.shape[-1] - 1))
+    return torch.fft.irfft(torch.complex(rows.real, imaginary), n=size[1], norm="ortho")
 
 
 def rfft2_transposed(half: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -84,7 +84,7 @@ def save_figure(
     else:
         box = Box(*zoom)
         inside = box.row + box.size <= height and box.column + box.size <= width
-        if min(zoom) < 0 or box.size < 1 or not inside:
+        if not inside:
             raise InputError(
                 f"zoom {box.row} {box.column} {box.size}: not within the image of {height} x "
                 f"{width} pixels"
